@@ -1,0 +1,1 @@
+"""Primitives on the cryptography package: no I/O, no clock, no entropy of their own."""

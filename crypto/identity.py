@@ -1,0 +1,99 @@
+"""A node's Ed25519 identity: signatures with a domain label, did:key names, ids that cannot be chosen.
+
+Key files are node/store/keyfile's business; this module only ever sees raw 32-byte values.
+"""
+
+import hashlib
+from base64 import b32encode
+from functools import lru_cache
+from typing import NewType
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+NodeId = NewType("NodeId", bytes)
+"""160 bits: the leading part of SHA-256(public key), a Kademlia id that its holder can prove but not choose."""
+
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_ED25519_MULTICODEC = b"\xed\x01"
+
+
+def _labelled(label: bytes, message: bytes) -> bytes:
+    return b"coalesced/" + label + b"/1\x00" + message
+
+
+class Identity:
+    """A private signing key and its public half. Its repr never shows the private key."""
+
+    __slots__ = ("_key", "public_key")
+
+    def __init__(self, seed: bytes) -> None:
+        """Build from the 32-byte Ed25519 seed (RFC 8032)."""
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public_key: bytes = self._key.public_key().public_bytes_raw()
+
+    def sign(self, label: bytes, message: bytes) -> bytes:
+        """The 64-byte signature of `message` under the domain `label`."""
+        return self._key.sign(_labelled(label, message))
+
+    def seed(self) -> bytes:
+        """The 32 secret bytes, for the key file only."""
+        return self._key.private_bytes_raw()
+
+    @property
+    def node_id(self) -> NodeId:
+        """This identity's Kademlia id."""
+        return node_id(self.public_key)
+
+    def __repr__(self) -> str:
+        return f"Identity({short_id(self.public_key)})"
+
+
+@lru_cache(maxsize=4096)
+def _public(public_key: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(public_key)
+
+
+def verify(public_key: bytes, label: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `signature` is `public_key`'s over `message` under the domain `label`. Total: never raises."""
+    try:
+        _public(public_key).verify(signature, _labelled(label, message))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def node_id(public_key: bytes) -> NodeId:
+    """The leading 160 bits of SHA-256(public key)."""
+    return NodeId(hashlib.sha256(public_key).digest()[:20])
+
+
+def short_id(public_key: bytes) -> str:
+    """Eight base32 characters of the node id: how a person names a peer."""
+    return b32encode(node_id(public_key)).decode().lower()[:8]
+
+
+def did_key(public_key: bytes) -> str:
+    """The did:key form (W3C did:key: multibase base58btc over the ed25519-pub multicodec)."""
+    number = int.from_bytes(_ED25519_MULTICODEC + public_key, "big")
+    digits = ""
+    while number:
+        number, digit = divmod(number, 58)
+        digits = _BASE58[digit] + digits
+    return "did:key:z" + digits
+
+
+def parse_did_key(text: str) -> bytes:
+    """The 32-byte public key in a did:key; ValueError when it is not an Ed25519 one."""
+    if not text.startswith("did:key:z") or not 50 <= len(text) <= 64:
+        raise ValueError(f"{text[:80]!r} is not an Ed25519 did:key: it must start with did:key:z6Mk")
+    number = 0
+    for character in text[len("did:key:z") :]:
+        digit = _BASE58.find(character)
+        if digit < 0:
+            raise ValueError(f"{character!r} is not a base58 character")
+        number = number * 58 + digit
+    raw = number.to_bytes(48, "big").lstrip(b"\0")
+    if len(raw) != 34 or not raw.startswith(_ED25519_MULTICODEC):
+        raise ValueError(f"{text[:80]!r} does not hold an Ed25519 public key")
+    return raw[2:]

@@ -1,0 +1,1 @@
+"""Discovery of sellers by skill in a Kademlia network; imports crypto only."""

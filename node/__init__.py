@@ -1,0 +1,1 @@
+"""One agent: decides, hires, executes, verifies, records. Never imports coalesced."""

@@ -1,0 +1,1 @@
+"""What travels between two nodes: messages, codec, framing, channel, receipts. Pure."""

@@ -1,0 +1,215 @@
+"""Every message body that two nodes exchange. Tagged by "t"; unknown fields and tags are refused.
+
+Requests and what may answer them (the envelope that carries ids and deadlines is in protocol/session.py):
+
+| request       | events before the end               | final answer      |
+|---------------|-------------------------------------|-------------------|
+| Ping          |                                     | Pong              |
+| QuoteRequest  |                                     | Quote, Decline    |
+| Award         | Accepted, Progress, InputRequired, ResultPart | Result, Failed |
+| InputPart     |                                     | Ok                |
+| Answer        |                                     | Ok                |
+| ReceiptOffer  |                                     | ReceiptSigned     |
+| FaultNotice   |                                     | Ok                |
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from protocol.fields import (
+    Hash32,
+    Id16,
+    Label,
+    MediaType,
+    Micro,
+    Millis,
+    Name,
+    Ppm,
+    ShortText,
+    Signature64,
+    SignedBody,
+    Size,
+)
+from protocol.packing import pack, unpack
+from protocol.specification import Specification
+
+MAX_PART_BYTES = 2**20
+"""Inputs and results above this travel in parts of at most this size, so that a session is never blocked for long."""
+PartBytes = Annotated[bytes, Meta(max_length=MAX_PART_BYTES)]
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="t"):
+    """Base of every message body."""
+
+
+class Ping(Message, frozen=True, kw_only=True, tag="ping"):
+    """Are you there? Also measures the round trip."""
+
+
+class Pong(Message, frozen=True, kw_only=True, tag="pong"):
+    """Yes."""
+
+
+class Ok(Message, frozen=True, kw_only=True, tag="ok"):
+    """Done as asked."""
+
+
+class QuoteRequest(Message, frozen=True, kw_only=True, tag="quote_request"):
+    """What would this cost, and how long? Carries no input content."""
+
+    task_id: Id16
+    specification: Specification
+
+
+class Quote(Message, frozen=True, kw_only=True, tag="quote"):
+    """QuoteTerms, signed by the contractor."""
+
+    terms: SignedBody
+    signature: Signature64
+
+
+class Decline(Message, frozen=True, kw_only=True, tag="decline"):
+    """No offer: `code` is busy, unknown_skill, too_large, too_late, over_budget, draining, region, privacy or blocked."""
+
+    code: Name
+    text: ShortText
+    retry_after_ms: Millis = 0
+
+
+class Award(Message, frozen=True, kw_only=True, tag="award"):
+    """The order: AwardTerms signed by the client, the quote it accepts, the exact specification, the input.
+
+    `input` is the whole input when it fits into one part; otherwise it is empty and InputPart requests follow.
+    """
+
+    terms: SignedBody
+    signature: Signature64
+    quote: Quote
+    specification: Annotated[bytes, Meta(min_length=1, max_length=16384)]
+    input: PartBytes = b""
+
+
+class InputPart(Message, frozen=True, kw_only=True, tag="input_part"):
+    """One piece of a large input, in order."""
+
+    task_id: Id16
+    offset: Size
+    data: PartBytes
+
+
+class Accepted(Message, frozen=True, kw_only=True, tag="accepted"):
+    """AcceptanceTerms signed by the contractor, and the salt that opens its commitment."""
+
+    terms: SignedBody
+    signature: Signature64
+    salt: Id16
+
+
+class Progress(Message, frozen=True, kw_only=True, tag="progress"):
+    """How far the work is. Free text from a peer: shown, never trusted."""
+
+    done_ppm: Ppm
+    text: ShortText = ""
+
+
+class InputRequired(Message, frozen=True, kw_only=True, tag="input_required"):
+    """The contractor needs an answer before it can go on."""
+
+    question: Annotated[str, Meta(max_length=4000)]
+
+
+class Answer(Message, frozen=True, kw_only=True, tag="answer"):
+    """The client's answer to an InputRequired."""
+
+    task_id: Id16
+    text: Annotated[str, Meta(max_length=65536)]
+
+
+class ResultPart(Message, frozen=True, kw_only=True, tag="result_part"):
+    """One piece of a large result, in order, before the Result itself."""
+
+    offset: Size
+    data: PartBytes
+
+
+class Result(Message, frozen=True, kw_only=True, tag="result"):
+    """ResultTerms signed by the contractor; `data` is the result when it fits into one part, else empty."""
+
+    terms: SignedBody
+    signature: Signature64
+    media_type: MediaType
+    data: PartBytes = b""
+
+
+class Failed(Message, frozen=True, kw_only=True, tag="failed"):
+    """The contractor gives up; nothing is owed."""
+
+    code: Name
+    text: ShortText
+
+
+class ReceiptOffer(Message, frozen=True, kw_only=True, tag="receipt_offer"):
+    """ReceiptTerms signed by the client, for the contractor's countersignature."""
+
+    terms: SignedBody
+    signature: Signature64
+
+
+class ReceiptSigned(Message, frozen=True, kw_only=True, tag="receipt_signed"):
+    """The contractor's signature over the same bytes."""
+
+    signature: Signature64
+
+
+class FaultNotice(Message, frozen=True, kw_only=True, tag="fault_notice"):
+    """FaultTerms signed by the reporter: the other side learns what was recorded about it."""
+
+    terms: SignedBody
+    signature: Signature64
+
+
+AnyMessage = (
+    Ping
+    | Pong
+    | Ok
+    | QuoteRequest
+    | Quote
+    | Decline
+    | Award
+    | InputPart
+    | Accepted
+    | Progress
+    | InputRequired
+    | Answer
+    | ResultPart
+    | Result
+    | Failed
+    | ReceiptOffer
+    | ReceiptSigned
+    | FaultNotice
+)
+
+
+class Advert(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a seller publishes in the DHT for one skill: at most 512 bytes packed; the record around it is signed."""
+
+    host: Annotated[str, Meta(min_length=1, max_length=64)]
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    skill: Label
+    caption: Annotated[str, Meta(max_length=120)] = ""
+    price_hint_micro: Micro = 0
+    load_ppm: Ppm = 0
+    regions: Annotated[tuple[Name, ...], Meta(max_length=4)] = ()
+    card_sha256: Hash32 | None = None
+
+
+def encode_advert(advert: Advert) -> bytes:
+    """Pack an advert for the body of a DHT record."""
+    return pack(advert)
+
+
+def decode_advert(body: bytes) -> Advert:
+    """The advert in a record's body; RemoteProtocolError when it is not one."""
+    return unpack(Advert, body, max_bytes=512)
