@@ -71,7 +71,7 @@ class Quote(Message, frozen=True, kw_only=True, tag="quote"):
 
 
 class Decline(Message, frozen=True, kw_only=True, tag="decline"):
-    """No offer: `code` is busy, unknown_skill, too_large, too_late, over_budget, draining, region, privacy or blocked."""
+    """No offer. `code`: busy, unknown_skill, too_large, too_late, over_budget, draining, region, privacy or blocked."""
 
     code: Name
     text: ShortText
