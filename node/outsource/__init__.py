@@ -1,0 +1,1 @@
+"""The shells of the two roles: the client who hires, the contractor who works."""

@@ -1,0 +1,1 @@
+"""What is asked: specification, plan, lifecycle, verification. Pure."""
