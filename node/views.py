@@ -209,7 +209,7 @@ class SellersView(View, frozen=True, kw_only=True, tag="coalesced.sellers/1"):
 
 
 class SellRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.sell/1"):
-    """Offer a skill: `target` is the label of a skill that this node has, or `module:function` in the caller's directory."""
+    """Offer a skill: `target` is a label that this node has, or `module:function` in the caller's directory."""
 
     target: Annotated[str, Meta(min_length=1, max_length=256)]
     label: Label | None = None
