@@ -1,0 +1,1 @@
+"""Networks of real node processes on this machine: described, started, disturbed, taken down."""
