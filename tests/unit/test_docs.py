@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 TOP_LEVEL = {
     *("pyproject.toml", "README.md", "coalesced", "node", "dht", "protocol", "crypto", "tests", "scripts", "docs"),
 }
-MAX_MODULE_LINES = 450
+MAX_MODULE_LINES = 500
 """The aim is 350; beyond this a module surely holds more than one idea."""
 
 

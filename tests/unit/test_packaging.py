@@ -48,11 +48,10 @@ def test_the_wheel_installs_the_console_script(wheel: zipfile.ZipFile) -> None:
     assert "coalesced = coalesced.__main__:main" in wheel.read(entry_points).decode()
 
 
-def pins(lock: str) -> dict[str, str]:
-    """The pinned requirements of a lock file, as name (with marker) -> version."""
+def pins(lock: str) -> list[tuple[str, str]]:
+    """The pinned requirements of a lock file, as (name, version)."""
     text = (ROOT / "scripts" / lock).read_text(encoding="utf-8")
-    found = re.findall(r"^([A-Za-z0-9._-]+)==([^ \\;]+)([^\\\n]*)", text, re.MULTILINE)
-    return {name + marker.strip(): version for name, version, marker in found}
+    return re.findall(r"^([A-Za-z0-9._-]+)==([^ \\;]+)", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("lock", ["lock.txt", "lock-dev.txt"])
@@ -66,14 +65,12 @@ def test_a_lock_pins_every_requirement_by_hash_and_names_no_address(lock: str) -
 
 
 def test_the_development_lock_pins_the_same_versions_as_the_run_lock() -> None:
-    development = pins("lock-dev.txt")
-    for name, version in pins("lock.txt").items():
-        assert development.get(name) == version, name
+    assert set(pins("lock.txt")) <= set(pins("lock-dev.txt"))
 
 
 @pytest.mark.parametrize("package", ["hatchling", "editables"])
 def test_the_lock_holds_what_an_editable_install_without_isolation_needs(package: str) -> None:
-    assert package in pins("lock.txt")
+    assert package in dict(pins("lock.txt"))
 
 
 @pytest.mark.parametrize("script", ["scripts/demo", "scripts/test", "scripts/check", "scripts/bench_node", ".ci/run"])
