@@ -68,7 +68,7 @@ def find_paths(home: Path | None = None, config_file: Path | None = None, *, env
         chosen = Path(given_home).expanduser().absolute()
         default_config = chosen / "config.toml"
     else:
-        import platformdirs  # noqa: PLC0415  the command line starts faster without it where it is not needed
+        import platformdirs
 
         chosen = Path(platformdirs.user_data_dir("coalesced", appauthor=False))
         default_config = Path(platformdirs.user_config_dir("coalesced", appauthor=False)) / "config.toml"

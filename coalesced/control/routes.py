@@ -1,0 +1,207 @@
+"""The calls of the control API: one handler a call, each a line or two around the node's own method."""
+
+from typing import cast, get_args
+
+from aiohttp import web
+
+from coalesced.control.config import ControlConfig
+from coalesced.control.facade import Node
+from coalesced.control.replies import Handler, read_view, stream_reply, view_reply
+from node.errors import UsageError
+from node.views import AskRequest, SellRequest, TaskState, View
+
+PREFIX = "/control/1"
+DEFAULT_TASKS = 50
+DEFAULT_ENTRIES = 20
+MAX_ROWS = 10_000
+"""A page of tasks or journal entries never holds more."""
+
+
+class _AnswerBody(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.answer-request/1"):
+    text: str
+
+
+class _StopBody(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.stop-request/1"):
+    drain: bool = True
+
+
+class Routes:
+    """Binds the calls to one node."""
+
+    def __init__(self, node: Node, config: ControlConfig) -> None:
+        self._node = node
+        self._config = config
+
+    def probes(self) -> list[web.RouteDef]:
+        """What a supervisor asks, also over TCP."""
+        return [
+            web.get("/livez", self._livez),
+            web.get("/readyz", self._readyz),
+            web.get("/metrics", self._metrics),
+        ]
+
+    def calls(self) -> list[web.RouteDef]:
+        """What the owner asks, only over the Unix socket."""
+        table: list[tuple[str, str, Handler]] = [
+            ("GET", "/status", self._status),
+            ("GET", "/doctor", self._doctor),
+            ("GET", "/events", self._events),
+            ("POST", "/reload", self._reload),
+            ("POST", "/stop", self._stop),
+            ("GET", "/peers", self._peers),
+            ("POST", "/peers/{peer}/ping", self._ping),
+            ("POST", "/peers/{peer}/block", self._block),
+            ("POST", "/peers/{peer}/unblock", self._unblock),
+            ("GET", "/skills", self._skills),
+            ("GET", "/sellers", self._sellers),
+            ("GET", "/offers", self._offers),
+            ("POST", "/offers", self._sell),
+            ("DELETE", "/offers", self._unsell),
+            ("POST", "/ask", self._ask),
+            ("POST", "/decide", self._decide),
+            ("GET", "/tasks", self._tasks),
+            ("GET", "/tasks/{task}", self._task),
+            ("GET", "/tasks/{task}/events", self._watch),
+            ("GET", "/tasks/{task}/result", self._result),
+            ("GET", "/tasks/{task}/receipt", self._receipt),
+            ("GET", "/tasks/{task}/why", self._why),
+            ("POST", "/tasks/{task}/cancel", self._cancel),
+            ("POST", "/tasks/{task}/answer", self._answer),
+            ("GET", "/journal", self._journal_tail),
+            ("POST", "/journal/verify", self._journal_verify),
+            ("GET", "/journal/{height}", self._journal_show),
+        ]
+        return [web.route(method, PREFIX + path, handler) for method, path, handler in table]
+
+    # --- probes ---
+
+    async def _livez(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        ready = self._node.is_ready()
+        return web.Response(text="ready\n" if ready else "not ready\n", status=200 if ready else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._node.metrics(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    # --- the node ---
+
+    async def _status(self, request: web.Request) -> web.Response:
+        return view_reply(self._node.status())
+
+    async def _doctor(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.doctor())
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        return await stream_reply(request, self._node.events(), heartbeat_s=self._config.heartbeat_s)
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.reload())
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        body = await read_view(request, _StopBody)
+        return view_reply(await self._node.stop(drain=body.drain))
+
+    # --- peers and skills ---
+
+    async def _peers(self, request: web.Request) -> web.Response:
+        return view_reply(self._node.peers())
+
+    async def _ping(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.ping(request.match_info["peer"]))
+
+    async def _block(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.block(request.match_info["peer"]))
+
+    async def _unblock(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.unblock(request.match_info["peer"]))
+
+    async def _skills(self, request: web.Request) -> web.Response:
+        return view_reply(self._node.skills())
+
+    async def _sellers(self, request: web.Request) -> web.Response:
+        text = request.query.get("max_price_micro")
+        limit = None if text is None else _whole(text, "max_price_micro", least=0, most=10**15)
+        return view_reply(await self._node.find_skill(_query(request, "skill"), max_price_micro=limit))
+
+    async def _offers(self, request: web.Request) -> web.Response:
+        return view_reply(self._node.offers())
+
+    async def _sell(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.sell(await read_view(request, SellRequest)))
+
+    async def _unsell(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.unsell(_query(request, "skill")))
+
+    # --- tasks ---
+
+    async def _ask(self, request: web.Request) -> web.StreamResponse:
+        asked = await read_view(request, AskRequest)
+        return await stream_reply(request, self._node.ask(asked), heartbeat_s=self._config.heartbeat_s)
+
+    async def _decide(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.decide(await read_view(request, AskRequest)))
+
+    async def _tasks(self, request: web.Request) -> web.Response:
+        state = request.query.get("state")
+        if state is not None and state not in get_args(TaskState):
+            raise UsageError(f"state {state[:40]!r} is none of {', '.join(get_args(TaskState))}")
+        limit = _limit(request, DEFAULT_TASKS)
+        return view_reply(self._node.tasks(limit=limit, state=cast("TaskState | None", state)))
+
+    async def _task(self, request: web.Request) -> web.Response:
+        return view_reply(self._node.task(request.match_info["task"]))
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        events = self._node.watch(request.match_info["task"])
+        return await stream_reply(request, events, heartbeat_s=self._config.heartbeat_s)
+
+    async def _result(self, request: web.Request) -> web.Response:
+        data, media_type = await self._node.result(request.match_info["task"])
+        headers = {"Content-Type": media_type, "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=data, headers=headers)
+
+    async def _receipt(self, request: web.Request) -> web.Response:
+        return view_reply(self._node.receipt(request.match_info["task"]))
+
+    async def _why(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.why(request.match_info["task"]))
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.cancel(request.match_info["task"]))
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        body = await read_view(request, _AnswerBody)
+        return view_reply(await self._node.answer(request.match_info["task"], body.text))
+
+    # --- the journal ---
+
+    async def _journal_tail(self, request: web.Request) -> web.Response:
+        return view_reply(self._node.journal_tail(_limit(request, DEFAULT_ENTRIES)))
+
+    async def _journal_show(self, request: web.Request) -> web.Response:
+        height = _whole(request.match_info["height"], "journal height", least=0, most=10**15)
+        return view_reply(self._node.journal_show(height))
+
+    async def _journal_verify(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.journal_verify())
+
+
+def _query(request: web.Request, name: str) -> str:
+    value = request.query.get(name, "")
+    if not value:
+        raise UsageError(f"{request.path} needs ?{name}=...")
+    return value
+
+
+def _whole(text: str, name: str, *, least: int, most: int) -> int:
+    """`text` as a whole number within its limits; UsageError otherwise."""
+    digits = text.isascii() and text.isdigit() and len(text) <= 18
+    if not digits or not least <= int(text) <= most:
+        raise UsageError(f"{name} {text[:40]!r} is not a whole number from {least} to {most}")
+    return int(text)
+
+
+def _limit(request: web.Request, default: int) -> int:
+    return _whole(request.query.get("limit", str(default)), "limit", least=1, most=MAX_ROWS)
