@@ -1,0 +1,285 @@
+"""The caller's side of the control API: one coroutine a call, JSON objects as TypedDicts.
+
+Imports none of the node's packages, so that it may live in anybody's process.
+
+    async with ControlClient(paths.socket) as node:
+        async for event in node.ask({"skill": "finance.sentiment", "text": "..."}):
+            ...
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+
+from coalesced.control import shapes
+from coalesced.control.errors import ControlError, LostDaemonError, NoDaemonError
+
+PREFIX = "/control/1"
+CALL_TIMEOUT_S = 30.0
+"""For calls that only read the daemon's state, or reach one peer."""
+LONG_CALL_TIMEOUT_S = 180.0
+"""For calls that ask the network (quotes, lookups) or recompute much."""
+SILENCE_TIMEOUT_S = 60.0
+"""A stream carries a heartbeat every 10 s; after six missing ones the daemon counts as lost."""
+MAX_LINE_BYTES = 16 * 2**20
+
+
+class ControlClient:
+    """A connection to the daemon that listens on `socket_path`. Open it with `async with`."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self.socket_path = socket_path
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(
+            base_url="http://localhost",
+            connector=aiohttp.UnixConnector(path=os.fspath(self.socket_path)),
+            json_serialize=lambda value: msgspec.json.encode(value).decode(),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    # --- the node ---
+
+    async def status(self) -> shapes.Status:
+        """One screen about the node."""
+        return cast("shapes.Status", await self._call("GET", "/status"))
+
+    async def doctor(self) -> shapes.Doctor:
+        """Every check, made now."""
+        return cast("shapes.Doctor", await self._call("GET", "/doctor", timeout_s=LONG_CALL_TIMEOUT_S))
+
+    async def metrics(self) -> str:
+        """The metrics in Prometheus text form."""
+        async with self._exchange("GET", "/metrics", prefix="") as response:
+            return await response.text()
+
+    async def reload(self) -> shapes.Ok:
+        """Read the configuration again."""
+        return cast("shapes.Ok", await self._call("POST", "/reload"))
+
+    async def stop(self, *, drain: bool = True) -> shapes.Ok:
+        """Begin to stop; the daemon is gone when its socket is."""
+        return cast("shapes.Ok", await self._call("POST", "/stop", body={"drain": drain}))
+
+    def events(self) -> AsyncGenerator[shapes.Event]:
+        """What happens from now on, without end."""
+        return self._stream("GET", "/events")
+
+    # --- peers and skills ---
+
+    async def peers(self) -> shapes.Peers:
+        """The nodes that this one knows."""
+        return cast("shapes.Peers", await self._call("GET", "/peers"))
+
+    async def ping(self, peer: str) -> shapes.Ping:
+        """One round trip to `peer` (short id, did:key or host:port)."""
+        return cast("shapes.Ping", await self._call("POST", f"/peers/{_quoted(peer)}/ping"))
+
+    async def block(self, peer: str) -> shapes.Ok:
+        """Have nothing more to do with `peer`."""
+        return cast("shapes.Ok", await self._call("POST", f"/peers/{_quoted(peer)}/block"))
+
+    async def unblock(self, peer: str) -> shapes.Ok:
+        """Undo `block`."""
+        return cast("shapes.Ok", await self._call("POST", f"/peers/{_quoted(peer)}/unblock"))
+
+    async def skills(self) -> shapes.Skills:
+        """What this node can do."""
+        return cast("shapes.Skills", await self._call("GET", "/skills"))
+
+    async def find_skill(self, label: str, *, max_price_micro: int | None = None) -> shapes.Sellers:
+        """Who sells `label`, asked of the network now."""
+        query = {"skill": label}
+        if max_price_micro is not None:
+            query["max_price_micro"] = str(max_price_micro)
+        found = await self._call("GET", "/sellers", query=query, timeout_s=LONG_CALL_TIMEOUT_S)
+        return cast("shapes.Sellers", found)
+
+    async def offers(self) -> shapes.Offers:
+        """What this node sells."""
+        return cast("shapes.Offers", await self._call("GET", "/offers"))
+
+    async def sell(self, request: shapes.SellRequest) -> shapes.Offer:
+        """Put a skill on sale."""
+        return cast("shapes.Offer", await self._call("POST", "/offers", body=request, timeout_s=LONG_CALL_TIMEOUT_S))
+
+    async def unsell(self, label: str) -> shapes.Ok:
+        """Take a skill off sale."""
+        return cast("shapes.Ok", await self._call("DELETE", "/offers", query={"skill": label}))
+
+    # --- tasks ---
+
+    def ask(self, request: shapes.AskRequest) -> AsyncGenerator[shapes.Event]:
+        """Submit a task; its events, the last one with the task's outcome. Leaving early does not cancel it."""
+        return self._stream("POST", "/ask", body=request)
+
+    async def decide(self, request: shapes.AskRequest) -> shapes.Decision:
+        """What `ask` would decide now, without doing it."""
+        decided = await self._call("POST", "/decide", body=request, timeout_s=LONG_CALL_TIMEOUT_S)
+        return cast("shapes.Decision", decided)
+
+    async def tasks(self, *, limit: int = 50, state: str | None = None) -> shapes.Tasks:
+        """The latest tasks first."""
+        query = {"limit": str(limit)} | ({"state": state} if state else {})
+        return cast("shapes.Tasks", await self._call("GET", "/tasks", query=query))
+
+    async def task(self, task_id: str) -> shapes.Task:
+        """One task as it stands."""
+        return cast("shapes.Task", await self._call("GET", f"/tasks/{_quoted(task_id)}"))
+
+    def watch(self, task_id: str) -> AsyncGenerator[shapes.Event]:
+        """A task's events, those so far included, until it ends."""
+        return self._stream("GET", f"/tasks/{_quoted(task_id)}/events")
+
+    async def cancel(self, task_id: str) -> shapes.Task:
+        """Give a task up."""
+        return cast("shapes.Task", await self._call("POST", f"/tasks/{_quoted(task_id)}/cancel"))
+
+    async def answer(self, task_id: str, text: str) -> shapes.Task:
+        """Answer a task's question."""
+        answered = await self._call("POST", f"/tasks/{_quoted(task_id)}/answer", body={"text": text})
+        return cast("shapes.Task", answered)
+
+    async def result(self, task_id: str) -> tuple[bytes, str]:
+        """A completed task's result, and its media type."""
+        async with self._exchange("GET", f"/tasks/{_quoted(task_id)}/result", LONG_CALL_TIMEOUT_S) as response:
+            return await response.read(), response.content_type
+
+    async def receipt(self, task_id: str) -> shapes.Receipt:
+        """What both sides signed about a task."""
+        return cast("shapes.Receipt", await self._call("GET", f"/tasks/{_quoted(task_id)}/receipt"))
+
+    async def why(self, task_id: str) -> shapes.Why:
+        """How a task was decided, and what happened."""
+        return cast("shapes.Why", await self._call("GET", f"/tasks/{_quoted(task_id)}/why"))
+
+    # --- the journal ---
+
+    async def journal_tail(self, limit: int = 20) -> shapes.Journal:
+        """The latest entries."""
+        return cast("shapes.Journal", await self._call("GET", "/journal", query={"limit": str(limit)}))
+
+    async def journal_show(self, height: int) -> shapes.JournalEntry:
+        """One entry in full."""
+        return cast("shapes.JournalEntry", await self._call("GET", f"/journal/{height}"))
+
+    async def journal_verify(self) -> shapes.Verify:
+        """Recompute the whole chain."""
+        return cast("shapes.Verify", await self._call("POST", "/journal/verify", timeout_s=LONG_CALL_TIMEOUT_S))
+
+    # --- how ---
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: dict[str, str] | None = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> dict[str, Any]:
+        async with self._exchange(method, path, timeout_s, body=body, query=query) as response:
+            return _decode(await response.read())
+
+    async def _stream(self, method: str, path: str, *, body: object = None) -> AsyncGenerator[shapes.Event]:
+        async with self._exchange(method, path, None, body=body) as response:
+            async for line in _lines(response.content):
+                event = _decode(line)
+                if event.get("schema") == "coalesced.error/1":
+                    raise _error(event)
+                yield cast("shapes.Event", event)
+
+    @contextlib.asynccontextmanager
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        timeout_s: float | None = CALL_TIMEOUT_S,
+        *,
+        body: object = None,
+        query: dict[str, str] | None = None,
+        prefix: str = PREFIX,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request; its response when it succeeded, else the ControlError that it stands for."""
+        if self._http is None:
+            raise RuntimeError("open the client first: async with ControlClient(...) as node")
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=5.0, sock_read=timeout_s or SILENCE_TIMEOUT_S)
+        try:
+            async with self._http.request(
+                method, prefix + path, json=body, params=query, timeout=timeout, allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    raise _error(_decode(await response.read()))
+                yield response
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, PermissionError):
+                text = f"{self.socket_path} belongs to another user: give your own --home"
+                raise ControlError("refused", text, 5) from error
+            raise NoDaemonError(self.socket_path) from error
+        except TimeoutError as error:
+            waited_s = timeout_s or SILENCE_TIMEOUT_S
+            raise ControlError("timed_out", f"the daemon did not answer within {waited_s:.0f} s", 6) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise LostDaemonError("the daemon went away during the call; see: coalesced status") from error
+
+
+def _quoted(segment: str) -> str:
+    return quote(segment, safe="")
+
+
+def _decode(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        text = f"the daemon answered something that is no JSON object: {body[:80]!r}"
+        raise ControlError("protocol", text) from error
+
+
+def _error(body: dict[str, Any]) -> ControlError:
+    return ControlError(
+        str(body.get("code", "failed")), str(body.get("text", "no reason given")), int(body.get("exit_code", 1))
+    )
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
+    """The non-empty lines of a stream. aiohttp's own readline stops at 128 KiB; a decision may be longer."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *complete, rest = (rest + chunk).split(b"\n")
+        if len(rest) > MAX_LINE_BYTES:
+            raise ControlError("protocol", f"the daemon sent a line of more than {MAX_LINE_BYTES} bytes")
+        for line in complete:
+            if line:
+                yield line
+    if rest:
+        raise LostDaemonError("the daemon went away in the middle of a line; see: coalesced status")
+
+
+async def wait_gone(socket_path: Path, *, timeout_s: float) -> bool:
+    """Whether nobody listens on `socket_path` any more, waiting for that at most `timeout_s`."""
+    deadline_s = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        try:
+            _, writer = await asyncio.open_unix_connection(socket_path)
+        except OSError:
+            return True
+        writer.close()
+        if asyncio.get_running_loop().time() > deadline_s:
+            return False
+        await asyncio.sleep(0.05)
