@@ -88,7 +88,7 @@ class Routes:
     # --- the node ---
 
     async def _status(self, request: web.Request) -> web.Response:
-        return view_reply(self._node.status())
+        return view_reply(await self._node.status())
 
     async def _doctor(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.doctor())
@@ -106,7 +106,7 @@ class Routes:
     # --- peers and skills ---
 
     async def _peers(self, request: web.Request) -> web.Response:
-        return view_reply(self._node.peers())
+        return view_reply(await self._node.peers())
 
     async def _ping(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.ping(request.match_info["peer"]))
@@ -118,7 +118,7 @@ class Routes:
         return view_reply(await self._node.unblock(request.match_info["peer"]))
 
     async def _skills(self, request: web.Request) -> web.Response:
-        return view_reply(self._node.skills())
+        return view_reply(await self._node.skills())
 
     async def _sellers(self, request: web.Request) -> web.Response:
         text = request.query.get("max_price_micro")
@@ -126,7 +126,7 @@ class Routes:
         return view_reply(await self._node.find_skill(_query(request, "skill"), max_price_micro=limit))
 
     async def _offers(self, request: web.Request) -> web.Response:
-        return view_reply(self._node.offers())
+        return view_reply(await self._node.offers())
 
     async def _sell(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.sell(await read_view(request, SellRequest)))
@@ -148,10 +148,10 @@ class Routes:
         if state is not None and state not in get_args(TaskState):
             raise UsageError(f"state {state[:40]!r} is none of {', '.join(get_args(TaskState))}")
         limit = _limit(request, DEFAULT_TASKS)
-        return view_reply(self._node.tasks(limit=limit, state=cast("TaskState | None", state)))
+        return view_reply(await self._node.tasks(limit=limit, state=cast("TaskState | None", state)))
 
     async def _task(self, request: web.Request) -> web.Response:
-        return view_reply(self._node.task(request.match_info["task"]))
+        return view_reply(await self._node.task(request.match_info["task"]))
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         events = self._node.watch(request.match_info["task"])
@@ -163,7 +163,7 @@ class Routes:
         return web.Response(body=data, headers=headers)
 
     async def _receipt(self, request: web.Request) -> web.Response:
-        return view_reply(self._node.receipt(request.match_info["task"]))
+        return view_reply(await self._node.receipt(request.match_info["task"]))
 
     async def _why(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.why(request.match_info["task"]))
@@ -178,11 +178,11 @@ class Routes:
     # --- the journal ---
 
     async def _journal_tail(self, request: web.Request) -> web.Response:
-        return view_reply(self._node.journal_tail(_limit(request, DEFAULT_ENTRIES)))
+        return view_reply(await self._node.journal_tail(_limit(request, DEFAULT_ENTRIES)))
 
     async def _journal_show(self, request: web.Request) -> web.Response:
         height = _whole(request.match_info["height"], "journal height", least=0, most=10**15)
-        return view_reply(self._node.journal_show(height))
+        return view_reply(await self._node.journal_show(height))
 
     async def _journal_verify(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.journal_verify())
