@@ -1,0 +1,42 @@
+"""Live events to whoever listens: a tap on the node, never a way to steer it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+from node.views import EventView
+
+QUEUE_EVENTS = 1024
+"""A listener this far behind loses the oldest events; what must not be lost is in the store."""
+
+
+class EventHub:
+    """Publishes to every listener without waiting for any."""
+
+    def __init__(self) -> None:
+        self._queues: set[asyncio.Queue[EventView]] = set()
+        self.dropped = 0
+
+    def publish(self, event: EventView) -> None:
+        """Hand `event` to all listeners; the slow ones lose their oldest."""
+        for queue in self._queues:
+            if queue.full():
+                queue.get_nowait()
+                self.dropped += 1
+            queue.put_nowait(event)
+
+    @contextmanager
+    def subscribe(self) -> Iterator[asyncio.Queue[EventView]]:
+        """A queue of everything that happens from now on."""
+        queue: asyncio.Queue[EventView] = asyncio.Queue(QUEUE_EVENTS)
+        self._queues.add(queue)
+        try:
+            yield queue
+        finally:
+            self._queues.discard(queue)
+
+    async def stream(self) -> AsyncIterator[EventView]:
+        """Everything that happens from now on, until the listener stops."""
+        with self.subscribe() as queue:
+            while True:
+                yield await queue.get()

@@ -1,0 +1,65 @@
+"""What the two roles wait for, accept and spend at most."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from protocol.specification import Effort, Level, Privacy
+
+PositiveSeconds = Annotated[float, Meta(gt=0, le=10**6)]
+MicroSetting = Annotated[int, Meta(ge=0, le=10**15)]
+ByteSetting = Annotated[int, Meta(ge=1024, le=2**40)]
+
+
+class ClientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The buying side. A request's own wishes come before the defaults here."""
+
+    default_deadline_s: PositiveSeconds = 300.0
+    """Five minutes: longer than any builtin skill needs, short enough to notice that something is wrong."""
+    default_budget_micro: MicroSetting = 1_000_000
+    """One dollar a task."""
+    default_privacy: Privacy = "internal"
+    default_effort: Effort = "full"
+    default_least_level: Level = "none"
+    """The engine chooses the verification level; this is only its floor."""
+    default_min_score_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 500_000
+    max_input_bytes: ByteSetting = 64 * 2**20
+    max_output_bytes: ByteSetting = 64 * 2**20
+    max_sellers: Annotated[int, Meta(ge=1, le=200)] = 20
+    """Sellers asked for a quote per task: the k of one look-up."""
+    find_timeout_s: PositiveSeconds = 3.0
+    quote_timeout_s: PositiveSeconds = 3.0
+    """A seller that needs longer to quote is no help to a task of seconds."""
+    receipt_timeout_s: PositiveSeconds = 10.0
+    max_running_tasks: Annotated[int, Meta(ge=1, le=10_000)] = 256
+    """More are refused with `busy`, so that a flood of asks cannot exhaust memory."""
+    cap_per_day_micro: MicroSetting = 10_000_000
+    """Ten dollars a day over all sellers: what a runaway agent may cost before a person looks."""
+    cap_per_peer_micro: MicroSetting = 2_000_000
+    """Two dollars a day promised to any one peer."""
+    block_peers: tuple[str, ...] = ()
+    """Short ids or did:keys never to be hired."""
+
+
+class ContractorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The selling side."""
+
+    sell: bool = True
+    skills: tuple[str, ...] = ("document-analysis", "portfolio", "risk", "sentiment")
+    """Builtin skills on sale; what `coalesced sell` adds is remembered beside it."""
+    quote_valid_s: PositiveSeconds = 60.0
+    """How long a quoted price binds: long enough to compare, short enough that load has not changed."""
+    max_queued_jobs: Annotated[int, Meta(ge=0, le=10_000)] = 8
+    """Jobs waiting beside the running ones; above it, requests are declined as busy."""
+    max_input_bytes: ByteSetting = 64 * 2**20
+    max_output_bytes: ByteSetting = 64 * 2**20
+    max_quotes_per_peer: Annotated[int, Meta(ge=1, le=100_000)] = 64
+    """Unexpired quotes one peer may hold; the next request is declined, which bounds a quote flood."""
+    privacy: Privacy = "confidential"
+    """The most sensitive work taken on; more is declined."""
+    regions: tuple[str, ...] = ()
+    """Where this node is; a task that names regions is only taken if one matches."""
+    claimed_success_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 980_000
+    """Claimed in quotes until own history says otherwise."""
+    drain_timeout_s: PositiveSeconds = 30.0
