@@ -11,11 +11,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from node.tasks.lifecycle import TaskState
 from protocol.fields import Label, MediaType, Micro, Name, Ppm
 from protocol.specification import Effort, Level, Privacy
 
-TaskState = Literal["submitted", "working", "input_required", "completed", "failed", "cancelled", "rejected"]
-ENDED_STATES: frozenset[TaskState] = frozenset({"completed", "failed", "cancelled", "rejected"})
 Side = Literal["client", "contractor"]
 Preference = Literal["auto", "local", "cheap", "fast"]
 CheckStatus = Literal["pass", "warn", "fail", "skip"]
@@ -361,7 +360,7 @@ class TaskView(View, frozen=True, kw_only=True, tag="coalesced.task/1"):
     deadline_unix_ms: int | None = None
     done_ppm: int = 0
     question: str = ""
-    """What it waits for, while input_required."""
+    """What it waits for, while input-required."""
     choice: Literal["local", "outsource", ""] = ""
     """Where it is (or was, in the end) done."""
     peer: str = ""

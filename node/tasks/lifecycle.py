@@ -2,46 +2,29 @@
 
 A task is submitted, then works until it is completed, failed or cancelled; while it works it may wait for
 its agent's answer. `rejected` is a task that was refused before any work: by policy, by budget, by its form.
-The four ended states are final: nothing leaves them.
+The four ended states are final: nothing leaves them. The names are those of A2A's task states.
 """
 
-from enum import StrEnum
+from typing import Literal, get_args
 
 from node.errors import NodeError
 
-
-class TaskState(StrEnum):
-    """Where a task is (the names of A2A's task states)."""
-
-    SUBMITTED = "submitted"
-    WORKING = "working"
-    INPUT_REQUIRED = "input-required"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    REJECTED = "rejected"
-
-    @property
-    def ended(self) -> bool:
-        """Whether the task can no longer change."""
-        return not TRANSITIONS[self]
-
+TaskState = Literal["submitted", "working", "input-required", "completed", "failed", "cancelled", "rejected"]
 
 TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
-    TaskState.SUBMITTED: frozenset(
-        {TaskState.WORKING, TaskState.FAILED, TaskState.CANCELLED, TaskState.REJECTED},
-    ),
-    TaskState.WORKING: frozenset(
-        {TaskState.INPUT_REQUIRED, TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED},
-    ),
-    TaskState.INPUT_REQUIRED: frozenset(
-        {TaskState.WORKING, TaskState.FAILED, TaskState.CANCELLED},
-    ),
-    TaskState.COMPLETED: frozenset(),
-    TaskState.FAILED: frozenset(),
-    TaskState.CANCELLED: frozenset(),
-    TaskState.REJECTED: frozenset(),
+    "submitted": frozenset({"working", "failed", "cancelled", "rejected"}),
+    "working": frozenset({"input-required", "completed", "failed", "cancelled"}),
+    "input-required": frozenset({"working", "failed", "cancelled"}),
+    "completed": frozenset(),
+    "failed": frozenset(),
+    "cancelled": frozenset(),
+    "rejected": frozenset(),
 }
+
+ENDED: frozenset[TaskState] = frozenset(state for state, onward in TRANSITIONS.items() if not onward)
+"""The states that nothing leaves."""
+
+assert set(TRANSITIONS) == set(get_args(TaskState))
 
 
 class TransitionError(NodeError):
@@ -52,7 +35,7 @@ class TransitionError(NodeError):
 
 def advance(current: TaskState, to: TaskState) -> TaskState:
     """The state `to`, if `current` leads there; staying where one is, unless ended, is no change and allowed."""
-    if to in TRANSITIONS[current] or (to == current and not current.ended):
+    if to in TRANSITIONS[current] or (to == current and current not in ENDED):
         return to
     allowed = ", ".join(sorted(TRANSITIONS[current])) or "nothing: it has ended"
     raise TransitionError(f"a {current} task cannot become {to}; allowed: {allowed}")
