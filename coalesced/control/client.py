@@ -9,6 +9,7 @@ Imports none of the node's packages, so that it may live in anybody's process.
 
 import asyncio
 import contextlib
+import io
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
@@ -43,7 +44,6 @@ class ControlClient:
         self._http = aiohttp.ClientSession(
             base_url="http://localhost",
             connector=aiohttp.UnixConnector(path=os.fspath(self.socket_path)),
-            json_serialize=lambda value: msgspec.json.encode(value).decode(),
         )
         return self
 
@@ -222,7 +222,7 @@ class ControlClient:
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=5.0, sock_read=timeout_s or SILENCE_TIMEOUT_S)
         try:
             async with self._http.request(
-                method, prefix + path, json=body, params=query, timeout=timeout, allow_redirects=False
+                method, prefix + path, data=_payload(body), params=query, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status != 200:
                     raise _error(_decode(await response.read()))
@@ -241,6 +241,13 @@ class ControlClient:
 
 def _quoted(segment: str) -> str:
     return quote(segment, safe="")
+
+
+def _payload(body: object) -> aiohttp.BytesIOPayload | None:
+    if body is None:
+        return None
+    # As a file, so that a large body is sent piece by piece.
+    return aiohttp.BytesIOPayload(io.BytesIO(msgspec.json.encode(body)), content_type="application/json")
 
 
 def _decode(body: bytes) -> dict[str, Any]:

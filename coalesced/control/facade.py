@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from node.tasks.lifecycle import TaskState
 from node.views import (
     AskRequest,
     DecisionView,
@@ -20,7 +21,6 @@ from node.views import (
     SellRequest,
     SkillsView,
     StatusView,
-    TaskState,
     TasksView,
     TaskView,
     VerifyView,

@@ -8,7 +8,8 @@ from coalesced.control.config import ControlConfig
 from coalesced.control.facade import Node
 from coalesced.control.replies import Handler, read_view, stream_reply, view_reply
 from node.errors import UsageError
-from node.views import AskRequest, SellRequest, TaskState, View
+from node.tasks.lifecycle import TaskState
+from node.views import AskRequest, SellRequest, View
 
 PREFIX = "/control/1"
 DEFAULT_TASKS = 50
