@@ -1,0 +1,86 @@
+"""The settings of the decision engine, each with its unit and the reason for its default."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from node.decision.checked import Checked, MicroFloat, Probability
+from protocol.fields import Micro
+from protocol.specification import Privacy
+
+PolicyName = Literal["expected-cost"]
+Weight = Annotated[float, Meta(ge=0, le=1000)]
+
+
+class DecisionConfig(Checked, frozen=True, kw_only=True):
+    """How this node weighs money, time and risk."""
+
+    policy: PolicyName = "expected-cost"
+    """Least expected total cost with a pessimistic success probability: least regret of all that were compared."""
+
+    # --- how far a seller is trusted
+    pessimism: Annotated[float, Meta(ge=0, le=3)] = 0.5
+    """c: standard deviations taken off the posterior mean of a seller's success."""
+    prior_jobs: Annotated[float, Meta(ge=0.01, le=1000)] = 2.0
+    """n0: a claim weighs as much as two jobs seen."""
+    prior_factor: Probability = 0.9
+    """Claims are discounted by a tenth before anything is known."""
+    theta: Probability = 0.7
+    """Least skill match (Listing 1, line 6)."""
+
+    # --- what a bad or leaked result costs
+    gamma: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    """Severity of a breach, in values of the task: eq. (9) names it and leaves it out."""
+    breach_base: Probability = 0.02
+    """Chance that any seller leaks what it sees: the paper's simulator."""
+    breach_slope: Probability = 0.1
+    """What an entirely unreliable seller adds to it: the paper's simulator."""
+    channel_strength: Probability = 0.5
+    """CS: encryption guards the wire and nothing guards the seller's own memory, so never 1."""
+    internal_sensitivity: Probability = 0.3
+    """DS for privacy `internal`; `public` is 0 and `secret` 1."""
+    confidential_sensitivity: Probability = 0.7
+    most_private_outsourced: Privacy = "confidential"
+    """`secret` never leaves the node."""
+    default_value_ratio: Annotated[float, Meta(ge=1, le=1e6)] = 10.0
+    """V of a task whose owner named none, in local costs: the paper's tasks are worth about ten."""
+    least_value_micro: Micro = 1_000
+    """V when there is no local cost and no budget to take it from: somebody did ask."""
+    risk_weight: Probability = 0.0
+    """eta: share of the CVaR in what is minimised; 0 = the expectation alone."""
+    tail: Annotated[float, Meta(ge=0.001, le=1)] = 0.05
+    """The worst cases that the CVaR averages over."""
+
+    # --- what moving and fitting work costs
+    transfer_usd_per_gb: Annotated[float, Meta(ge=0, le=1000)] = 0.05
+    """Between a home line (0) and cloud egress (.09)."""
+    protocol_overhead_micro: MicroFloat = 1.0
+    """About 10 ms of processor for handshake, signatures and receipt at $.04 an hour, rounded up."""
+    integration_micro: MicroFloat = 0.0
+    """A builtin skill returns what the local run would; set it where results must be converted."""
+    bandwidth_bytes_per_s: Annotated[float, Meta(ge=1, le=1e15)] = 12_500_000.0
+    """100 Mb/s, until a session measured something."""
+    round_trips: Annotated[int, Meta(ge=0, le=20)] = 2
+    """Award and result, each there and back."""
+
+    # --- what waiting costs
+    time_value_micro_per_s: MicroFloat = 100.0
+    """$.36 an hour: a background agent waits, not a person."""
+    fast_factor: Annotated[float, Meta(ge=1, le=1000)] = 10.0
+    """`--prefer fast` multiplies the cost of waiting; `--prefer cheap` sets it to 0."""
+    local_advantage: Probability = 0.5
+    """`--prefer local` hires only where it saves this share of the local cost."""
+
+    # --- ties and explanation
+    tie_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
+    """Totals this close to the best are equal, and TOPSIS decides: estimates are not better than that."""
+    weight_cost: Weight = 0.4
+    weight_reliability: Weight = 0.25
+    weight_latency: Weight = 0.2
+    weight_security: Weight = 0.15
+    """The paper's TOPSIS weights; they are normalised to sum to 1."""
+
+    def __post_init__(self) -> None:
+        Checked.__post_init__(self)
+        if self.weight_cost + self.weight_reliability + self.weight_latency + self.weight_security <= 0:
+            raise ValueError("DecisionConfig: all four TOPSIS weights are 0; set at least one above 0")

@@ -1,0 +1,182 @@
+"""What hiring costs: COALESCE eq. (6), all six terms, as an expectation over what may come back.
+
+    E[C_j,l] = communication + integration + verification_l + latency penalty
+             + q P + (1-q) [ d_l redo + (1-d_l)(P + V) ] + V gamma P_breach
+
+q is the pessimistic success probability, P the quote (paid on acceptance), d_l the detection probability of
+verification level l, V the value at risk, and redo the cost of doing the work here after a bad result was found.
+"""
+
+from typing import NamedTuple
+
+from node.decision.config import DecisionConfig
+from node.decision.inputs import Candidate, TaskFacts, VerificationOption
+from node.decision.reliability import pessimistic, posterior
+from node.decision.risk import breach_probability, cvar, late_probability, risk_cost_micro, spread
+from protocol.specification import Privacy
+
+BYTES_PER_GB = 1e9
+
+
+class Stakes(NamedTuple):
+    """What the task puts at stake, resolved once for all sellers."""
+
+    value_micro: float
+    time_value_micro_per_s: float
+    sensitivity: float
+    """DS of eq. (15)."""
+    not_done_micro: float
+    """Cost of the task staying undone: its value, bounded by its budget."""
+    local_feasible: bool
+    local_total_micro: float
+    """The local total; where this node cannot do the task, the cost of not doing it."""
+    local_time_s: float
+    local_p_good: float
+
+
+class SellerTerms(NamedTuple):
+    """What does not depend on the verification level."""
+
+    success: float
+    success_mean: float
+    communication_micro: float
+    time_s: float
+    sigma: float
+    p_breach: float
+    breach_micro: float
+
+
+class LevelTerms(NamedTuple):
+    """One seller at one verification level; the nine costs add up to `total_micro`."""
+
+    option: VerificationOption
+    payment_micro: float
+    verification_micro: float
+    lateness_micro: float
+    undetected_micro: float
+    redo_micro: float
+    p_late: float
+    p_good: float
+    total_micro: float
+    score_micro: float
+
+
+def communication_micro(total_bytes: int, config: DecisionConfig) -> float:
+    """COALESCE eq. (8): bytes times the price of transfer, plus the protocol's overhead.
+
+    The print divides by the bandwidth, which leaves s*$/GB; the time that the transfer takes is in `seller_time_s`.
+    """
+    return total_bytes / BYTES_PER_GB * config.transfer_usd_per_gb * 1e6 + config.protocol_overhead_micro
+
+
+def transfer_s(facts: TaskFacts, candidate: Candidate, config: DecisionConfig) -> float:
+    """Time on the wire: round trips, and both contents through the bandwidth."""
+    bandwidth = candidate.bandwidth_bytes_per_s or config.bandwidth_bytes_per_s
+    return config.round_trips * candidate.rtt_s + (facts.input_bytes + facts.expected_output_bytes) / bandwidth
+
+
+def sensitivity(privacy: Privacy, config: DecisionConfig) -> float:
+    """DS of eq. (15): how much a leak of data of this privacy level matters, 0 to 1."""
+    match privacy:
+        case "public":
+            return 0.0
+        case "internal":
+            return config.internal_sensitivity
+        case "confidential":
+            return config.confidential_sensitivity
+        case "secret":
+            return 1.0
+
+
+def seller_terms(facts: TaskFacts, candidate: Candidate, config: DecisionConfig, stakes: Stakes) -> SellerTerms:
+    """The terms that one seller has at every level."""
+    claim = config.prior_factor * candidate.claimed_success * candidate.advertised_success
+    mean, deviation = posterior(candidate.successes, candidate.failures, prior_mean=claim, prior_jobs=config.prior_jobs)
+    wire_s = transfer_s(facts, candidate, config)
+    general = min(1.0, config.breach_base + config.breach_slope * (1.0 - mean))
+    strength = config.channel_strength if candidate.channel_strength is None else candidate.channel_strength
+    p_breach = breach_probability((general, *candidate.breach_probabilities), stakes.sensitivity, strength)
+    return SellerTerms(
+        success=pessimistic(mean, deviation, config.pessimism),
+        success_mean=mean,
+        communication_micro=communication_micro(facts.input_bytes + facts.expected_output_bytes, config),
+        time_s=wire_s + candidate.duration_s,
+        sigma=spread(wire_s + candidate.duration_s, wire_s + candidate.p95_s),
+        p_breach=p_breach,
+        breach_micro=risk_cost_micro(stakes.value_micro, (p_breach,), config.gamma),
+    )
+
+
+def redo_micro(spent_s: float, facts: TaskFacts, stakes: Stakes) -> tuple[float, float]:
+    """Cost and success probability of doing the work here after `spent_s` seconds were lost on a bad result.
+
+    Where the deadline leaves no time for that, it stays undone.
+    """
+    if not stakes.local_feasible:
+        return stakes.not_done_micro, 0.0
+    if spent_s + stakes.local_time_s <= facts.deadline_s:
+        return stakes.local_total_micro, stakes.local_p_good
+    return max(stakes.local_total_micro, stakes.not_done_micro), 0.0
+
+
+def level_terms(
+    facts: TaskFacts,
+    candidate: Candidate,
+    option: VerificationOption,
+    terms: SellerTerms,
+    config: DecisionConfig,
+    stakes: Stakes,
+) -> LevelTerms:
+    """Expected total cost of hiring `candidate` and checking at `option`."""
+    price, value, q, d = candidate.price_micro, stakes.value_micro, terms.success, option.detection
+    spent_s = terms.time_s + option.time_s
+    redo, redo_good = redo_micro(spent_s, facts, stakes)
+    found, missed = (1.0 - q) * d, (1.0 - q) * (1.0 - d)
+    p_late = late_probability(spent_s, terms.sigma, facts.deadline_s)
+    payment = (q + missed) * price
+    verification = option.cost_micro + option.price_share * price + stakes.time_value_micro_per_s * option.time_s
+    fixed = (
+        terms.communication_micro
+        + config.integration_micro
+        + verification
+        + stakes.time_value_micro_per_s * terms.time_s
+    )
+    lateness, undetected, again = p_late * value, missed * value, found * redo
+    total = fixed + payment + lateness + undetected + again + terms.breach_micro
+    score = total
+    if config.risk_weight > 0.0:
+        outcomes = _outcomes(fixed, price, value, redo, q, found, missed, p_late, terms.p_breach, config.gamma)
+        score = (1.0 - config.risk_weight) * total + config.risk_weight * cvar(outcomes, config.tail)
+    return LevelTerms(
+        option=option,
+        payment_micro=payment,
+        verification_micro=verification,
+        lateness_micro=lateness,
+        undetected_micro=undetected,
+        redo_micro=again,
+        p_late=p_late,
+        p_good=q + found * redo_good,
+        total_micro=total,
+        score_micro=score,
+    )
+
+
+def _outcomes(
+    fixed: float,
+    price: float,
+    value: float,
+    redo: float,
+    q: float,
+    found: float,
+    missed: float,
+    p_late: float,
+    p_breach: float,
+    gamma: float,
+) -> list[tuple[float, float]]:
+    """All (probability, cost) of one hire: the work good, found bad or missed, late or not, leaked or not."""
+    return [
+        (p_work * p_time * p_leak, fixed + work + time + leak)
+        for p_work, work in ((q, price), (found, redo), (missed, price + value))
+        for p_time, time in ((1.0 - p_late, 0.0), (p_late, value))
+        for p_leak, leak in ((1.0 - p_breach, 0.0), (p_breach, value * gamma))
+    ]

@@ -1,0 +1,156 @@
+"""What a decision is made from: the task, the local option, the sellers, the ways to check, the settings.
+
+Units are in the names: `_micro` micro-dollars, `_s` seconds, `_bytes` bytes; probabilities run from 0 to 1.
+Every value is checked when it is built (`Checked`): NaN, infinity and negatives are a ValueError that names the field.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from node.decision.checked import Checked, Count, MicroFloat, Probability, Seconds, Whole
+from node.decision.config import DecisionConfig
+from node.views import Preference
+from protocol.fields import Micro, Size
+from protocol.specification import Level, Privacy
+
+
+class TaskFacts(Checked, frozen=True, kw_only=True):
+    """The task, as the decision sees it."""
+
+    skill: str
+    budget_micro: Micro
+    """The most that may be paid for it. 0 allows only free work."""
+    deadline_s: Seconds
+    """Time left, from now."""
+    value_micro: Micro | None = None
+    """V, what a good result is worth and a bad one destroys. None: taken from the local cost (`task_value`)."""
+    input_bytes: Size = 0
+    expected_output_bytes: Size = 0
+    privacy: Privacy = "internal"
+    regions: tuple[str, ...] = ()
+    """Where the work may be done; empty = anywhere."""
+    least_level: Level = "none"
+    """The verification that the task insists on."""
+    prefer: Preference = "auto"
+    time_value_micro_per_s: MicroFloat | None = None
+    """What one second of waiting costs; None takes the configured figure."""
+    spend_left_micro: Micro | None = None
+    """What is left of the owner's spending cap; None = no cap."""
+
+
+class InternalCost(Checked, frozen=True, kw_only=True):
+    """The five terms of COALESCE eq. (1), in micro-dollars, for one run of the task on this node."""
+
+    compute_micro: MicroFloat = 0.0
+    memory_micro: MicroFloat = 0.0
+    energy_micro: MicroFloat = 0.0
+    opportunity_micro: MicroFloat = 0.0
+    depreciation_micro: MicroFloat = 0.0
+
+    @property
+    def total_micro(self) -> float:
+        """Eq. (1): the sum."""
+        return (
+            self.compute_micro
+            + self.memory_micro
+            + self.energy_micro
+            + self.opportunity_micro
+            + self.depreciation_micro
+        )
+
+
+class LocalOption(Checked, frozen=True, kw_only=True):
+    """Doing it here. Not feasible: `why_not` says why, and the other fields do not count."""
+
+    feasible: bool
+    why_not: str = ""
+    time_s: Seconds = 0.0
+    """Expected time to the result, waiting in the node's own queue included."""
+    p95_s: Seconds = 0.0
+    success: Probability = 0.99
+    cost: InternalCost = InternalCost()
+    samples: Whole = 0
+    """Measured runs behind `time_s`; 0 = a guess, and the decision says so."""
+
+    def __post_init__(self) -> None:
+        Checked.__post_init__(self)
+        if self.p95_s < self.time_s:
+            raise ValueError(f"LocalOption.p95_s is {self.p95_s!r}: write at least time_s, {self.time_s!r}")
+
+
+class Candidate(Checked, frozen=True, kw_only=True):
+    """One seller with one quote, and what this node knows of it."""
+
+    key: bytes
+    """Its public key; unique among the candidates of a decision."""
+    name: str
+    price_micro: Micro
+    """The quote: paid when the result is accepted."""
+    duration_s: Seconds
+    """Its expected time from award to result, without the transfer."""
+    p95_s: Seconds
+    rtt_s: Seconds = 0.0
+    bandwidth_bytes_per_s: Annotated[float, Meta(ge=1, le=1e15)] | None = None
+    """None takes the configured figure."""
+    claimed_success: Probability = 1.0
+    """What its quote claims."""
+    advertised_success: Probability = 1.0
+    """What its advert or certificate claims besides; 1 when nothing is advertised."""
+    successes: Count = 0.0
+    failures: Count = 0.0
+    """This node's own receipts with it, discounted by age (`reliability.record`)."""
+    jobs: Whole = 0
+    """Receipts in all, undiscounted: how much of a stranger it is."""
+    breach_probabilities: tuple[Probability, ...] = ()
+    """P_breach,i of eq. (15) for attack vectors known of this seller, beside the general one."""
+    channel_strength: Probability | None = None
+    """CS of eq. (15); None takes the configured figure."""
+    skill_match: Probability = 1.0
+    """Eq. (12); 1 for an exact label."""
+    regions: tuple[str, ...] = ()
+    most_private: Privacy = "confidential"
+    """The most private data that this node's policy lets it see."""
+    exposure_left_micro: Micro | None = None
+    """What is left of the cap on money outstanding with this seller; None = no cap."""
+
+    def __post_init__(self) -> None:
+        Checked.__post_init__(self)
+        if self.p95_s < self.duration_s:
+            raise ValueError(f"Candidate.p95_s is {self.p95_s!r}: write at least duration_s, {self.duration_s!r}")
+
+
+class VerificationOption(Checked, frozen=True, kw_only=True):
+    """One way to check a result before it is accepted and paid for."""
+
+    level: Level
+    cost_micro: MicroFloat = 0.0
+    time_s: Seconds = 0.0
+    price_share: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    """Bought work, as a share of the seller's price: 1 when the same task is bought a second time."""
+    detection: Probability = 0.0
+    """d: the share of bad results that it finds."""
+    assumed: bool = True
+    """`detection` was never measured for this skill."""
+
+
+NO_VERIFICATION = VerificationOption(level="none", assumed=False)
+"""Accept whatever comes back: free, and blind."""
+
+
+class Inputs(Checked, frozen=True, kw_only=True):
+    """Everything that one decision rests on: with it, a stored decision can be made again, bit for bit."""
+
+    facts: TaskFacts
+    local: LocalOption
+    candidates: tuple[Candidate, ...]
+    options: tuple[VerificationOption, ...]
+    config: DecisionConfig
+
+    def __post_init__(self) -> None:
+        keys = {candidate.key for candidate in self.candidates}
+        if len(keys) != len(self.candidates):
+            raise ValueError("Inputs.candidates names a seller twice: give each key once, with its best quote")
+        levels = {option.level for option in self.options}
+        if not self.options or len(levels) != len(self.options):
+            raise ValueError(f"Inputs.options has {len(self.options)} entries: give each level once, and at least one")

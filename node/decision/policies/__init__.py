@@ -1,0 +1,1 @@
+"""The rules that choose among evaluated sellers; each is one pure function `pick(rows, limit, config)`."""
