@@ -1,0 +1,137 @@
+"""A testnet's description: which nodes, in which roles, where. Written before the first process starts, then frozen.
+
+What runs at this moment is not in here but in one record a node (processes.py), so a manifest is never stale:
+`down` can always find everything it names.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Role = Literal["seller", "buyer", "both"]
+ROLES: tuple[Role, ...] = ("seller", "buyer", "both")
+MAX_NODES = 64
+"""Real processes of some 60 MiB each: more belongs into the simulator."""
+MANIFEST_FILE = "testnet.json"
+HOST = "127.0.0.1"
+
+
+class TestnetError(Exception):
+    """A testnet cannot be described, found, started or stopped; the text says what to do."""
+
+    __test__ = False  # pytest: not a test class
+
+
+class NodePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One node. The rate is what an hour of this machine's work costs its owner, in micro-dollars."""
+
+    name: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9-]{0,15}\Z")]
+    role: Role
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    rate_micro_per_hour: Annotated[int, Meta(ge=0, le=10**12)]
+
+    @property
+    def endpoint(self) -> str:
+        """Where its peers reach it."""
+        return f"{HOST}:{self.port}"
+
+
+class Manifest(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="schema",
+    tag="coalesced.testnet/1",
+):
+    """A testnet. `network` is drawn anew for each, so that two testnets on one machine never mix."""
+
+    name: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9-]{0,31}\Z")]
+    network: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,48}\Z")]
+    directory: str
+    nodes: Annotated[tuple[NodePlan, ...], Meta(min_length=1, max_length=MAX_NODES)]
+
+    def home(self, node: NodePlan) -> Path:
+        """The node's own directory."""
+        return Path(self.directory) / node.name
+
+    def node(self, name: str) -> NodePlan:
+        """The node called `name`; TestnetError lists the names that exist."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        names = ", ".join(node.name for node in self.nodes)
+        raise TestnetError(f"testnet {self.name!r} has no node {name!r}: it has {names}")
+
+    @property
+    def bootstrap(self) -> NodePlan:
+        """The node that the others are pointed at: the first."""
+        return self.nodes[0]
+
+
+SELLER_RATE = 200_000
+"""$0.20 an hour: a machine whose owner wants its idle hours paid."""
+BUYER_RATE = 60_000_000
+"""$60 an hour: a machine whose time is better spent on something else, so that heavy work is worth buying."""
+RATES: dict[Role, int] = {"seller": SELLER_RATE, "buyer": BUYER_RATE, "both": 2_000_000}
+
+
+def roles_for(count: int) -> tuple[Role, ...]:
+    """A market of `count` nodes: first a seller, the last a buyer, in between sellers with every fourth doing both."""
+    if not 1 <= count <= MAX_NODES:
+        raise TestnetError(f"a testnet has 1 to {MAX_NODES} nodes, not {count}")
+    if count == 1:
+        return ("both",)
+    middle: list[Role] = ["both" if at % 4 == 3 else "seller" for at in range(1, count - 1)]
+    return ("seller", *middle, "buyer")
+
+
+def plan(name: str, directory: Path, *, roles: tuple[Role, ...], ports: tuple[int, ...], nonce: str) -> Manifest:
+    """Describe a testnet: nodes named n1, n2, ... with every machine a little dearer than the one before.
+
+    Unequal rates make the quotes differ, so that a decision table shows a choice. `nonce` makes the network name
+    its own. TestnetError when a name or a number is out of bounds.
+    """
+    nodes = tuple(
+        NodePlan(name=f"n{at}", role=role, port=port, rate_micro_per_hour=RATES[role] * (9 + at) // 10)
+        for at, (role, port) in enumerate(zip(roles, ports, strict=True), 1)
+    )
+    manifest = Manifest(name=name, network=f"testnet-{nonce}-{name}"[:48], directory=str(directory), nodes=nodes)
+    return decode(encode(manifest), where="this testnet")
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The manifest as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def decode(data: bytes, *, where: str) -> Manifest:
+    """The manifest in `data`, every field checked; TestnetError otherwise."""
+    try:
+        return msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise TestnetError(f"{where} is not described as it should be: {error}") from error
+
+
+def save(manifest: Manifest) -> None:
+    """Write the manifest into its directory, which is made when it is missing (0700)."""
+    directory = Path(manifest.directory)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = directory / f".{MANIFEST_FILE}.{os.getpid()}"
+    partial.write_bytes(encode(manifest))
+    partial.replace(directory / MANIFEST_FILE)
+
+
+def load(directory: Path) -> Manifest:
+    """The manifest in `directory`; TestnetError when there is none, or it describes another directory."""
+    path = directory / MANIFEST_FILE
+    try:
+        manifest = decode(path.read_bytes(), where=str(path))
+    except FileNotFoundError:
+        raise TestnetError(f"no testnet in {directory}: start one with `coalesced testnet up -n 5`") from None
+    if Path(manifest.directory) != directory:
+        raise TestnetError(f"{path} describes {manifest.directory}: a testnet cannot be moved; take it down there")
+    return manifest
