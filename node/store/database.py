@@ -1,0 +1,301 @@
+"""One SQLite file behind the event loop: a thread that writes and checkpoints, a thread that reads.
+
+Writes that arrive while a commit is under way wait and go into the next transaction together (group commit), each
+inside its own savepoint, so that one failing write undoes nothing but itself. A caller resumes after COMMIT.
+The event loop keeps the queue, so nothing here needs a lock.
+
+Only the writing connection ever checkpoints: SQLite before 3.51.3 can lose a WAL reset when two connections do.
+Inline mode has no threads: the simulator, and everything kept in memory.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from node.store.errors import StorageError, damaged, translate
+from node.store.files import create_private
+from node.store.migrations import Schema, migrate
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], Any]
+
+MAX_QUEUED = 4096
+"""Callers beyond this many wait before they queue; far above what one group takes, so nobody waits in practice."""
+MAX_GROUP = 512
+"""Writes in one transaction: bounds what one COMMIT holds back, at a cost per write that no longer falls."""
+MAX_CHECKED_BYTES = 256 * 2**20
+"""Files above this are checked on opening only after an unclean stop: about a second per GiB."""
+BUSY_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Write:
+    work: Work
+    durable: bool
+    future: asyncio.Future[Any]
+
+
+class Database:
+    """A migrated, checked SQLite file. Work functions get the connection and must return values, never cursors."""
+
+    def __init__(
+        self, path: Path | None, schema: Schema, *, durable: bool, inline: bool, before_commit: Work | None
+    ) -> None:
+        """Use `Database.open`."""
+        self.path = path
+        self._schema = schema
+        self._durable = durable
+        self._before_commit = before_commit
+        self._writer = None if inline else ThreadPoolExecutor(1, f"{schema.name}-write")
+        self._reader = None if inline else ThreadPoolExecutor(1, f"{schema.name}-read")
+        self._write_connection: sqlite3.Connection | None = None
+        self._read_connection: sqlite3.Connection | None = None
+        self._queued: list[_Write] = []
+        self._committing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._room = asyncio.Semaphore(MAX_QUEUED)
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path | None,
+        schema: Schema,
+        *,
+        durable: bool = False,
+        inline: bool = False,
+        before_commit: Work | None = None,
+    ) -> "Database":
+        """Open or create, check and migrate the file at `path`; None keeps everything in memory, inline.
+
+        `durable` makes every write survive a power cut (synchronous FULL); otherwise the last writes before one may
+        be lost, never torn, and a killed process loses nothing either way. `before_commit` runs last in every
+        transaction. StorageError and its kinds say what is wrong with the file and what to do.
+        """
+        database = cls(path, schema, durable=durable, inline=inline or path is None, before_commit=before_commit)
+        try:
+            await _run(database._writer, database._open)
+            if database._reader is not None:
+                await _run(database._reader, database._open_reader)
+        except BaseException:
+            database._closed = True
+            await database._close_lanes(checkpoint=False)
+            raise
+        return database
+
+    async def write(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The value of `work(connection, ...)`, once it is committed; what it raises undoes only itself.
+
+        Once queued it is carried out even if the caller is cancelled.
+        """
+        value: T = await self._enqueue(lambda connection: work(connection, *args, **kwargs), durable=self._durable)
+        return value
+
+    async def write_durably(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Like `write`, and on the disk platter before it returns, whatever the file's default is."""
+        value: T = await self._enqueue(lambda connection: work(connection, *args, **kwargs), durable=True)
+        return value
+
+    async def read(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The value of `work(connection, ...)` on one consistent snapshot; it cannot write."""
+        self._check_open()
+        async with self._room:
+            self._check_open()
+            return await _run(self._reader, self._read, lambda connection: work(connection, *args, **kwargs))
+
+    async def close(self) -> None:
+        """Finish what is queued, checkpoint, close. Calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._idle.wait()
+        await self._close_lanes(checkpoint=True)
+
+    async def _close_lanes(self, *, checkpoint: bool) -> None:
+        try:
+            # The reader goes first: the last connection to close checkpoints, and that has to be the writer.
+            await _run(self._reader, self._close_reader)
+            await _run(self._writer, self._close_writer, checkpoint)
+        finally:
+            for lane in (self._reader, self._writer):
+                if lane is not None:
+                    lane.shutdown()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError(f"{self.path or 'the in-memory database'} is closed: the node is stopping")
+
+    async def _enqueue(self, work: Work, *, durable: bool) -> Any:
+        self._check_open()
+        async with self._room:
+            self._check_open()
+            write = _Write(work, durable, asyncio.get_running_loop().create_future())
+            self._queued.append(write)
+            if not self._committing:
+                self._commit_next()
+            return await write.future
+
+    def _commit_next(self) -> None:
+        group, self._queued = self._queued[:MAX_GROUP], self._queued[MAX_GROUP:]
+        self._committing = True
+        self._idle.clear()
+        if self._writer is None:
+            self._settle(group, self._commit(group))
+            return
+        running = asyncio.get_running_loop().run_in_executor(self._writer, self._commit, group)
+        running.add_done_callback(lambda committed: self._settle(group, committed.result()))
+
+    def _settle(self, group: list[_Write], outcomes: list[_Done | _Failed]) -> None:
+        for write, outcome in zip(group, outcomes, strict=True):
+            if write.future.done():  # its caller was cancelled
+                continue
+            match outcome:
+                case _Done(value):
+                    write.future.set_result(value)
+                case _Failed(error):
+                    write.future.set_exception(error)
+        self._committing = False
+        if self._queued:
+            self._commit_next()
+        else:
+            self._idle.set()
+
+    # What follows runs on the two threads (in inline mode: on the caller's).
+
+    def _open(self) -> None:
+        try:
+            unclean = self.path is not None and self.path.with_name(self.path.name + "-wal").exists()
+            new = self.path is None or create_private(self.path)
+            connection = _connect(":memory:" if self.path is None else self.path.absolute().as_uri())
+            self._write_connection = connection
+            if new and self._schema.shrinks:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            if self.path is not None and not new and (unclean or self.path.stat().st_size <= MAX_CHECKED_BYTES):
+                _quick_check(connection, self.path)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA trusted_schema = OFF")
+            self._synchronise(connection, full=True)
+            migrate(connection, self._schema, self.path)
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def _open_reader(self) -> None:
+        assert self.path is not None
+        try:
+            self._read_connection = _connect(self.path.absolute().as_uri() + "?mode=ro")
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def _read(self, work: Work) -> Any:
+        connection = self._read_connection or self._write_connection
+        assert connection is not None
+        try:
+            # One transaction, so that several SELECTs see one state; query_only also guards the inline connection.
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.execute("ROLLBACK")
+                connection.execute("PRAGMA query_only = OFF")
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def _commit(self, group: list[_Write]) -> list[_Done | _Failed]:
+        connection = self._write_connection
+        assert connection is not None
+        try:
+            self._synchronise(connection, full=any(write.durable for write in group))
+            connection.execute("BEGIN IMMEDIATE")
+            outcomes = [self._attempt(connection, write.work) for write in group]
+            if self._before_commit is not None:
+                self._before_commit(connection)
+            connection.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 every caller of the group gets it
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return [_Failed(self._explained(error)) for _ in group]
+        return outcomes
+
+    def _attempt(self, connection: sqlite3.Connection, work: Work) -> _Done | _Failed:
+        connection.execute("SAVEPOINT one_write")
+        try:
+            value = work(connection)
+        except Exception as error:
+            if not connection.in_transaction:
+                raise  # a full disk makes SQLite drop the whole transaction: nobody's write is there
+            connection.execute("ROLLBACK TO one_write")
+            connection.execute("RELEASE one_write")
+            return _Failed(self._explained(error))
+        connection.execute("RELEASE one_write")
+        return _Done(value)
+
+    @staticmethod
+    def _synchronise(connection: sqlite3.Connection, *, full: bool) -> None:
+        connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+
+    def _explained(self, error: Exception) -> Exception:
+        return translate(error, self.path)
+
+    def _close_reader(self) -> None:
+        if self._read_connection is not None:
+            self._read_connection.close()
+
+    def _close_writer(self, checkpoint: bool) -> None:
+        connection = self._write_connection
+        if connection is None:
+            return
+        try:
+            if checkpoint and self.path is not None:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            # Nothing is lost: the WAL holds it and the next opening reads it from there.
+            raise self._explained(error) from error
+        finally:
+            connection.close()
+
+
+async def _run(lane: ThreadPoolExecutor | None, work: Callable[..., T], *args: Any) -> T:
+    if lane is None:
+        return work(*args)
+    return await asyncio.get_running_loop().run_in_executor(lane, partial(work, *args))
+
+
+def _connect(where: str) -> sqlite3.Connection:
+    # isolation_level=None: transactions begin and end where this module says so, never inside the sqlite3 module.
+    return sqlite3.connect(
+        where, uri=where.startswith("file:"), isolation_level=None, timeout=BUSY_TIMEOUT_S, cached_statements=256
+    )
+
+
+def _quick_check(connection: sqlite3.Connection, path: Path) -> None:
+    """DamagedError when the file's pages do not hang together; linear in its size."""
+    try:
+        (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise translate(error, path) from error
+    if finding != "ok":
+        raise damaged(str(path), str(finding)) from None

@@ -1,0 +1,274 @@
+"""Task rows and their event logs: what was asked, where it stands, how it ended.
+
+The SQL functions take a connection, so that a caller can combine several into one transaction with `Database.write`;
+`Tasks` is the same, awaited. What a task read and produced is in `blobs`, why it ran where it did in `decisions`.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from node.errors import UsageError
+from node.store.database import Database
+from node.tasks.lifecycle import ENDED, TaskState, advance
+
+Role = Literal["client", "contractor"]
+MAX_EVENTS = 1000
+"""Events kept of one task: a chatty seller must not fill the disk. Beyond it the oldest progress goes first."""
+MAX_LISTED = 1000
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One task. `specification` is the packed protocol Specification; `skill` its first label, for lists.
+
+    `peer` is the other party's key: the contractor of a hired task, the client of a sold one; None while it is
+    undecided or done here. A plan's subtasks name it as `parent_id`, with their node's name in the plan.
+    """
+
+    task_id: bytes
+    role: Role
+    specification: bytes
+    skill: str
+    created_unix_ms: int
+    deadline_unix_ms: int
+    idempotency_key: str | None = None
+    state: TaskState = "submitted"
+    parent_id: bytes | None = None
+    node_name: str | None = None
+    peer: bytes | None = None
+    price_micro: int | None = None
+    paid_micro: int = 0
+    error_code: str | None = None
+    error_text: str | None = None
+    result_sha256: bytes | None = None
+    result_media_type: str | None = None
+    updated_unix_ms: int = 0
+    finished_unix_ms: int | None = None
+
+
+class TaskChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to change in a row; fields left at None stay as they are."""
+
+    state: TaskState | None = None
+    peer: bytes | None = None
+    price_micro: int | None = None
+    paid_micro: int | None = None
+    error_code: str | None = None
+    error_text: str | None = None
+    result_sha256: bytes | None = None
+    result_media_type: str | None = None
+
+
+class TaskEvent(msgspec.Struct, frozen=True):
+    """One line of a task's log; `seq` starts at 1 and rises, `body` is JSON."""
+
+    seq: int
+    unix_ms: int
+    kind: str
+    body: str
+
+
+_COLUMNS = TaskRow.__struct_fields__
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM tasks"  # noqa: S608 column names are this module's own
+
+
+def insert(connection: sqlite3.Connection, row: TaskRow) -> tuple[TaskRow, bool]:
+    """Store a new task; or give the one that already has its idempotency key, and False.
+
+    UsageError when that key belongs to a different specification, or the task id is taken.
+    """
+    if row.idempotency_key is not None:
+        found = connection.execute(f"{_SELECT} WHERE idempotency_key = ?", (row.idempotency_key,)).fetchone()
+        if found is not None:
+            earlier = _row(found)
+            if earlier.specification != row.specification:
+                raise UsageError(
+                    f"idempotency key {row.idempotency_key!r} was used for another task, {earlier.task_id.hex()}: "
+                    "use a new key for a different request"
+                )
+            return earlier, False
+    stored = msgspec.structs.replace(row, updated_unix_ms=row.created_unix_ms)
+    marks = ", ".join("?" * len(_COLUMNS))
+    try:
+        connection.execute(
+            f"INSERT INTO tasks ({', '.join(_COLUMNS)}) VALUES ({marks})",  # noqa: S608
+            msgspec.structs.astuple(stored),
+        )
+    except sqlite3.IntegrityError as error:
+        raise UsageError(f"task {row.task_id.hex()} cannot be stored: {error}") from error
+    return stored, True
+
+
+def change(connection: sqlite3.Connection, task_id: bytes, what: TaskChange, unix_ms: int) -> TaskRow:
+    """Apply `what` and give the row as it is then.
+
+    TransitionError when its state does not lead to the new one, UsageError when there is no such task.
+    """
+    row = get(connection, task_id)
+    if what.state not in (None, row.state):
+        advance(row.state, what.state)
+    fields = {name: value for name, value in msgspec.structs.asdict(what).items() if value is not None}
+    ends = what.state in ENDED and row.finished_unix_ms is None
+    changed = msgspec.structs.replace(
+        row, **fields, updated_unix_ms=unix_ms, finished_unix_ms=unix_ms if ends else row.finished_unix_ms
+    )
+    settable = (*TaskChange.__struct_fields__, "updated_unix_ms", "finished_unix_ms")
+    connection.execute(
+        f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in settable)} WHERE task_id = ?",  # noqa: S608
+        (*(getattr(changed, name) for name in settable), task_id),
+    )
+    return changed
+
+
+def get(connection: sqlite3.Connection, task_id: bytes) -> TaskRow:
+    """The row of `task_id`; UsageError when there is none."""
+    found = connection.execute(f"{_SELECT} WHERE task_id = ?", (task_id,)).fetchone()
+    if found is None:
+        raise UsageError(f"there is no task {task_id.hex()}: `coalesced task ls` lists them")
+    return _row(found)
+
+
+def find(connection: sqlite3.Connection, prefix: str, limit: int = 10) -> list[TaskRow]:
+    """The tasks whose id starts with these hexadecimal digits, newest first: what a person types."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE substr(lower(hex(task_id)), 1, ?) = ? ORDER BY created_unix_ms DESC LIMIT ?",
+        (len(prefix), prefix.lower(), limit),
+    )
+    return [_row(row) for row in rows]
+
+
+def select(
+    connection: sqlite3.Connection,
+    *,
+    states: Sequence[TaskState] = (),
+    role: Role | None = None,
+    parent_id: bytes | None = None,
+    before_unix_ms: int | None = None,
+    limit: int = 50,
+) -> list[TaskRow]:
+    """Tasks, newest first, at most `limit` (of 1,000); `before_unix_ms` pages on from the last one shown."""
+    where, values = ["1"], list[object]()
+    if states:
+        where.append(f"state IN ({', '.join('?' * len(states))})")
+        values += states
+    for name, value in (("role", role), ("parent_id", parent_id)):
+        if value is not None:
+            where.append(f"{name} = ?")
+            values.append(value)
+    if before_unix_ms is not None:
+        where.append("created_unix_ms < ?")
+        values.append(before_unix_ms)
+    rows = connection.execute(
+        f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY created_unix_ms DESC, task_id DESC LIMIT ?",
+        (*values, min(limit, MAX_LISTED)),
+    )
+    return [_row(row) for row in rows]
+
+
+def unfinished(connection: sqlite3.Connection) -> list[TaskRow]:
+    """Every task that was under way, oldest first: what a restarted node has to end or go on with."""
+    rows = connection.execute(f"{_SELECT} WHERE finished_unix_ms IS NULL ORDER BY created_unix_ms, task_id")
+    return [_row(row) for row in rows]
+
+
+def append_event(connection: sqlite3.Connection, task_id: bytes, unix_ms: int, kind: str, body: str) -> int:
+    """Add a line to a task's log and give its number. Beyond `MAX_EVENTS` the oldest progress makes room."""
+    (last, count) = connection.execute(
+        "SELECT coalesce(max(seq), 0), count(*) FROM task_events WHERE task_id = ?", (task_id,)
+    ).fetchone()
+    if count >= MAX_EVENTS:
+        connection.execute(
+            "DELETE FROM task_events WHERE task_id = ?1 AND seq = "
+            "(SELECT seq FROM task_events WHERE task_id = ?1 ORDER BY kind = 'progress' DESC, seq LIMIT 1)",
+            (task_id,),
+        )
+    try:
+        connection.execute("INSERT INTO task_events VALUES (?, ?, ?, ?, ?)", (task_id, last + 1, unix_ms, kind, body))
+    except sqlite3.IntegrityError as error:
+        raise UsageError(f"there is no task {task_id.hex()} to log {kind!r} for") from error
+    return int(last) + 1
+
+
+def events(connection: sqlite3.Connection, task_id: bytes, after_seq: int = 0) -> list[TaskEvent]:
+    """A task's log after `after_seq`, in order."""
+    rows = connection.execute(
+        "SELECT seq, unix_ms, kind, body FROM task_events WHERE task_id = ? AND seq > ? ORDER BY seq",
+        (task_id, after_seq),
+    )
+    return [TaskEvent(*row) for row in rows]
+
+
+def forget(connection: sqlite3.Connection, finished_before_unix_ms: int) -> list[bytes]:
+    """Delete tasks that ended before that time, with their logs and subtasks; the ids that went.
+
+    A plan stays whole: it goes when it ended itself, whatever its subtasks did before. Receipts are in the journal.
+    """
+    gone = [
+        task_id
+        for (task_id,) in connection.execute(
+            "WITH RECURSIVE old(task_id) AS (SELECT task_id FROM tasks WHERE finished_unix_ms < ? AND parent_id IS NULL"
+            " UNION SELECT tasks.task_id FROM tasks JOIN old ON tasks.parent_id = old.task_id) SELECT task_id FROM old",
+            (finished_before_unix_ms,),
+        )
+    ]
+    connection.executemany("DELETE FROM tasks WHERE task_id = ?", [(task_id,) for task_id in gone])
+    return gone
+
+
+def _row(values: tuple[object, ...]) -> TaskRow:
+    return msgspec.convert(dict(zip(_COLUMNS, values, strict=True)), TaskRow, builtin_types=(bytes,))
+
+
+class Tasks:
+    """The functions above on a node's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert(self, row: TaskRow) -> tuple[TaskRow, bool]:
+        """See `insert`."""
+        return await self._database.write(insert, row)
+
+    async def change(self, task_id: bytes, what: TaskChange, unix_ms: int) -> TaskRow:
+        """See `change`."""
+        return await self._database.write(change, task_id, what, unix_ms)
+
+    async def get(self, task_id: bytes) -> TaskRow:
+        """See `get`."""
+        return await self._database.read(get, task_id)
+
+    async def find(self, prefix: str, limit: int = 10) -> list[TaskRow]:
+        """See `find`."""
+        return await self._database.read(find, prefix, limit)
+
+    async def select(
+        self,
+        *,
+        states: Sequence[TaskState] = (),
+        role: Role | None = None,
+        parent_id: bytes | None = None,
+        before_unix_ms: int | None = None,
+        limit: int = 50,
+    ) -> list[TaskRow]:
+        """See `select`."""
+        return await self._database.read(
+            select, states=states, role=role, parent_id=parent_id, before_unix_ms=before_unix_ms, limit=limit
+        )
+
+    async def unfinished(self) -> list[TaskRow]:
+        """See `unfinished`."""
+        return await self._database.read(unfinished)
+
+    async def append_event(self, task_id: bytes, unix_ms: int, kind: str, body: str) -> int:
+        """See `append_event`."""
+        return await self._database.write(append_event, task_id, unix_ms, kind, body)
+
+    async def events(self, task_id: bytes, after_seq: int = 0) -> list[TaskEvent]:
+        """See `events`."""
+        return await self._database.read(events, task_id, after_seq)
+
+    async def forget(self, finished_before_unix_ms: int) -> list[bytes]:
+        """See `forget`."""
+        return await self._database.write(forget, finished_before_unix_ms)
