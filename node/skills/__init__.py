@@ -1,0 +1,1 @@
+"""Skill labels and what is near them: pure."""
