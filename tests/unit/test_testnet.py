@@ -38,8 +38,9 @@ STUBBORN = """
         signal.pause()
 """
 WITH_A_WORKER = """
-    import signal, subprocess, sys
-    subprocess.Popen([sys.executable, "-c", "print('ready', flush=True); import signal; signal.pause()"])
+    import os, signal
+    if os.fork() == 0:
+        print('ready', flush=True)
     signal.pause()
 """
 
