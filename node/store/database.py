@@ -286,9 +286,12 @@ async def _run(lane: ThreadPoolExecutor | None, work: Callable[..., T], *args: A
 
 def _connect(where: str) -> sqlite3.Connection:
     # isolation_level=None: transactions begin and end where this module says so, never inside the sqlite3 module.
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         where, uri=where.startswith("file:"), isolation_level=None, timeout=BUSY_TIMEOUT_S, cached_statements=256
     )
+    # A damaged text is for its reader to judge (the journal names the entry); the default would raise here.
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    return connection
 
 
 def _quick_check(connection: sqlite3.Connection, path: Path) -> None:

@@ -10,7 +10,6 @@ NodeError
 
 import sqlite3
 from pathlib import Path
-from typing import ClassVar
 
 from node.errors import NodeError
 
@@ -18,37 +17,37 @@ from node.errors import NodeError
 class StorageError(NodeError):
     """A state file cannot be read or written as asked."""
 
-    code: ClassVar[str] = "storage"
+    code = "storage"
 
 
 class DiskFullError(StorageError):
     """The disk is full; the write that failed left nothing behind."""
 
-    code: ClassVar[str] = "disk_full"
+    code = "disk_full"
 
 
 class DamagedError(StorageError):
     """A state file does not hold what was written to it."""
 
-    code: ClassVar[str] = "damaged"
+    code = "damaged"
 
 
 class VersionError(StorageError):
     """A state file belongs to a newer program or to another purpose."""
 
-    code: ClassVar[str] = "newer_schema"
+    code = "newer_schema"
 
 
 class QuotaError(StorageError):
     """The configured quota for stored inputs and results leaves no room."""
 
-    code: ClassVar[str] = "quota"
+    code = "quota"
 
 
 def damaged(where: str, detail: str) -> DamagedError:
     """The error for content that is not what was written, with what to do about it."""
     return DamagedError(
-        f"{where} is damaged ({detail}): stop the node, then restore the file from a copy, "
+        f"{where} is damaged ({' '.join(detail.split())}): stop the node, then restore the file from a copy, "
         "or move it away and the node starts with an empty one"
     )
 

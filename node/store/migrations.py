@@ -8,7 +8,6 @@ import os
 import re
 import sqlite3
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from node.store.errors import VersionError
@@ -16,29 +15,33 @@ from node.store.errors import VersionError
 _NUMBERED = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Schema:
-    """One kind of database file. `application_id` keeps one kind from being opened as another."""
+    """One kind of database file: the SQL of its versions 1, 2, ...
+
+    `application_id` keeps one kind from being opened as another; `shrinks` says whether deleted content is given
+    back to the file system (SQLite's incremental auto_vacuum).
+    """
 
     name: str
     application_id: int
+    migrations: tuple[str, ...]
     shrinks: bool = False
-    """Whether deleted content is given back to the file system (SQLite's incremental auto_vacuum)."""
-
-    @cached_property
-    def migrations(self) -> tuple[str, ...]:
-        """The SQL of version 1, 2, ...; the numbers must have no gap."""
-        folder = Path(__file__).parent / "schema" / self.name
-        files = sorted(path for path in folder.iterdir() if _NUMBERED.fullmatch(path.name))
-        assert [int(path.name[:4]) for path in files] == list(range(1, len(files) + 1)), f"gap in {folder}"
-        return tuple(path.read_text(encoding="utf-8") for path in files)
 
 
-NODE = Schema("node", 0x434F_4E44)
+def load_migrations(name: str) -> tuple[str, ...]:
+    """The numbered SQL files of one kind of database, in order; the numbers must have no gap."""
+    folder = Path(__file__).parent / "schema" / name
+    files = sorted(path for path in folder.iterdir() if _NUMBERED.fullmatch(path.name))
+    assert [int(path.name[:4]) for path in files] == list(range(1, len(files) + 1)), f"gap in {folder}"
+    return tuple(path.read_text(encoding="utf-8") for path in files)
+
+
+NODE = Schema("node", 0x434F_4E44, load_migrations("node"))
 """Tasks, spending, peers, history, calibration, offers, decisions."""
-JOURNAL = Schema("journal", 0x434F_4A4C)
+JOURNAL = Schema("journal", 0x434F_4A4C, load_migrations("journal"))
 """The hash-chained journal."""
-BLOBS = Schema("blobs", 0x434F_424C, shrinks=True)
+BLOBS = Schema("blobs", 0x434F_424C, load_migrations("blobs"), shrinks=True)
 """Inputs and results, apart from node.db so that a large one never delays a small write."""
 
 
