@@ -1,0 +1,109 @@
+"""For authors of skills: mark a typed function as a skill, report progress, ask the client.
+
+    from coalesced.skill import ask, progress, skill
+
+    @skill("ocr", price="0.002/page", caption="Text from scanned pages")
+    async def read_pages(pages: bytes) -> str: ...
+
+then `coalesced sell mymodule:read_pages`. The decorator only attaches metadata: the function stays as it is
+and can be called and tested anywhere. Standard library only.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+METADATA_ATTRIBUTE = "__coalesced_skill__"
+UNIT_BYTES = {"task": 0, "byte": 1, "kilobyte": 1_000, "page": 3_000, "megabyte": 1_000_000}
+"""Input bytes in one unit of a price; a page is about 3,000 characters; a task is one whatever its size."""
+MAX_LABEL_CHARS = 64
+LABEL_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._/-")
+
+
+class SkillMetadata(NamedTuple):
+    """What `@skill` attaches to a function. `price_micro` is in micro-dollars per `unit`."""
+
+    label: str
+    price_micro: int
+    unit: str
+    caption: str
+    description: str
+
+
+class RunningTask(Protocol):
+    """What a running skill can reach: the worker process provides it."""
+
+    def progress(self, done_ppm: int, text: str) -> None:
+        """Report how far the work is."""
+
+    def ask(self, question: str) -> Awaitable[str]:
+        """Put a question to the client and await the answer."""
+
+
+_running: ContextVar[RunningTask | None] = ContextVar("coalesced_running_task", default=None)
+
+
+def skill(label: str, *, price: str = "0/task", caption: str = "", description: str = "") -> Callable[[F], F]:
+    """Mark a function as the skill `label`; `price` is dollars per unit, such as "0.002/page" or "0.05".
+
+    ValueError when the label or the price cannot be used.
+    """
+    if not isinstance(label, str):
+        raise TypeError('write @skill("label"), with the label that buyers search for')
+    metadata_label = check_label(label)
+    price_micro, unit = parse_price(price)
+
+    def mark(function: F) -> F:
+        text = description or (function.__doc__ or "").strip()
+        first_line = text.splitlines()[0] if text else metadata_label
+        metadata = SkillMetadata(metadata_label, price_micro, unit, caption or first_line, text)
+        setattr(function, METADATA_ATTRIBUTE, metadata)
+        return function
+
+    return mark
+
+
+def progress(done_ppm: int, text: str = "") -> None:
+    """Tell the client how far the work is, in parts per million; does nothing outside a running task."""
+    task = _running.get()
+    if task is not None:
+        task.progress(done_ppm, text)
+
+
+async def ask(question: str) -> str:
+    """Ask the client and await the answer. RuntimeError outside a running task, or when nobody can answer."""
+    task = _running.get()
+    if task is None:
+        raise RuntimeError("ask() works only while the function runs as a skill of a node")
+    return await task.ask(question)
+
+
+def bind(task: RunningTask | None) -> None:
+    """Make `task` the one that `progress` and `ask` reach (the worker process calls this)."""
+    _running.set(task)
+
+
+def check_label(label: str) -> str:
+    """`label` if it can be published: 1-64 of a-z 0-9 . _ / -, starting and ending with a letter or digit."""
+    ends_well = label[:1].isalnum() and label[-1:].isalnum()
+    if not ends_well or len(label) > MAX_LABEL_CHARS or not LABEL_CHARS.issuperset(label):
+        raise ValueError(
+            f"skill label {label!r} is not usable: write 1 to {MAX_LABEL_CHARS} characters of a-z 0-9 . _ / -, "
+            "with a letter or digit at both ends"
+        )
+    return label
+
+
+def parse_price(price: str) -> tuple[int, str]:
+    """Micro-dollars and unit of "0.002/page", "0.05" (per task) or "$1/megabyte", exactly; ValueError otherwise."""
+    amount, _, unit = price.strip().removeprefix("$").partition("/")
+    unit = unit.strip() or "task"
+    whole, _, fraction = amount.strip().partition(".")
+    digits = whole + fraction
+    if not (digits.isascii() and digits.isdigit()) or len(fraction) > 6 or len(whole) > 9:
+        raise ValueError(f'price {price!r} is not usable: write dollars, at most 6 decimals, such as "0.002/page"')
+    if unit not in UNIT_BYTES:
+        raise ValueError(f"price {price!r} has the unknown unit {unit!r}: use one of {', '.join(UNIT_BYTES)}")
+    return int(whole or "0") * 1_000_000 + int(fraction.ljust(6, "0") or "0"), unit

@@ -1,0 +1,1 @@
+"""Runs a task in a worker process and checks a result; chooses nothing."""

@@ -1,0 +1,1 @@
+"""Long-only mean-variance portfolios with a certificate of optimality."""

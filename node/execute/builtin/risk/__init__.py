@@ -1,0 +1,1 @@
+"""Monte-Carlo value at risk and expected shortfall of a portfolio."""

@@ -1,0 +1,1 @@
+"""Negation-aware lexicon sentiment, sentence by sentence."""

@@ -1,0 +1,39 @@
+"""What this node knows about one skill that it can execute."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from protocol.specification import EFFORTS, Effort, Level
+
+JSON = "application/json"
+TEXT = "text/plain"
+
+Progress = Callable[[int, str], None]
+"""Receives how far the work is, in ppm, and a short text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skill:
+    """One executable skill.
+
+    `size(input, media_type)` gives work units (`unit` says of what): cheap, pure, an InputError for malformed
+    input. It is what predicted time is calibrated on, so it must be about proportional to the work.
+    `verification` says what each supported level does. `min_score_ppm` is the least verification score that
+    work of each effort should reach: less than that for full effort means that corners were cut.
+    """
+
+    label: str
+    caption: str
+    description: str
+    input_media_types: tuple[str, ...]
+    output_media_type: str
+    size: Callable[[bytes, str], int]
+    unit: str
+    example: bytes
+    example_media_type: str = JSON
+    efforts: tuple[Effort, ...] = EFFORTS
+    verification: Mapping[Level, str] = field(default_factory=dict)
+    min_score_ppm: Mapping[Effort, int] = field(default_factory=dict)
+    price_micro: int = 0
+    """What the seller asks per `unit`; 0 for builtin skills, whose price follows from measured cost."""
+    is_builtin: bool = True
