@@ -5,6 +5,7 @@ What runs at this moment is not in here but in one record a node (processes.py),
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -45,7 +46,7 @@ class Manifest(
     kw_only=True,
     forbid_unknown_fields=True,
     tag_field="schema",
-    tag="coalesced.testnet/1",
+    tag="coalesced.testnet-manifest/1",
 ):
     """A testnet. `network` is drawn anew for each, so that two testnets on one machine never mix."""
 
@@ -70,6 +71,15 @@ class Manifest(
     def bootstrap(self) -> NodePlan:
         """The node that the others are pointed at: the first."""
         return self.nodes[0]
+
+
+def default_directory(name: str, *, environ: Mapping[str, str]) -> Path:
+    """Where the testnet called `name` lies unless told otherwise; COALESCED_TESTNETS moves all of them."""
+    if moved := environ.get("COALESCED_TESTNETS", ""):
+        return Path(moved).expanduser().absolute() / name
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("coalesced", appauthor=False)) / "testnets" / name
 
 
 SELLER_RATE = 200_000

@@ -39,9 +39,9 @@ class StartFailedError(TestnetError):
     """A node ended before it was ready."""
 
     def __init__(self, node: NodePlan, home: Path) -> None:
-        tail = "\n".join("  " + line for line in log_tail(home, LOG_TAIL_LINES))
-        super().__init__(f"{node.name} ended before it was ready; its log ends with:\n{tail}")
-        self.port_was_taken = "in use" in tail or "not free" in tail
+        self.log = log_tail(home, LOG_TAIL_LINES)
+        super().__init__(f"{node.name} ended before it was ready: {self.log[-1] if self.log else 'its log is empty'}")
+        self.port_was_taken = any("in use" in line or "not free" in line for line in self.log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ async def up(name: str, directory: Path, roles: tuple[Role, ...], report: Report
         except StartFailedError as failure:
             down(directory)
             if not failure.port_was_taken or attempt == PORT_ATTEMPTS:
+                for line in failure.log:
+                    report(f"  {line}")
                 raise
             report("a port was taken meanwhile; trying again with others")
         except BaseException:

@@ -117,7 +117,7 @@ def test_a_bad_name_is_refused(tmp_path: Path) -> None:
         plan("Not A Name", tmp_path, roles=("both",), ports=(30_000,), nonce="00")
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"schema":"coalesced.testnet/2"}', b"\xff\xfe"])
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"schema":"coalesced.testnet-manifest/2"}', b"\xff\xfe"])
 def test_a_damaged_manifest_is_an_error_that_names_the_place(damage: bytes) -> None:
     with pytest.raises(TestnetError, match="somewhere"):
         decode(damage, where="somewhere")
