@@ -45,10 +45,13 @@ def decide(
     )
 
 
-def replay(inputs: Inputs) -> Decision:
-    """The decision that follows from `inputs`: the same to the last bit, every time."""
+def replay(inputs: Inputs, *, value_micro: float | None = None) -> Decision:
+    """The decision that follows from `inputs`: the same to the last bit, every time.
+
+    `value_micro` holds V fixed where inputs are varied that it would otherwise be taken from.
+    """
     facts, config = inputs.facts, inputs.config
-    value = task_value_micro(facts, inputs.local, config)
+    value = task_value_micro(facts, inputs.local, config) if value_micro is None else value_micro
     local = local_row(facts, inputs.local, config, value)
     rows, excluded = evaluate(inputs, local, value)
     limit = limit_micro(facts, local, config)

@@ -96,15 +96,12 @@ def seller_terms(facts: TaskFacts, candidate: Candidate, config: DecisionConfig,
     general = min(1.0, config.breach_base + config.breach_slope * (1.0 - mean))
     strength = config.channel_strength if candidate.channel_strength is None else candidate.channel_strength
     p_breach = breach_probability((general, *candidate.breach_probabilities), stakes.sensitivity, strength)
-    return SellerTerms(
-        success=pessimistic(mean, deviation, config.pessimism),
-        success_mean=mean,
-        communication_micro=communication_micro(facts.input_bytes + facts.expected_output_bytes, config),
-        time_s=wire_s + candidate.duration_s,
-        sigma=spread(wire_s + candidate.duration_s, wire_s + candidate.p95_s),
-        p_breach=p_breach,
-        breach_micro=risk_cost_micro(stakes.value_micro, (p_breach,), config.gamma),
-    )
+    moved_micro = communication_micro(facts.input_bytes + facts.expected_output_bytes, config)
+    breach_micro = risk_cost_micro(stakes.value_micro, (p_breach,), config.gamma)
+    success = pessimistic(mean, deviation, config.pessimism)
+    expected_s = wire_s + candidate.duration_s
+    sigma = spread(expected_s, wire_s + candidate.p95_s)
+    return SellerTerms(success, mean, moved_micro, expected_s, sigma, p_breach, breach_micro)
 
 
 def redo_micro(spent_s: float, facts: TaskFacts, stakes: Stakes) -> tuple[float, float]:
@@ -147,18 +144,8 @@ def level_terms(
     if config.risk_weight > 0.0:
         outcomes = _outcomes(fixed, price, value, redo, q, found, missed, p_late, terms.p_breach, config.gamma)
         score = (1.0 - config.risk_weight) * total + config.risk_weight * cvar(outcomes, config.tail)
-    return LevelTerms(
-        option=option,
-        payment_micro=payment,
-        verification_micro=verification,
-        lateness_micro=lateness,
-        undetected_micro=undetected,
-        redo_micro=again,
-        p_late=p_late,
-        p_good=q + found * redo_good,
-        total_micro=total,
-        score_micro=score,
-    )
+    p_good = q + found * redo_good
+    return LevelTerms(option, payment, verification, lateness, undetected, again, p_late, p_good, total, score)
 
 
 def _outcomes(

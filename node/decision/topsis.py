@@ -24,9 +24,10 @@ def closeness(goodness: tuple[float, ...], weight: tuple[float, ...]) -> float:
     """
     to_ideal = to_worst = 0.0
     for good, share in zip(goodness, weight, strict=True):
-        place = 0.0 if good < 0.0 else min(good, 1.0)
-        to_ideal += (share * (1.0 - place)) ** 2
-        to_worst += (share * place) ** 2
+        place = 0.0 if good < 0.0 else 1.0 if good > 1.0 else good
+        from_ideal, from_worst = share * (1.0 - place), share * place
+        to_ideal += from_ideal * from_ideal
+        to_worst += from_worst * from_worst
     ideal, worst = math.sqrt(to_ideal), math.sqrt(to_worst)
     return worst / (ideal + worst)
 

@@ -1,0 +1,94 @@
+"""The ways to check a result, with what each costs and what it finds.
+
+Which level is worth its cost is not decided here: the engine prices every seller at every level. Its comparison of
+a level with `none` comes to the rule "check when (1-q) d (V + P - redo) is above the cost of the check".
+Detection probabilities start as assumptions and say so; measured ones come by configuration.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from node.decision.checked import Checked, Probability
+from node.decision.inputs import NO_VERIFICATION, VerificationOption
+from protocol.fields import Label
+from protocol.specification import LEVELS, Level
+
+Share = Annotated[float, Meta(ge=0, le=10)]
+
+
+class CheckFigures(Checked, frozen=True, kw_only=True):
+    """One level's cost and power. Shares are of the work's own local cost and time, or of the seller's price."""
+
+    work_share: Share
+    price_share: Share = 0.0
+    detection: Probability
+    assumed: bool = False
+    """A figure that somebody writes into the configuration was measured, unless it says otherwise."""
+
+
+class VerificationConfig(Checked, frozen=True, kw_only=True):
+    """Measured figures by skill label and level; they come before the assumed table."""
+
+    measured: dict[Label, dict[Level, CheckFigures]] = msgspec.field(default_factory=dict)
+
+
+ASSUMED: Mapping[Level, CheckFigures] = {
+    # The paper's simulator prices checks at $2.50 and $3.80 beside local work of $28; fabricators pass .3 and .05.
+    "cheap": CheckFigures(work_share=0.09, detection=0.7, assumed=True),
+    "full": CheckFigures(work_share=0.14, detection=0.95, assumed=True),
+    # A second seller's result to compare with: two bad ones may agree.
+    "redundant": CheckFigures(work_share=0.02, price_share=1.0, detection=0.9, assumed=True),
+}
+"""For skills of which nothing is known."""
+
+ASSUMED_BY_SKILL: Mapping[str, Mapping[Level, CheckFigures]] = {
+    # Cost shares of the builtin verifiers; what they find is taken for less than a prototype's 87 to 100 %.
+    "document-analysis": {"full": CheckFigures(work_share=0.03, detection=0.95, assumed=True)},
+    "risk": {
+        "cheap": CheckFigures(work_share=0.04, detection=0.7, assumed=True),
+        "full": CheckFigures(work_share=0.21, detection=0.95, assumed=True),
+    },
+    "portfolio": {"full": CheckFigures(work_share=0.01, detection=0.98, assumed=True)},
+    "sentiment": {"full": CheckFigures(work_share=0.08, detection=0.9, assumed=True)},
+}
+
+
+def figures(skill: str, level: Level, config: VerificationConfig) -> CheckFigures:
+    """Cost and power of a check: measured, else assumed for the skill, else assumed for the level."""
+    for table in (config.measured.get(skill, {}), ASSUMED_BY_SKILL.get(skill, {}), ASSUMED):
+        if level in table:
+            return table[level]
+    raise ValueError(f"there are no figures for a check at level {level!r}; the levels are {', '.join(LEVELS)}")
+
+
+def verification_options(
+    skill: str,
+    supported: Iterable[Level],
+    *,
+    work_micro: float,
+    work_s: float,
+    config: VerificationConfig | None = None,
+) -> tuple[VerificationOption, ...]:
+    """The levels to choose from: accepting unseen, and what the skill's verifier supports, least first.
+
+    `work_micro` and `work_s` are what the work itself costs and takes here.
+    """
+    chosen = set(supported) - {"none"}
+    options = [NO_VERIFICATION]
+    for level in LEVELS:
+        if level in chosen:
+            found = figures(skill, level, config or VerificationConfig())
+            options.append(
+                VerificationOption(
+                    level=level,
+                    cost_micro=found.work_share * work_micro,
+                    time_s=found.work_share * work_s,
+                    price_share=found.price_share,
+                    detection=found.detection,
+                    assumed=found.assumed,
+                )
+            )
+    return tuple(options)
