@@ -1,0 +1,133 @@
+"""A decision in one screen: the table of options, and the sentences that say what would change it."""
+
+from collections.abc import Iterator, Sequence
+
+from coalesced.cli.escape import escaped
+from coalesced.cli.units import decimals_for, duration, money, share
+from coalesced.control import shapes
+
+TITLES = ("option", "price", "+time", "+risk", "+verify", "=total", "p(good)")
+
+
+def headline(decision: shapes.Decision) -> str:
+    """The decision in one sentence."""
+    options = {option["name"]: option for option in reversed(decision["options"])}
+    options.update({option["name"]: option for option in decision["options"] if option["chosen"]})
+    match decision["choice"]:
+        case "local":
+            return f"LOCAL: here, at {_total(options.get('local'))} expected."
+        case "outsource":
+            here = decision["local_micro"]
+            against = "; this node cannot do it" if here is None else f", against {money(here)} here"
+            check = f", verification {decision['level']}" if decision["level"] != "none" else ", unverified"
+            name = decision["contractor"]
+            return escaped(f"OUTSOURCE to {name}{check}: {_total(options.get(name))} expected{against}.")
+        case _:
+            return "NONE: neither this node nor any seller can do it within the limits."
+
+
+def _total(option: shapes.OptionRow | None) -> str:
+    return "an unknown cost" if option is None else money(option["total_micro"])
+
+
+def best_of_each(options: Sequence[shapes.OptionRow]) -> list[shapes.OptionRow]:
+    """One row a name: the chosen one, else its cheapest that is feasible. The chosen row first, then by total."""
+    best: dict[str, shapes.OptionRow] = {}
+    for option in sorted(options, key=_rank):
+        best.setdefault(option["name"], option)
+    return sorted(best.values(), key=_rank)
+
+
+def _rank(option: shapes.OptionRow) -> tuple[bool, bool, int]:
+    return (not option["chosen"], not option["feasible"], option["total_micro"])
+
+
+def table_lines(decision: shapes.Decision) -> Iterator[str]:
+    """The options as aligned lines, the chosen one marked, with those that are out named below."""
+    rows = best_of_each(decision["options"])
+    feasible = [row for row in rows if row["feasible"]]
+    decimals = max((decimals_for(row["total_micro"]) for row in feasible), default=4)
+    cells = [TITLES] + [
+        (
+            escaped(row["name"]),
+            money(row["price_micro"], decimals),
+            money(row["time_micro"], decimals),
+            money(row["risk_micro"], decimals),
+            money(row["verify_micro"], decimals) if row["verify_micro"] or row["name"] != "local" else "-",
+            money(row["total_micro"], decimals),
+            share(row["success_ppm"]),
+        )
+        for row in feasible
+    ]
+    widths = [max(len(line[at]) for line in cells) for at in range(len(TITLES))]
+    marks = [" "] + [">" if row["chosen"] else " " for row in feasible]
+    for mark, line in zip(marks, cells, strict=True):
+        padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        yield f"{mark} " + "  ".join(padded).rstrip()
+    for row in rows:
+        if not row["feasible"]:
+            yield f"  {escaped(row['name'])} is out: {escaped(row['note']) or 'it cannot do this'}"
+
+
+def sentences(decision: shapes.Decision) -> str:
+    """The reasons, and whether this was an exploration."""
+    said = [escaped(reason) for reason in decision["reasons"]]
+    if not any("xplored" in reason for reason in said):
+        said.append(f"Explored: {'yes' if decision['explored'] else 'no'}.")
+    return " ".join(said)
+
+
+def explained(decision: shapes.Decision) -> Iterator[str]:
+    """Table and sentences."""
+    yield from table_lines(decision)
+    yield sentences(decision)
+
+
+def why_lines(why: shapes.Why) -> Iterator[str]:
+    """Everything about one task: outcome, decision, what was tried, timeline."""
+    task = why["task"]
+    yield outcome(task)
+    if why["decision"] is not None:
+        yield ""
+        yield headline(why["decision"])
+        yield from explained(why["decision"])
+    if why["tried"]:
+        yield ""
+        yield "Tried before:"
+        yield from (f"  {escaped(line)}" for line in why["tried"])
+    if why["timeline"]:
+        yield ""
+        width = max(len(row["name"]) for row in why["timeline"])
+        for row in why["timeline"]:
+            yield f"{'+' + duration(row['after_s']):>10}  {row['name']:<{width}}  {escaped(row['text'])}".rstrip()
+    if why["receipt"] is not None:
+        receipt = why["receipt"]
+        signed = "signed by both" if receipt["countersigned"] else f"one-sided report: {escaped(receipt['fault'])}"
+        at = "" if receipt["journal_height"] is None else f", journal height {receipt['journal_height']}"
+        yield ""
+        yield f"Receipt {receipt['id'][:12]}: {signed}, {money(receipt['price_micro'])}{at}."
+    if why["subtasks"]:
+        yield ""
+        yield "Subtasks (each has its own: coalesced why ID):"
+        yield from (f"  {sub['id']}  {outcome(sub)}" for sub in why["subtasks"])
+
+
+def outcome(task: shapes.Task) -> str:
+    """A task's outcome in one line."""
+    where = {"local": "here", "outsource": f"by {task['peer']}"}.get(task["choice"], "")
+    parts = [f"{task['skill']}: {task['state']}" + (f" {where}" if where else "")]
+    if task["cost_micro"] is not None:
+        parts.append(f"cost {money(task['cost_micro'])}")
+    if task["saving_micro"]:
+        word = "saved" if task["saving_micro"] > 0 else "lost"
+        parts.append(f"{word} {money(abs(task['saving_micro']))} against local")
+    if task["verdict"]:
+        score = "" if task["score_ppm"] is None else f" ({share(task['score_ppm'])})"
+        parts.append(f"verification {task['level']}: {task['verdict']}{score}")
+    if task["finished_unix_ms"] is not None:
+        parts.append(f"took {duration((task['finished_unix_ms'] - task['created_unix_ms']) / 1000)}")
+    if task["error"] is not None:
+        parts.append(task["error"]["text"])
+    if task["question"]:
+        parts.append(f"asks: {task['question']}")
+    return escaped(" · ".join(parts))

@@ -1,0 +1,237 @@
+"""Draws every view of the control API, by its schema. The console uses it too."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TextIO, cast
+
+from coalesced.cli import explain, units
+from coalesced.cli.escape import escaped
+from coalesced.cli.tables import Column, draw_facts, draw_table
+from coalesced.control import shapes
+
+PEERS = (
+    Column("peer", "peer"),
+    Column("endpoint", "endpoint"),
+    Column("open", "connected", "flag"),
+    Column("rtt", "rtt_s", "seconds"),
+    Column("seen", "last_seen_unix_ms", "moment"),
+    Column("tasks", "tasks", "count"),
+    Column("good", "accepted", "count"),
+    Column("spent", "spent_micro", "money"),
+    Column("exposed", "exposure_micro", "money", optional=True),
+    Column("offences", "offences", "count", optional=True),
+    Column("blocked", "blocked", "flag", optional=True),
+)
+SKILLS = (
+    Column("skill", "label"),
+    Column("caption", "caption"),
+    Column("efforts", "efforts", "words"),
+    Column("sold", "sold", "flag"),
+    Column("price from", "price_hint_micro", "money"),
+    Column("per unit", "seconds_per_unit", "seconds"),
+    Column("source", "source"),
+)
+SELLERS = (
+    Column("seller", "peer"),
+    Column("endpoint", "endpoint"),
+    Column("price from", "price_hint_micro", "money"),
+    Column("load", "load_ppm", "ratio"),
+    Column("p(good)", "success_ppm", "ratio"),
+    Column("tasks", "tasks", "count"),
+    Column("blocked", "blocked", "flag", optional=True),
+    Column("caption", "caption", optional=True),
+)
+OFFERS = (
+    Column("skill", "label"),
+    Column("price", "price_micro", "money", optional=True),
+    Column("price from", "price_hint_micro", "money"),
+    Column("known to", "published_to", "count"),
+    Column("sold", "sold", "count"),
+    Column("earned", "earned_micro", "money"),
+    Column("source", "source"),
+    Column("problem", "problem", optional=True),
+)
+TASKS = (
+    Column("task", "id"),
+    Column("state", "state"),
+    Column("skill", "skill"),
+    Column("side", "side"),
+    Column("where", "choice"),
+    Column("peer", "peer", optional=True),
+    Column("cost", "cost_micro", "money"),
+    Column("saved", "saving_micro", "money"),
+    Column("created", "created_unix_ms", "moment"),
+)
+JOURNAL = (
+    Column("height", "height", "count"),
+    Column("when", "at_unix_ms", "moment"),
+    Column("kind", "kind"),
+    Column("task", "task_id"),
+    Column("what", "text"),
+    Column("digest", "digest"),
+)
+CHECKS = (
+    Column("", "status"),
+    Column("check", "name"),
+    Column("finding", "text"),
+    Column("fix", "fix", optional=True),
+)
+OPTIONS = (
+    Column("option", "name"),
+    Column("level", "level"),
+    Column("price", "price_micro", "money"),
+    Column("time", "time_micro", "money"),
+    Column("risk", "risk_micro", "money"),
+    Column("verify", "verify_micro", "money"),
+    Column("total", "total_micro", "money"),
+    Column("p(good)", "success_ppm", "ratio"),
+    Column("chosen", "chosen", "flag"),
+    Column("feasible", "feasible", "flag"),
+    Column("note", "note"),
+)
+
+
+def draw(view: Mapping[str, Any], out: TextIO) -> None:
+    """Print `view` for a person on a terminal, or as TSV (decision trails as plain text) in a pipe."""
+    schema = str(view.get("schema", ""))
+    drawer = DRAWERS.get(schema.removeprefix("coalesced.").removesuffix("/1"))
+    if drawer is None:
+        draw_facts([(name, str(value)) for name, value in view.items()], out)
+    else:
+        drawer(view, out)
+    out.flush()
+
+
+def _listing(columns: tuple[Column, ...], key: str, empty: str) -> Callable[[Any, TextIO], None]:
+    return lambda view, out: draw_table(columns, view[key], out, empty=empty)
+
+
+def draw_status(status: shapes.Status, out: TextIO) -> None:
+    """The node on one screen; problems last, each with the command that fixes it."""
+    tasks = ", ".join(f"{count} {state}" for state, count in status["tasks"].items() if count)
+    spent, cap = units.money(status["spent_today_micro"]), units.money(status["cap_today_micro"])
+    facts = [
+        ("node", f"{status['node']}  {status['did']}"),
+        ("network", f"{status['network']}, version {status['version']}, pid {status['pid']}"),
+        ("up", units.duration(status["uptime_s"]) + (", draining" if status["draining"] else "")),
+        ("listens on", ", ".join(status["listening"])),
+        ("peers see", status["advertised"] or "nothing: this node is not reachable"),
+        ("peers", f"{status['peers']} connected, {status['contacts']} known; {status['bootstrap']}"),
+        ("sells", ", ".join(status["skills_sold"]) or "nothing"),
+        ("tasks", tasks or "none yet"),
+        ("today", f"{spent} spent of {cap}, {units.money(status['earned_today_micro'])} earned"),
+        ("journal", f"{status['journal_height']:,} entries"),
+        ("home", status["home"]),
+    ]
+    draw_facts(facts, out)
+    for problem in status["problems"]:
+        fix = f"  ->  {problem['fix']}" if problem["fix"] else ""
+        print(("\n" if out.isatty() else "problem\t") + escaped(problem["text"] + fix), file=out)
+
+
+def draw_task(task: shapes.Task, out: TextIO) -> None:
+    """One task, as facts."""
+    facts = [("task", task["id"]), ("outcome", explain.outcome(task)), ("side", task["side"])]
+    facts.append(("created", units.moment(task["created_unix_ms"])))
+    if task["deadline_unix_ms"] is not None:
+        facts.append(("deadline", units.moment(task["deadline_unix_ms"])))
+    facts.append(("input", units.size(task["input_bytes"])))
+    if task["result"] is not None:
+        facts.append(("result", f"{task['result']['media_type']}, {units.size(task['result']['size_bytes'])}"))
+    facts += [("tried", line) for line in task["tried"]]
+    if task["receipt"]:
+        facts.append(("receipt", task["receipt"]))
+    if task["subtasks"]:
+        facts.append(("subtasks", " ".join(task["subtasks"])))
+    draw_facts(facts, out)
+
+
+def draw_receipt(receipt: shapes.Receipt, out: TextIO) -> None:
+    """One receipt, as facts."""
+    took_s = (receipt["finished_unix_ms"] - receipt["started_unix_ms"]) / 1000
+    facts = [
+        ("receipt", receipt["id"]),
+        ("task", f"{receipt['task_id']}  {receipt['skill']}"),
+        ("client", f"{receipt['client']}  {receipt['client_did']}"),
+        ("contractor", f"{receipt['contractor']}  {receipt['contractor_did']}"),
+        ("price", units.money(receipt["price_micro"], 6)),
+        ("started", units.moment(receipt["started_unix_ms"])),
+        ("took", units.duration(took_s)),
+        ("verification", f"{receipt['level']}: {receipt['verdict']} ({units.share(receipt['score_ppm'])})"),
+        ("explored", "yes" if receipt["explored"] else "no"),
+        ("signed", "by both" if receipt["countersigned"] else f"one-sided report: {receipt['fault']}"),
+        ("journal", "-" if receipt["journal_height"] is None else f"height {receipt['journal_height']}"),
+        ("digest", receipt["digest"]),
+    ]
+    draw_facts(facts, out)
+
+
+def draw_decision(decision: shapes.Decision, out: TextIO) -> None:
+    """The decision and its table; in a pipe, every option as a row."""
+    if out.isatty():
+        print("\n".join([explain.headline(decision), *explain.explained(decision)]), file=out)
+    else:
+        draw_table(OPTIONS, decision["options"], out)
+
+
+def draw_why(why: shapes.Why, out: TextIO) -> None:
+    """Everything about one task. The same in a pipe: it is text to read."""
+    print("\n".join(explain.why_lines(why)), file=out)
+
+
+def event_line(event: shapes.Event) -> str:
+    """One event in one line, safe to print."""
+    progress = "" if event["done_ppm"] is None else f"{event['done_ppm'] / 10_000:.0f} %"
+    said = event["text"] or event["question"]
+    if not said and event["decision"] is not None:
+        said = explain.headline(event["decision"])
+    parts = [units.clock(event["at_unix_ms"]), event["name"], event["task_id"][:12], event["peer"], progress, said]
+    return escaped("  ".join(part for part in parts if part))
+
+
+def _draw_ping(ping: shapes.Ping, out: TextIO) -> None:
+    draw_facts([(ping["peer"], f"{units.duration(ping['rtt_s'])} from {ping['endpoint']}")], out)
+
+
+def _draw_verify(verify: shapes.Verify, out: TextIO) -> None:
+    state = "holds" if verify["ok"] else f"BROKEN: {verify['problem']}"
+    draw_facts([("journal", state), ("checked", f"{verify['checked']:,} entries"), ("head", verify["head"])], out)
+
+
+def _draw_offer(offer: shapes.Offer, out: TextIO) -> None:
+    draw_table(OFFERS, [cast("Mapping[str, Any]", offer)], out)
+
+
+def _draw_entry(entry: shapes.JournalEntry, out: TextIO) -> None:
+    facts = [("height", str(entry["height"])), ("when", units.moment(entry["at_unix_ms"])), ("kind", entry["kind"])]
+    facts += [(f"  {name}", str(value)) for name, value in entry["body"].items()]
+    draw_facts([*facts, ("previous", entry["previous"]), ("digest", entry["digest"])], out)
+
+
+def _draw_ok(ok: shapes.Ok, out: TextIO) -> None:
+    print(escaped(ok["text"]), file=out)
+
+
+def _draw_event(event: shapes.Event, out: TextIO) -> None:
+    print(event_line(event), file=out)
+
+
+DRAWERS: Final[dict[str, Callable[[Any, TextIO], None]]] = {
+    "status": draw_status,
+    "peers": _listing(PEERS, "peers", "no peers known yet; see: coalesced doctor"),
+    "ping": _draw_ping,
+    "skills": _listing(SKILLS, "skills", "this node has no skills"),
+    "sellers": _listing(SELLERS, "sellers", "nobody sells it; see: coalesced skills ls"),
+    "offers": _listing(OFFERS, "offers", "nothing is on sale; see: coalesced sell --help"),
+    "offer": _draw_offer,
+    "tasks": _listing(TASKS, "tasks", "no tasks yet; see: coalesced ask --help"),
+    "task": draw_task,
+    "receipt": draw_receipt,
+    "decision": draw_decision,
+    "why": draw_why,
+    "journal": _listing(JOURNAL, "entries", "the journal is empty"),
+    "journal-entry": _draw_entry,
+    "verify": _draw_verify,
+    "doctor": _listing(CHECKS, "checks", "nothing to check"),
+    "ok": _draw_ok,
+    "event": _draw_event,
+}

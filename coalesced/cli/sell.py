@@ -1,0 +1,77 @@
+"""`coalesced sell`: put a function or a builtin skill on sale."""
+
+import os
+from pathlib import Path
+
+import click
+
+from coalesced.cli.face import Face, command_options
+from coalesced.cli.params import DURATION, MONEY, SIZE
+from coalesced.control import shapes
+
+
+class SellGroup(click.Group):
+    """`sell TARGET` is `sell add TARGET`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take an unknown first word for a target."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            return "add", self.commands["add"], args
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=SellGroup, options_metavar="TARGET [OPTIONS] |")
+def sell() -> None:
+    """Put a skill on sale: `sell module:function`, or `sell LABEL` for a builtin one. See also: sell add --help."""
+
+
+@sell.command()
+@click.argument("target")
+@click.option("--label", help="Sell it under this name; the function's own by default.")
+@click.option("--caption", default="", help="One line for buyers.")
+@click.option("--price", type=MONEY, help="Dollars per work unit; by default the node prices by its measured cost.")
+@click.option("--timeout", type=DURATION, help="End a run that takes longer.")
+@click.option("--memory", type=SIZE, help="End a run that takes more: 512M, 2G.")
+@command_options
+def add(
+    face: Face,
+    /,
+    target: str,
+    label: str | None,
+    caption: str,
+    price: int | None,
+    timeout: float | None,
+    memory: int | None,
+) -> None:
+    """Sell TARGET: `module:function` from this directory, or the label of a builtin skill.
+
+    The function runs in a process of its own, in this directory and with this environment, each time.
+    """
+    request: shapes.SellRequest = {
+        "target": target,
+        "label": label,
+        "caption": caption,
+        "price_micro": price,
+        "timeout_s": timeout,
+        "memory_bytes": memory,
+        "directory": str(Path.cwd()),
+        "environment": dict(os.environ),
+    }
+    face.show(face.run(lambda client: client.sell(request)))
+
+
+@sell.command("ls")
+@command_options
+def list_offers(face: Face, /) -> None:
+    """What is on sale."""
+    face.show(face.run(lambda client: client.offers()))
+
+
+@sell.command("rm")
+@click.argument("label")
+@command_options
+def remove(face: Face, /, label: str) -> None:
+    """Take LABEL off sale."""
+    face.show(face.run(lambda client: client.unsell(label)))
