@@ -1,0 +1,270 @@
+"""Requests and answers over UDP sockets: signing, matching, retransmission, adaptive time-outs.
+
+Nothing that arrives can raise: what is not a genuine datagram for us is counted and dropped, the cheap checks
+before the signature. A request is sent again after its soft time-out, and lost after the hard one.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from crypto.identity import Identity
+from dht.config import DhtConfig
+from dht.contacts import UNKNOWN_ID, Address, NodeAddress
+from dht.datagram import (
+    REQUEST_ID_BYTES,
+    Body,
+    Datagram,
+    FindNode,
+    FindValue,
+    Nodes,
+    Ping,
+    Pong,
+    Reply,
+    Request,
+    Store,
+    Stored,
+    Values,
+    decode,
+    encode,
+)
+from dht.errors import LocalDhtError, RemoteDhtError
+from dht.ids import network_tag
+from dht.limits import TokenBuckets
+from dht.records import MAX_CLOCK_SKEW_MS
+from dht.routing import smoothed
+from dht.rpc import RequestTable
+from dht.stats import DhtStats
+
+SOFT_TIMEOUT_RTTS = 3
+MAX_SENDS = 3
+"""A request travels at most three times: at 2 % loss each way, one in 15,000 is lost for want of more."""
+_REPLY_OF: dict[type[Body], type[Body]] = {Ping: Pong, FindNode: Nodes, FindValue: Values, Store: Stored}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A genuine answer: who gave it, from where, and after how long."""
+
+    node: NodeAddress
+    public_key: bytes
+    body: Body
+    rtt_s: float
+
+
+@dataclass(slots=True)
+class _Pending:
+    to: NodeAddress
+    raw: bytes
+    reply: type[Body]
+    sent_s: float
+    wait_s: float
+    on_slow: Callable[[int], None] | None
+    sends_left: int
+    sends: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the endpoint calls. `serve` answers a genuine request, or not (None)."""
+
+    serve: Callable[[Datagram, NodeAddress], Reply | None]
+    answered: Callable[[Answer], None]
+    lost: Callable[[NodeAddress], None]
+
+
+class Endpoint:
+    """All sockets of one node."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        network: str,
+        config: DhtConfig,
+        stats: DhtStats,
+        hooks: Hooks,
+        *,
+        unix_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._identity = identity
+        self._tag = network_tag(network)
+        self._config = config
+        self._stats = stats
+        self._hooks = hooks
+        self._unix_ms = unix_ms
+        self._entropy = entropy
+        self._sockets: dict[bool, RequestTable] = {}
+        """One socket per address family, by whether it is IPv6."""
+        self._pending: dict[bytes, _Pending] = {}
+        self._buckets = TokenBuckets(config)
+        self._rtt_s: float | None = None
+
+    async def open(self, addresses: Sequence[Address]) -> list[Address]:
+        """Bind one socket per address, at most one per family; gives the bound addresses (port 0 was any).
+
+        LocalDhtError when an address is no IP literal, is taken, or is not this machine's.
+        """
+        bound: list[Address] = []
+        for host, port in addresses:
+            if (":" in host) in self._sockets:
+                raise LocalDhtError(f"cannot listen on {host!r} too: one address per IP version, please")
+            try:
+                table = await self._bind(host, port)
+            except (OSError, OverflowError) as error:
+                self.close()
+                raise LocalDhtError(f"cannot listen on UDP {host}:{port}: {error}") from error
+            self._sockets[":" in host] = table
+            name = table.transport.get_extra_info("sockname")
+            bound.append((name[0], name[1]))
+        return bound
+
+    def close(self) -> None:
+        """Give up what is outstanding and close the sockets."""
+        for table in self._sockets.values():
+            table.close()
+        self._sockets.clear()
+        self._pending.clear()
+
+    def request(
+        self,
+        to: NodeAddress,
+        body: Request,
+        *,
+        rtt_s: float | None = None,
+        max_sends: int = MAX_SENDS,
+        on_slow: Callable[[int], None] | None = None,
+    ) -> "asyncio.Future[Answer | None]":
+        """Send a request; the future gets the answer, or None when it is lost. It never raises.
+
+        `rtt_s` is the node's own round trip where known; `on_slow(n)` is called at the n-th retransmission.
+        """
+        loop = asyncio.get_running_loop()
+        table = self._sockets.get(":" in to.host)
+        if table is None:
+            nowhere: asyncio.Future[Answer | None] = loop.create_future()
+            nowhere.set_result(None)
+            return nowhere
+        request_id = self._entropy(REQUEST_ID_BYTES)
+        raw = encode(self._identity, self._tag, to.id, request_id, self._unix_ms(), body)
+        wait_s = self._soft_timeout_s(rtt_s)
+        reply = _REPLY_OF[type(body)]
+        self._pending[request_id] = _Pending(to, raw, reply, loop.time(), wait_s, on_slow, max_sends - 1)
+        future = table.open(request_id)
+        self._send(table, raw, to.address)
+        table.rearm(request_id, loop.call_later(wait_s, self._overdue, table, request_id))
+        return future
+
+    def _soft_timeout_s(self, rtt_s: float | None) -> float:
+        measured_s = rtt_s if rtt_s is not None else self._rtt_s
+        if measured_s is None:
+            return self._config.first_soft_timeout_s
+        soft_s = SOFT_TIMEOUT_RTTS * measured_s
+        return min(max(soft_s, self._config.min_soft_timeout_s), self._config.max_soft_timeout_s)
+
+    def _overdue(self, table: RequestTable, request_id: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        pending = self._pending[request_id]
+        left_s = pending.sent_s + self._config.hard_timeout_s - loop.time()
+        if left_s <= 0:
+            self._stats.lost += 1
+            self._hooks.lost(pending.to)
+            self._settle(table, request_id, None)
+            return
+        if pending.sends_left:
+            pending.sends_left -= 1
+            pending.sends += 1
+            pending.wait_s *= 2
+            self._stats.retransmitted += 1
+            self._send(table, pending.raw, pending.to.address)
+            if pending.on_slow is not None:
+                pending.on_slow(pending.sends - 1)
+        wait_s = min(pending.wait_s, left_s) if pending.sends_left else left_s
+        table.rearm(request_id, loop.call_later(wait_s, self._overdue, table, request_id))
+
+    def _settle(self, table: RequestTable, request_id: bytes, answer: Answer | None) -> None:
+        del self._pending[request_id]
+        table.settle(request_id, answer)
+
+    def _send(self, table: RequestTable, raw: bytes, address: Address) -> None:
+        self._stats.sent += 1
+        self._stats.sent_bytes += len(raw)
+        table.send(raw, address)
+
+    def _receive(self, table: RequestTable, raw: bytes, address: Address) -> None:
+        self._stats.received += 1
+        self._stats.received_bytes += len(raw)
+        try:
+            datagram = decode(raw, self._tag)
+            if isinstance(datagram.body, Ping | FindNode | FindValue | Store):
+                self._accept_request(table, datagram, address)
+            else:
+                self._accept_reply(table, datagram, address)
+        except RemoteDhtError as error:
+            self._stats.dropped[error.code] += 1
+
+    def _accept_request(self, table: RequestTable, datagram: Datagram, address: Address) -> None:
+        if datagram.sender_key == self._identity.public_key:
+            self._accept_reflection(table, datagram, address)
+            return
+        is_introduction = datagram.recipient_id == UNKNOWN_ID and isinstance(datagram.body, Ping)
+        if datagram.recipient_id != self._identity.node_id and not is_introduction:
+            raise RemoteDhtError("misdirected", f"a request for node {datagram.recipient_id.hex()[:8]}")
+        now_ms = self._unix_ms()
+        if abs(datagram.unix_ms - now_ms) > MAX_CLOCK_SKEW_MS:
+            raise RemoteDhtError("stale", f"sent {now_ms - datagram.unix_ms} ms ago, by its sender's clock")
+        if not self._buckets.take(address[0], asyncio.get_running_loop().time()):
+            raise RemoteDhtError("throttled", f"too many requests from around {address[0]}")
+        _check_signature(datagram)
+        sender = NodeAddress(datagram.sender_id, *address)
+        reply = self._hooks.serve(datagram, sender)
+        if reply is not None:
+            raw = encode(self._identity, self._tag, sender.id, datagram.request_id, now_ms, reply)
+            self._send(table, raw, address)
+
+    def _accept_reply(self, table: RequestTable, datagram: Datagram, address: Address) -> None:
+        pending = self._pending.get(datagram.request_id)
+        if pending is None or not table.expects(datagram.request_id) or pending.to.address != address:
+            raise RemoteDhtError("unsolicited", "an answer to no open request")
+        if datagram.recipient_id != self._identity.node_id or type(datagram.body) is not pending.reply:
+            raise RemoteDhtError("misdirected", "an answer to another node or another request")
+        if pending.to.id not in (UNKNOWN_ID, datagram.sender_id):
+            raise RemoteDhtError("spoofed", f"{datagram.sender_id.hex()[:8]} answers for {pending.to}")
+        _check_signature(datagram)
+        rtt_s = asyncio.get_running_loop().time() - pending.sent_s
+        self._rtt_s = smoothed(self._rtt_s, rtt_s)
+        node = NodeAddress(datagram.sender_id, *address)
+        answer = Answer(node, datagram.sender_key, datagram.body, rtt_s)
+        self._hooks.answered(answer)
+        self._settle(table, datagram.request_id, answer)
+
+    def _accept_reflection(self, table: RequestTable, datagram: Datagram, address: Address) -> None:
+        """Our own request reached ourselves: the address that it went to is ours."""
+        if not table.expects(datagram.request_id):
+            raise RemoteDhtError("unsolicited", "our own request came back")
+        own = NodeAddress(self._identity.node_id, *address)
+        self._settle(table, datagram.request_id, Answer(own, self._identity.public_key, datagram.body, 0.0))
+
+    async def _bind(self, host: str, port: int) -> RequestTable:
+        loop = asyncio.get_running_loop()
+        if ":" not in host:
+            _, table = await loop.create_datagram_endpoint(
+                lambda: RequestTable(self._receive), local_addr=(host, port), family=socket.AF_INET
+            )
+            return table
+        sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        try:
+            # Otherwise "::" would also take the IPv4 port, which has a socket of its own.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((host, port))
+        except (OSError, OverflowError):
+            sock.close()
+            raise
+        _, table = await loop.create_datagram_endpoint(lambda: RequestTable(self._receive), sock=sock)
+        return table
+
+
+def _check_signature(datagram: Datagram) -> None:
+    if not datagram.is_genuine():
+        raise RemoteDhtError("spoofed", f"not signed by {datagram.sender_id.hex()[:8]}")

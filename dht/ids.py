@@ -1,0 +1,25 @@
+"""Keys and distances: 160-bit ids under the XOR metric (Maymounkov & Mazières 2002, 2.1)."""
+
+import hashlib
+
+ID_BYTES = 20
+ID_BITS = 8 * ID_BYTES
+NETWORK_TAG_BYTES = 8
+
+
+def skill_key(network: str, label: str) -> bytes:
+    """The 20-byte key under which sellers of the skill `label` publish in `network`.
+
+    The network is part of the key, so a record signed for one network means nothing in another.
+    """
+    return hashlib.sha256(b"coalesced/skill/1\0" + network.encode() + b"\0" + label.encode()).digest()[:ID_BYTES]
+
+
+def network_tag(network: str) -> bytes:
+    """The 8 bytes in every datagram that tell networks apart which share addresses."""
+    return hashlib.sha256(b"coalesced/dht-network/1\0" + network.encode()).digest()[:NETWORK_TAG_BYTES]
+
+
+def distance(one: bytes, other: bytes) -> int:
+    """XOR distance of two ids, as an integer."""
+    return int.from_bytes(one, "big") ^ int.from_bytes(other, "big")

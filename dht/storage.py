@@ -1,0 +1,140 @@
+"""The records that this node holds for others: many publishers a key, the higher seq wins for good.
+
+Pure: time is passed in. A record that ended (expired, or was withdrawn) leaves its seq behind until every older
+record of that publisher must have expired too, so that an old value cannot come back.
+"""
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass
+from enum import IntEnum, unique
+
+from dht.config import DhtConfig
+from dht.ids import ID_BITS
+from dht.records import MAX_CLOCK_SKEW_MS, MAX_TTL_MS, Record
+
+REMEMBER_MS = MAX_TTL_MS + MAX_CLOCK_SKEW_MS
+"""How long a seq outlives its record: a record that was acceptable before cannot be alive after that."""
+MAX_REMEMBERED_RATIO = 2
+"""Remembered seqs are bounded by this multiple of the record limit."""
+RING = 2**ID_BITS
+"""Publisher ids as a ring: the order in which long lists are paged."""
+
+
+@unique
+class Outcome(IntEnum):
+    """What became of a STORE; the numbers are wire values."""
+
+    STORED = 0
+    OUTDATED = 1
+    """We hold, or remember, the same or a higher seq of other content."""
+    FULL = 2
+    REFUSED = 3
+    """Malformed, unsigned, expired, or not sent by its publisher."""
+    BAD_TOKEN = 4
+    """The write token is missing or too old; the answer brings a fresh one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of the records under a key, in ring order of the publishers' ids, and how many there are in all."""
+
+    records: tuple[Record, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    record: Record
+    group: str | None
+
+
+class RecordStore:
+    """Signed records by key and publisher, within the limits of the configuration."""
+
+    def __init__(self, config: DhtConfig) -> None:
+        self._config = config
+        self._by_key: dict[bytes, dict[bytes, _Held]] = {}
+        self._count = 0
+        self._ended: dict[tuple[bytes, bytes], tuple[int, int]] = {}
+        self._due: list[tuple[int, bytes, bytes]] = []
+        """A heap of when a record may end or a seq be forgotten; entries of replaced records find nothing to do."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def put(self, record: Record, group: str | None, now_unix_ms: int) -> Outcome:
+        """Take a checked record that came from address group `group` (None: not limited)."""
+        self.expire(now_unix_ms)
+        held = self._by_key.get(record.key, {}).get(record.public_key)
+        if held is not None and held.record.raw == record.raw:
+            return Outcome.STORED
+        if record.seq <= self.held_seq(record.key, record.public_key):
+            return Outcome.OUTDATED
+        if held is None and not self._has_room(record.key, group):
+            return Outcome.FULL
+        if held is None:
+            self._count += 1
+        self._ended.pop((record.key, record.public_key), None)
+        self._by_key.setdefault(record.key, {})[record.public_key] = _Held(record, group)
+        heapq.heappush(self._due, (record.expires_unix_ms, record.key, record.public_key))
+        return Outcome.STORED
+
+    def held_seq(self, key: bytes, public_key: bytes) -> int:
+        """The highest seq known of this publisher under this key, of living and ended records; -1 if none."""
+        held = self._by_key.get(key, {}).get(public_key)
+        if held is not None:
+            return held.record.seq
+        return self._ended.get((key, public_key), (-1, 0))[0]
+
+    def find(self, key: bytes, now_unix_ms: int) -> list[Record]:
+        """All living records under `key`, withdrawals included: they outweigh older records held elsewhere."""
+        self.expire(now_unix_ms)
+        return [held.record for held in self._by_key.get(key, {}).values()]
+
+    def page(self, key: bytes, after: bytes, budget_bytes: int, overhead_bytes: int, now_unix_ms: int) -> Page:
+        """The records that follow ring position `after`, as many as fit.
+
+        Each costs its wire form plus `overhead_bytes`. Readers start at different positions, so that few
+        answers cover a long list.
+        """
+        start = int.from_bytes(after, "big")
+        living = self.find(key, now_unix_ms)
+        living.sort(key=lambda record: (int.from_bytes(record.publisher_id, "big") - start - 1) % RING)
+        taken: list[Record] = []
+        for record in living:
+            budget_bytes -= len(record.raw) + overhead_bytes
+            if budget_bytes < 0:
+                break
+            taken.append(record)
+        return Page(tuple(taken), len(living))
+
+    def expire(self, now_unix_ms: int) -> None:
+        """Forget what is over."""
+        while self._due and self._due[0][0] <= now_unix_ms:
+            _, key, public_key = heapq.heappop(self._due)
+            held = self._by_key.get(key, {}).get(public_key)
+            if held is not None and held.record.expires_unix_ms <= now_unix_ms:
+                self._end(held.record)
+            elif held is None and self._ended.get((key, public_key), (0, now_unix_ms + 1))[1] <= now_unix_ms:
+                del self._ended[key, public_key]
+
+    def _end(self, record: Record) -> None:
+        holders = self._by_key[record.key]
+        del holders[record.public_key]
+        if not holders:
+            del self._by_key[record.key]
+        self._count -= 1
+        forget_ms = record.expires_unix_ms + REMEMBER_MS
+        self._ended[record.key, record.public_key] = (record.seq, forget_ms)
+        heapq.heappush(self._due, (forget_ms, record.key, record.public_key))
+        if len(self._ended) > MAX_REMEMBERED_RATIO * self._config.max_records:
+            del self._ended[next(iter(self._ended))]
+
+    def _has_room(self, key: bytes, group: str | None) -> bool:
+        holders = self._by_key.get(key, {})
+        if self._count >= self._config.max_records or len(holders) >= self._config.max_records_per_key:
+            return False
+        if group is None:
+            return True
+        return Counter(held.group for held in holders.values())[group] < self._config.max_records_per_group
