@@ -16,7 +16,7 @@ from typing import ClassVar
 class NodeError(Exception):
     """Root of the node's errors: the text says what, which value, against which limit, what to do."""
 
-    code: ClassVar[str] = "failed"
+    code: str = "failed"
     exit_code: ClassVar[int] = 1
 
 

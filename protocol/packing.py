@@ -24,7 +24,7 @@ def pack(value: object) -> bytes:
     return bytes(packed)
 
 
-def unpack_plain(data: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> Any:
+def unpack_plain(data: bytes | memoryview, max_bytes: int = MAX_MESSAGE_BYTES) -> Any:
     """Decode msgpack without a schema, within the limits; RemoteProtocolError for anything else."""
     if len(data) > max_bytes:
         raise RemoteProtocolError("too_large", f"a message of {len(data)} bytes is over the limit of {max_bytes}")
@@ -43,7 +43,7 @@ def unpack_plain(data: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> Any:
         raise RemoteProtocolError("bad_message", f"not a well-formed message: {error}") from error
 
 
-def unpack(kind: type[T], data: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> T:
+def unpack(kind: type[T], data: bytes | memoryview, max_bytes: int = MAX_MESSAGE_BYTES) -> T:
     """Decode `data` as `kind`, strictly: unknown fields, wrong types and lengths are a RemoteProtocolError."""
     plain = unpack_plain(data, max_bytes)
     try:

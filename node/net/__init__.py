@@ -1,0 +1,1 @@
+"""Sockets, addresses and sessions between nodes. No task logic."""

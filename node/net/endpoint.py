@@ -1,0 +1,68 @@
+"""An address to listen on or to dial: host and port, in one spelling."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from node.errors import UsageError
+
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?")
+MAX_HOST_CHARS = 253
+"""RFC 1035, 2.3.4, in the dotted form."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Endpoint:
+    """A host, as a numeric address in its canonical form or as a lower-case name, and a port; port 0: any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it can only be reached from this machine."""
+        address = _address(self.host)
+        return self.host == "localhost" if address is None else address.is_loopback
+
+    @property
+    def address_group(self) -> str:
+        """What one party can be taken to control: an IPv4 address, an IPv6 /64 (RFC 6177), a name."""
+        address = _address(self.host)
+        if isinstance(address, ipaddress.IPv6Address):
+            return str(ipaddress.IPv6Network((address, 64), strict=False))
+        return self.host
+
+
+def endpoint(host: str, port: int) -> Endpoint:
+    """An endpoint in canonical form; UsageError when it can be none."""
+    if not 0 <= port <= 65535:
+        raise UsageError(f"port {port} is not between 0 and 65535")
+    address = _address(host)
+    if address is not None:
+        return Endpoint(str(address), port)
+    name = host.lower()
+    if len(name) > MAX_HOST_CHARS or not _HOST_NAME.fullmatch(name):
+        raise UsageError(f"{host[:80]!r} is neither an IP address nor a host name")
+    return Endpoint(name, port)
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Read "host:port" or "[ipv6]:port"; UsageError otherwise."""
+    match = re.fullmatch(r"\[([0-9a-fA-F:.%]+)\]:([0-9]{1,5})|([^:\[\]]+):([0-9]{1,5})", text.strip())
+    if match is None:
+        raise UsageError(f"{text[:80]!r} is not an address: write host:port, or [address]:port for IPv6")
+    bracketed, bracketed_port, host, port = match.groups()
+    return endpoint(bracketed or host, int(bracketed_port or port))
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address

@@ -1,0 +1,111 @@
+"""An open channel: payloads to sealed frames and back, in strict order, with regular rekeying. Sans-IO.
+
+The order is the counter of the cipher: a frame that is replayed, reordered, reflected or altered, or that follows a
+dropped one, does not open. After any error the channel is of no further use; whoever holds it closes the connection.
+"""
+
+from typing import Final
+
+from crypto.noise import MAX_MESSAGE_BYTES as MAX_NOISE_BYTES
+from crypto.noise import TAG_BYTES, CipherState, NoiseError
+from protocol.errors import LocalProtocolError, RemoteProtocolError
+from protocol.framing import FIRST_BYTES, LENGTH, MAX_PLAIN_BYTES, frame_bytes, payload_bytes
+from protocol.packing import MAX_MESSAGE_BYTES
+
+REKEY_MESSAGES: Final = 2**16
+"""Both sides replace a direction's key after this many Noise messages in it: what leaks later does not open earlier."""
+KEPT_BUFFER_BYTES: Final = 2**20 + 2**17
+"""A receive buffer up to this size is kept for the next frame: one part of a large result and its envelope."""
+
+
+class ReceiveBuffer:
+    """Memory that decrypted payloads are written to, shared by all channels of one thread.
+
+    Fresh memory for every large frame costs more than decrypting it. A view is good until the next frame is opened.
+    """
+
+    __slots__ = ("_memory",)
+
+    def __init__(self) -> None:
+        self._memory = bytearray()
+
+    def view(self, size: int) -> memoryview:
+        """`size` writable bytes."""
+        if size > KEPT_BUFFER_BYTES:
+            return memoryview(bytearray(size))
+        if size > len(self._memory):
+            # A new one, not a resize: an older view may still be alive, and resizing under it is an error.
+            self._memory = bytearray(min(KEPT_BUFFER_BYTES, 2 * size))
+        return memoryview(self._memory)[:size]
+
+
+class Channel:
+    """Both directions of a session's encryption, and who the peer is."""
+
+    __slots__ = ("_buffer", "_receive", "_send", "handshake_hash", "max_payload_bytes", "peer_key")
+
+    def __init__(
+        self,
+        send: CipherState,
+        receive: CipherState,
+        *,
+        peer_key: bytes,
+        handshake_hash: bytes,
+        max_payload_bytes: int = MAX_MESSAGE_BYTES,
+        buffer: ReceiveBuffer | None = None,
+    ) -> None:
+        self._send = send
+        self._receive = receive
+        self._buffer = buffer or ReceiveBuffer()
+        self.peer_key = peer_key
+        self.handshake_hash = handshake_hash
+        self.max_payload_bytes = max_payload_bytes
+
+    def seal(self, payload: bytes) -> bytes | bytearray:
+        """The frame that carries `payload`; LocalProtocolError when it is over the limit.
+
+        The result is fresh memory, never written again: the transport may hold on to it.
+        """
+        size = len(payload)
+        if size > self.max_payload_bytes:
+            raise LocalProtocolError(f"a payload of {size} bytes is over the limit of {self.max_payload_bytes}")
+        head = LENGTH.pack(size) + payload[:FIRST_BYTES]
+        if size <= FIRST_BYTES:
+            sealed = self._send.encrypt(head)
+            self._rekey_if_due(self._send)
+            return sealed
+        frame = bytearray(frame_bytes(size))
+        out, rest = memoryview(frame), memoryview(payload)[FIRST_BYTES:]
+        self._send.encrypt_into(head, out[:MAX_NOISE_BYTES])
+        self._rekey_if_due(self._send)
+        while rest:
+            out = out[MAX_NOISE_BYTES:]
+            self._send.encrypt_into(rest[:MAX_PLAIN_BYTES], out[:MAX_NOISE_BYTES])
+            self._rekey_if_due(self._send)
+            rest = rest[MAX_PLAIN_BYTES:]
+        return frame
+
+    def open(self, frame: bytes | bytearray | memoryview) -> memoryview:
+        """The payload in `frame`, good until the next `open`; RemoteProtocolError when it is not the next frame."""
+        size = payload_bytes(len(frame), self.max_payload_bytes)
+        plain = self._buffer.view(LENGTH.size + size)
+        rest, out = memoryview(frame), plain
+        try:
+            while rest:
+                message = rest[:MAX_NOISE_BYTES]
+                self._receive.decrypt_into(message, out[: len(message) - TAG_BYTES])
+                self._rekey_if_due(self._receive)
+                rest, out = rest[MAX_NOISE_BYTES:], out[MAX_PLAIN_BYTES:]
+        except NoiseError as error:
+            raise RemoteProtocolError(
+                "bad_frame", f"a frame does not open: altered, replayed, or not the next one ({error})"
+            ) from error
+        (claimed,) = LENGTH.unpack_from(plain)
+        if claimed != size:
+            raise RemoteProtocolError("bad_frame", f"a frame of {claimed} bytes arrived with {size}: it was cut")
+        return plain[LENGTH.size :]
+
+    @staticmethod
+    def _rekey_if_due(cipher: CipherState) -> None:
+        if cipher.nonce % REKEY_MESSAGES == 0:
+            cipher.rekey()
