@@ -25,7 +25,7 @@ from dht.search import Searcher
 from dht.stats import DhtStats
 from dht.storage import RecordStore
 
-FAREWELL_S = 1.0
+FAREWELL_S = 0.5
 """Time that `stop` spends on withdrawing what this node had published."""
 
 
@@ -104,7 +104,7 @@ class KademliaDiscovery:
         return bound
 
     async def stop(self) -> None:
-        """Withdraw what was published, as far as a second allows, then end all tasks and close the sockets."""
+        """Withdraw what was published, as far as half a second allows, then end all tasks and close the sockets."""
         if self._main is None:
             return
         if not self._main.done():
