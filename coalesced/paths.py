@@ -6,7 +6,6 @@ Imports none of the inner packages: the client and the command line use it too.
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +51,8 @@ class Paths:
 
 
 def _runtime_directory() -> Path:
+    import tempfile
+
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
     directory = base / f"coalesced-{os.getuid()}"
@@ -65,14 +66,14 @@ def find_paths(home: Path | None = None, config_file: Path | None = None, *, env
     given_home = str(home) if home is not None else environ.get("COALESCED_HOME", "")
     given_config = str(config_file) if config_file is not None else environ.get("COALESCED_CONFIG", "")
     if given_home:
-        chosen = Path(given_home).expanduser().absolute()
+        chosen = Path(given_home).expanduser().resolve()
         default_config = chosen / "config.toml"
     else:
         import platformdirs
 
-        chosen = Path(platformdirs.user_data_dir("coalesced", appauthor=False))
+        chosen = Path(platformdirs.user_data_dir("coalesced", appauthor=False)).resolve()
         default_config = Path(platformdirs.user_config_dir("coalesced", appauthor=False)) / "config.toml"
-    return Paths(chosen, Path(given_config).expanduser().absolute() if given_config else default_config)
+    return Paths(chosen, Path(given_config).expanduser().resolve() if given_config else default_config)
 
 
 def make_private(directory: Path) -> Path:

@@ -1,6 +1,5 @@
 """What every command shares: which node, how to print, how to run a call."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -37,6 +36,8 @@ class Face:
 
     def run(self, call: Callable[["ControlClient"], Awaitable[T]]) -> T:
         """Run `call` with an open client, to its end. ^C cancels it; a second one leaves at once."""
+        import asyncio
+
         from coalesced.control.client import ControlClient
 
         async def connected() -> T:
