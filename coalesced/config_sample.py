@@ -24,12 +24,8 @@ def sample() -> str:
 
 def _section(name: str) -> str:
     kind = SECTIONS[name]
-    lines = [
-        f"[{name}]",
-        *_comment(inspect.cleandoc(kind.__doc__ or "")),
-        f"# Environment: {variable(name, '...')}",
-        "",
-    ]
+    told = [f"# {line}".rstrip() for line in inspect.cleandoc(kind.__doc__ or "").splitlines()]
+    lines = [f"[{name}]", *told, f"# Environment: {variable(name, '...')}", ""]
     documented = documentation(kind)
     for info in fields_of(kind):
         lines += _wrapped(documented.get(info.name, ""))
