@@ -225,7 +225,7 @@ class Executor:
         return self._builtin if user is None else launch_of(user)
 
     def _order(self, op: str, skill: Skill, media_type: str, limit_s: float) -> Header:
-        module = catalogue.MODULES.get(skill.label, "") if skill.is_builtin else ""
+        module = catalogue.PACKAGES.get(skill.label, "") if skill.is_builtin else ""
         cpu_s = limit_s * (1 if skill.is_builtin else os.cpu_count() or 1)
         return {"op": op, "module": module, "media_type": media_type, "cpu_s": cpu_s}
 

@@ -37,3 +37,11 @@ class Skill:
     price_micro: int = 0
     """What the seller asks per `unit`; 0 for builtin skills, whose price follows from measured cost."""
     is_builtin: bool = True
+    unit_bytes: int = 0
+    """For skills that are measured by length: bytes of input in one unit; 0 = a task is one unit."""
+
+    def units_of_length(self, input_bytes: int) -> int:
+        """Work units of an input of which nothing but the length is known: an upper guess for a builtin skill."""
+        if self.is_builtin:
+            return max(1, input_bytes)
+        return max(1, -(-input_bytes // self.unit_bytes)) if self.unit_bytes else 1

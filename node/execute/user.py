@@ -106,4 +106,5 @@ def skill_of(user: UserSkill) -> Skill:
         min_score_ppm={"full": FULL_PPM},
         price_micro=user.price_micro,
         is_builtin=False,
+        unit_bytes=unit_bytes,
     )

@@ -82,7 +82,7 @@ def _import(module: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(error.name + ".")):
             raise DeclarationError(
-                f"there is no module {module!r} in {Path.cwd()}: write its name without .py, in the directory that holds it"
+                f"there is no module {module!r} in {Path.cwd()}: name it without .py, in the directory that holds it"
             ) from error
         raise DeclarationError(
             f"importing {module!r} failed: it needs {error.name!r}, which is not installed"
