@@ -30,6 +30,7 @@ from node.market.pricing import PricingConfig
 from node.net.config import NetConfig
 from node.net.endpoint import parse_endpoint
 from node.outsource.config import ClientConfig, ContractorConfig
+from node.store.blobs import RetentionConfig
 
 DEFAULT_PORT: Final = 7733
 PREFIX: Final = "COALESCED_"
@@ -57,6 +58,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The address (host:port) that peers are told; worked out from `listen` when empty."""
     bootstrap: tuple[str, ...] = ()
     """Addresses (host:port) of nodes to join through. All are tried, again and again; none is needed to start."""
+    passphrase_file: str = ""
+    """Its first line opens a sealed key file; without it, `start` asks at the terminal. Mode 600."""
     in_memory: bool = False
     """Keep nothing on disk (`start --dev`): a new key and an empty history each time."""
 
@@ -102,6 +105,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     machine: MachineRates = MachineRates()
     decision: DecisionConfig = DecisionConfig()
     verification: VerificationConfig = VerificationConfig()
+    retention: RetentionConfig = RetentionConfig()
 
 
 SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
