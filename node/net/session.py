@@ -28,6 +28,8 @@ from protocol.errors import RemoteProtocolError
 from protocol.messages import AnyMessage, Message
 from protocol.session import SessionCore
 
+__all__ = ["Call", "Handler", "Session", "Stream"]
+
 CONTROL_BYTES: Final = 2**20
 """What replies that cannot wait (keep-alive, refusals, credit) may add to a full outbox before the session ends."""
 FLUSH_S: Final = 1.0
