@@ -10,7 +10,7 @@ MAX_PASSPHRASE_BYTES = 1024
 
 
 def read_passphrase(file: str, *, prompt: str = "passphrase of the node's key: ") -> str:
-    """The first line of `file`, or what is typed at the terminal when `file` is empty; UsageError when neither works."""
+    """The first line of `file`; what is typed at the terminal when `file` is empty. UsageError when neither works."""
     if file:
         return _from_file(Path(file).expanduser())
     if not sys.stdin.isatty():

@@ -1,9 +1,6 @@
 """A task from the command line: the options that `ask` and `decide` share, and the request that they make."""
 
-import mimetypes
-import re
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,12 +9,9 @@ import click
 from coalesced.cli.errors import CliError
 from coalesced.cli.params import DURATION, MONEY
 from coalesced.control import shapes
+from coalesced.control.inputs import read_files
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-MAX_INPUT_BYTES = 2**30
-"""What this process is willing to hold; the daemon's own limit (control.max_request_bytes) is far lower."""
-_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80}")
 
 TASK_OPTIONS = (
     click.argument("skill"),
@@ -72,44 +66,6 @@ def build_request(**given: Any) -> shapes.AskRequest:
         "plan": "" if given["plan"] is None else read_plan(given["plan"]),
         "split": given["split"],
     }
-
-
-def read_files(names: Sequence[str]) -> list[shapes.InputFile]:
-    """The named files with their media types; "-" is stdin, once."""
-    if names.count("-") > 1:
-        raise CliError("stdin can be read only once: give -f - once")
-    files: list[shapes.InputFile] = []
-    total = 0
-    for name in names:
-        data = _read(name)
-        total += len(data)
-        if total > MAX_INPUT_BYTES:
-            raise CliError(f"the input is larger than {MAX_INPUT_BYTES} bytes")
-        shown = "stdin" if name == "-" else Path(name).name[:255]
-        files.append({"name": shown, "media_type": media_type_of(shown, data), "data": data})
-    return files
-
-
-def _read(name: str) -> bytes:
-    try:
-        if name == "-":
-            return sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
-        with Path(name).open("rb") as file:
-            return file.read(MAX_INPUT_BYTES + 1)
-    except OSError as error:
-        raise CliError(f"cannot read {name}: {error.strerror}") from error
-
-
-def media_type_of(name: str, data: bytes) -> str:
-    """The media type by file name, else text/plain for UTF-8 and application/octet-stream for the rest."""
-    guessed, encoding = mimetypes.guess_type(name)
-    if guessed is not None and encoding is None and _MEDIA_TYPE.fullmatch(guessed.lower()):
-        return guessed.lower()
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return "application/octet-stream"
-    return "text/plain"
 
 
 def read_plan(path: Path) -> str:

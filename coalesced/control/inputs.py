@@ -1,0 +1,55 @@
+"""A task's input from files, with the media type of each: shared by the command line and the SDK."""
+
+import mimetypes
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from coalesced.control import shapes
+from coalesced.control.errors import ControlError
+
+MAX_INPUT_BYTES: Final = 2**30
+"""What this process is willing to hold; the daemon's own limit (control.max_request_bytes) is far lower."""
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80}")
+
+
+def read_files(names: Iterable[str | Path]) -> list[shapes.InputFile]:
+    """The named files; "-" is stdin, once. ControlError (`usage`) when one cannot be read or all are too large."""
+    files: list[shapes.InputFile] = []
+    total = 0
+    seen_stdin = False
+    for name in map(str, names):
+        if name == "-" and seen_stdin:
+            raise ControlError("usage", "stdin can be read only once: give - once", 2)
+        seen_stdin |= name == "-"
+        data = _read(name)
+        total += len(data)
+        if total > MAX_INPUT_BYTES:
+            raise ControlError("usage", f"the input is larger than {MAX_INPUT_BYTES} bytes", 2)
+        shown = "stdin" if name == "-" else Path(name).name[:255]
+        files.append({"name": shown, "media_type": media_type_of(shown, data), "data": data})
+    return files
+
+
+def _read(name: str) -> bytes:
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+        with Path(name).open("rb") as file:
+            return file.read(MAX_INPUT_BYTES + 1)
+    except OSError as error:
+        raise ControlError("usage", f"cannot read {name}: {error.strerror}", 2) from error
+
+
+def media_type_of(name: str, data: bytes) -> str:
+    """The media type by file name, else text/plain for UTF-8 and application/octet-stream for the rest."""
+    guessed, encoding = mimetypes.guess_type(name)
+    if guessed is not None and encoding is None and _MEDIA_TYPE.fullmatch(guessed.lower()):
+        return guessed.lower()
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return "application/octet-stream"
+    return "text/plain"
