@@ -1,0 +1,255 @@
+"""What holds of every decision, whatever the sellers, the task and the prices."""
+
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.decision.config import DecisionConfig
+from node.decision.decision import Decision
+from node.decision.engine import decide, replay
+from node.decision.explain import explain
+from node.decision.inputs import (
+    NO_VERIFICATION,
+    Candidate,
+    Inputs,
+    InternalCost,
+    LocalOption,
+    TaskFacts,
+    VerificationOption,
+)
+from protocol.specification import LEVELS, PRIVACY_LEVELS, Level
+
+share = st.floats(0, 1)
+prices = st.integers(0, 3_000)
+seconds = st.floats(0.001, 100)
+
+
+@st.composite
+def candidates(draw: st.DrawFn, key: bytes = b"?") -> Candidate:
+    duration_s = draw(seconds)
+    return Candidate(
+        key=key,
+        name=key.hex(),
+        price_micro=draw(prices),
+        duration_s=duration_s,
+        p95_s=duration_s * draw(st.floats(1, 4)),
+        rtt_s=draw(st.floats(0, 1)),
+        claimed_success=draw(st.floats(0.5, 1)),
+        advertised_success=draw(st.sampled_from((1.0, 0.9))),
+        successes=draw(st.floats(0, 200)),
+        failures=draw(st.floats(0, 50)),
+        breach_probabilities=tuple(draw(st.lists(share, max_size=2))),
+        channel_strength=draw(st.none() | share),
+    )
+
+
+@st.composite
+def sellers(draw: st.DrawFn, least: int = 0) -> list[Candidate]:
+    count = draw(st.integers(least, 6))
+    return [draw(candidates(bytes([65 + index]))) for index in range(count)]
+
+
+@st.composite
+def locals_(draw: st.DrawFn) -> LocalOption:
+    time_s = draw(seconds)
+    return LocalOption(
+        feasible=draw(st.sampled_from((True, True, True, False))),
+        time_s=time_s,
+        p95_s=time_s * draw(st.floats(1, 4)),
+        success=draw(st.floats(0.5, 1)),
+        cost=InternalCost(compute_micro=draw(st.floats(0, 6_000)), energy_micro=draw(st.floats(0, 300))),
+    )
+
+
+@st.composite
+def levels(draw: st.DrawFn) -> list[VerificationOption]:
+    names: list[Level] = [level for level in LEVELS[1:] if draw(st.booleans())]
+    return [NO_VERIFICATION] + [
+        VerificationOption(
+            level=name,
+            cost_micro=draw(st.floats(0, 300)),
+            time_s=draw(st.floats(0, 5)),
+            price_share=1.0 if name == "redundant" else 0.0,
+            detection=draw(st.floats(0.5, 1)),
+        )
+        for name in names
+    ]
+
+
+@st.composite
+def worlds(draw: st.DrawFn, least: int = 0) -> Inputs:
+    facts = TaskFacts(
+        skill="risk",
+        budget_micro=draw(st.sampled_from((0, 1_000, 10_000)) | st.integers(0, 4_000)),
+        deadline_s=draw(st.sampled_from((200.0, 600.0)) | st.floats(0, 300)),
+        value_micro=draw(st.none() | st.integers(0, 20_000)),
+        input_bytes=draw(st.integers(0, 10**8)),
+        privacy=draw(st.sampled_from(PRIVACY_LEVELS[:3])),
+        prefer=draw(st.sampled_from(("auto", "local", "cheap", "fast"))),
+    )
+    return Inputs(
+        facts=facts,
+        local=draw(locals_()),
+        candidates=tuple(draw(sellers(least))),
+        options=tuple(draw(levels())),
+        config=DecisionConfig(
+            time_value_micro_per_s=draw(st.floats(0, 50)), risk_weight=draw(st.sampled_from((0.0, 0.0, 0.3)))
+        ),
+    )
+
+
+def among(world: Inputs, sellers: list[Candidate]) -> Decision:
+    return decide(world.facts, world.local, sellers, world.options, world.config)
+
+
+def changed(world: Inputs, index: int, **changes: Any) -> Decision:
+    some = list(world.candidates)
+    some[index] = msgspec.structs.replace(some[index], **changes)
+    return among(world, some)
+
+
+@given(worlds())
+def test_a_hire_is_never_worse_than_local_by_its_own_estimate(world: Inputs) -> None:
+    decision = replay(world)
+    row = decision.chosen
+    assert (row is not None) == (decision.choice == "outsource")
+    if row is None:
+        assert decision.choice == ("local" if decision.local.feasible else "none")
+    else:
+        assert row.score_micro < decision.limit_micro <= decision.local.score_micro
+        assert row.price_micro <= world.facts.budget_micro
+        assert decision.ranking[0] == row.contractor
+
+
+@given(worlds())
+def test_every_seller_has_a_row_or_a_reason_and_its_terms_add_up(world: Inputs) -> None:
+    decision = replay(world)
+    named = [row.contractor for row in decision.rows] + [out.contractor for out in decision.excluded]
+    assert sorted(named) == sorted(candidate.key for candidate in world.candidates)
+    for row in decision.rows:
+        parts = (
+            row.payment_micro
+            + row.communication_micro
+            + row.integration_micro
+            + row.verification_micro
+            + row.waiting_micro
+            + row.lateness_micro
+            + row.undetected_micro
+            + row.redo_micro
+            + row.breach_micro
+        )
+        assert abs(parts - row.total_micro) <= 1e-9 * max(1.0, row.total_micro)
+        assert 0 <= row.success <= row.p_good <= 1 + 1e-12
+        assert 0 <= row.topsis <= 1
+        if world.config.risk_weight == 0:
+            assert row.total_micro == min(total for _, total in row.levels)
+
+
+@given(worlds(), st.randoms(use_true_random=False))
+def test_the_order_of_sellers_and_levels_changes_nothing(world: Inputs, random: Any) -> None:
+    decision = replay(world)
+    some, options = list(world.candidates), list(world.options)
+    random.shuffle(some)
+    random.shuffle(options)
+    other = decide(world.facts, world.local, some, options, world.config)
+    assert (other.choice, other.contractor, other.ranking) == (decision.choice, decision.contractor, decision.ranking)
+    assert [row.score_micro for row in other.rows] == [row.score_micro for row in decision.rows]
+
+
+@given(worlds(least=2), st.data())
+def test_a_higher_price_never_wins_a_seller_the_job(world: Inputs, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(world.candidates) - 1))
+    dearer = changed(world, index, price_micro=world.candidates[index].price_micro + data.draw(st.integers(1, 2_000)))
+    if dearer.contractor == world.candidates[index].key:
+        assert replay(world).contractor == dearer.contractor
+
+
+@given(worlds(least=2), st.data())
+def test_more_good_receipts_never_lose_a_seller_the_job(world: Inputs, data: st.DataObject) -> None:
+    decision = replay(world)
+    if decision.contractor is None:
+        return
+    index = next(at for at, one in enumerate(world.candidates) if one.key == decision.contractor)
+    more = world.candidates[index].successes + data.draw(st.floats(0, 100))
+    assert changed(world, index, successes=more).contractor == decision.contractor
+
+
+@given(worlds(least=2), st.data())
+def test_more_failures_slower_work_and_more_breaches_never_win_a_seller_the_job(
+    world: Inputs, data: st.DataObject
+) -> None:
+    index = data.draw(st.integers(0, len(world.candidates) - 1))
+    one = world.candidates[index]
+    worse: dict[str, Any] = data.draw(
+        st.sampled_from(
+            (
+                {"failures": one.failures + 5},
+                {"duration_s": one.duration_s * 1.5, "p95_s": one.p95_s * 1.5},
+                {"breach_probabilities": (*one.breach_probabilities, 0.3)},
+            )
+        )
+    )
+    decision = changed(world, index, **worse)
+    if decision.contractor == one.key:
+        assert replay(world).contractor == one.key
+
+
+@given(worlds(least=1), st.data())
+def test_a_dominated_seller_never_changes_the_choice(world: Inputs, data: st.DataObject) -> None:
+    better = data.draw(st.sampled_from(world.candidates))
+    decoy = msgspec.structs.replace(
+        better,
+        key=data.draw(st.sampled_from((b"\x00", b"\xff"))),
+        price_micro=better.price_micro + data.draw(st.integers(1, 500)),
+        duration_s=better.duration_s + 0.01,
+        p95_s=better.p95_s + data.draw(st.floats(0.02, 50)),
+        failures=better.failures + data.draw(st.floats(0, 5)),
+        breach_probabilities=(*better.breach_probabilities, data.draw(st.floats(0, 1))),
+    )
+    decision, beside = replay(world), among(world, [*world.candidates, decoy])
+    assert (beside.choice, beside.contractor, beside.level) == (decision.choice, decision.contractor, decision.level)
+
+
+@given(worlds(), st.sampled_from((2, 16, 1024)))
+def test_the_currency_does_not_matter(world: Inputs, rate: int) -> None:
+    """Every amount of money in a unit `rate` times smaller: the same choice, and all totals `rate` times larger."""
+    facts, local, config = world.facts, world.local, world.config
+    value = facts.value_micro
+    replace = msgspec.structs.replace
+    cost = InternalCost(compute_micro=local.cost.compute_micro * rate, energy_micro=local.cost.energy_micro * rate)
+    other = decide(
+        replace(facts, budget_micro=facts.budget_micro * rate, value_micro=None if value is None else value * rate),
+        replace(local, cost=cost),
+        [replace(one, price_micro=one.price_micro * rate) for one in world.candidates],
+        [replace(option, cost_micro=option.cost_micro * rate) for option in world.options],
+        replace(
+            config,
+            time_value_micro_per_s=config.time_value_micro_per_s * rate,
+            protocol_overhead_micro=config.protocol_overhead_micro * rate,
+            transfer_usd_per_gb=min(1000.0, config.transfer_usd_per_gb * rate),
+            least_value_micro=config.least_value_micro * rate,
+        ),
+    )
+    decision = replay(world)
+    assert (other.choice, other.contractor, other.level) == (decision.choice, decision.contractor, decision.level)
+    assert [row.total_micro for row in other.rows] == [row.total_micro * rate for row in decision.rows]
+    assert other.local.total_micro == decision.local.total_micro * rate
+
+
+@given(worlds())
+def test_a_decision_is_stored_exactly_and_made_again_to_the_last_bit(world: Inputs) -> None:
+    decision = replay(world)
+    stored = Decision.from_json(decision.to_json())
+    assert stored == decision
+    assert replay(stored.inputs) == decision
+
+
+@given(worlds())
+def test_every_decision_can_be_explained_and_each_line_adds_up(world: Inputs) -> None:
+    decision = replay(world)
+    explanation = explain(decision)
+    assert len(explanation.options) == 1 + len(world.candidates)
+    assert sum(option.chosen for option in explanation.options) == (decision.choice != "none")
+    assert explanation.sentences[0] == decision.reason
