@@ -422,6 +422,13 @@ class EventView(View, frozen=True, kw_only=True, tag="coalesced.event/1"):
     peer: str = ""
     done_ppm: int | None = None
     question: str = ""
+    level: str = ""
+    verdict: str = ""
+    score_ppm: int | None = None
+    """Set on `verified`."""
+    cost_micro: int | None = None
+    result_bytes: int | None = None
+    """Set on `completed`: what it cost in the end, and the size of its result."""
     decision: DecisionView | None = None
     receipt: ReceiptView | None = None
     task: TaskView | None = None

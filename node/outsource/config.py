@@ -17,8 +17,8 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     default_deadline_s: PositiveSeconds = 300.0
     """Five minutes: longer than any builtin skill needs, short enough to notice that something is wrong."""
-    default_budget_micro: MicroSetting = 1_000_000
-    """One dollar a task."""
+    default_budget_micro: MicroSetting = 250_000
+    """A quarter a task: what one peer may cost at most by the default caps."""
     default_privacy: Privacy = "internal"
     default_effort: Effort = "full"
     default_least_level: Level = "none"
@@ -34,12 +34,6 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     receipt_timeout_s: PositiveSeconds = 10.0
     max_running_tasks: Annotated[int, Meta(ge=1, le=10_000)] = 256
     """More are refused with `busy`, so that a flood of asks cannot exhaust memory."""
-    cap_per_day_micro: MicroSetting = 10_000_000
-    """Ten dollars a day over all sellers: what a runaway agent may cost before a person looks."""
-    cap_per_peer_micro: MicroSetting = 2_000_000
-    """Two dollars a day promised to any one peer."""
-    block_peers: tuple[str, ...] = ()
-    """Short ids or did:keys never to be hired."""
 
 
 class ContractorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

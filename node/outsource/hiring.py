@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from node.market.quotes import binds
 from node.net.errors import RemoteRefused, SessionClosed
 from node.net.session import Session, Stream
 from node.outsource.offers import Offer
@@ -26,8 +27,8 @@ from protocol.messages import (
     Result,
     ResultPart,
 )
-from protocol.receipts import check_acceptance
-from protocol.signed import FaultKind, ResultTerms, open_signed
+from protocol.receipts import Signed, check_acceptance, evidence
+from protocol.signed import AcceptanceTerms, FaultKind, QuoteTerms, ResultTerms, open_signed
 
 PART_TIMEOUT_S = 30.0
 """One input part of at most 1 MiB must be taken in this time: 35 kB/s."""
@@ -59,10 +60,8 @@ class Delivery:
     """A result that its contractor signed over this task, this quote and this session."""
 
     content: Content
-    terms: ResultTerms
-    signed_terms: bytes
-    signature: bytes
-    acceptance: Accepted | None
+    result: Signed[ResultTerms]
+    acceptance: Signed[AcceptanceTerms] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +104,11 @@ async def _upload(session: Session, job: Job) -> None:
 
 async def _receive(session: Session, stream: Stream, job: Job, listener: Listener) -> Delivery | Fault:
     received = bytearray()
-    acceptance: Accepted | None = None
+    acceptance: Signed[AcceptanceTerms] | None = None
     async for event in stream:
         match event:
             case Accepted():
-                check_acceptance(event, job.offer.terms)
-                acceptance = event
+                acceptance = check_acceptance(event, job.offer.terms)
                 await listener.accepted()
             case Progress():
                 await listener.progress(event.done_ppm, event.text)
@@ -133,7 +131,7 @@ def _append(received: bytearray, part: ResultPart, max_bytes: int) -> None:
 
 
 def _conclude(
-    session: Session, final: Message, received: bytes, acceptance: Accepted | None, job: Job
+    session: Session, final: Message, received: bytes, acceptance: Signed[AcceptanceTerms] | None, job: Job
 ) -> Delivery | Fault:
     if isinstance(final, Failed):
         return Fault("failed", f"the contractor gave up: {final.code}: {final.text}")
@@ -141,20 +139,27 @@ def _conclude(
         raise RemoteProtocolError("bad_message", f"a {type(final).__name__} cannot end a job")
     quoted = job.offer.terms
     terms = open_signed(ResultTerms, final.terms, final.signature, quoted.contractor)
+    result = Signed(terms, final.terms, final.signature)
     data = received or final.data
     _check_bound(terms, data, session.handshake_hash, job)
-    if terms.invoice_micro > quoted.price_micro:
+    if not binds(quoted, terms.invoice_micro):
         return Fault(
             "overcharge",
             f"the invoice of {terms.invoice_micro} is above the quoted {quoted.price_micro} micro-dollars",
-            (job.offer.quote.terms, job.offer.quote.signature, final.terms, final.signature),
+            proof_of(job.offer, result),
         )
     return Delivery(
         content=Content(final.media_type, data),
-        terms=terms,
-        signed_terms=final.terms,
-        signature=final.signature,
+        result=result,
         acceptance=acceptance,
+    )
+
+
+def proof_of(offer: Offer, result: Signed[ResultTerms]) -> tuple[bytes, ...]:
+    """The contractor's own signed words about a job: what it quoted and what it delivered."""
+    return (
+        evidence(QuoteTerms, offer.quote.terms, offer.quote.signature),
+        evidence(ResultTerms, result.body, result.signature),
     )
 
 

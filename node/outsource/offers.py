@@ -1,19 +1,18 @@
 """Asking many sellers for a quote at once, and keeping the offers that bind."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import structlog
-
-from node.market.quotes import QuoteAsked, check_quote
+from crypto.identity import short_id
+from node.market.quotes import HeldQuote, QuoteAsked, check_quote, hold_received
 from node.net.endpoint import Endpoint
 from node.net.errors import NetError
 from node.net.peers import Peers
 from protocol.errors import RemoteProtocolError
 from protocol.messages import Decline, Quote, QuoteRequest
-from protocol.signed import QuoteTerms
-
-log = structlog.get_logger()
+from protocol.signed import QuoteTerms, open_signed
+from protocol.specification import Specification
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +20,12 @@ class Seller:
     """Someone who advertises the skill: whom to ask, and where."""
 
     key: bytes
-    name: str
     endpoint: Endpoint
+
+    @property
+    def name(self) -> str:
+        """How a person names it."""
+        return short_id(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,13 @@ class Offer:
 
     seller: Seller
     quote: Quote
-    terms: QuoteTerms
+    held: HeldQuote
     rtt_s: float
+
+    @property
+    def terms(self) -> QuoteTerms:
+        """What the seller signed."""
+        return self.held.terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +51,69 @@ class NoOffer:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class QuoteRound:
-    """What came back before the deadline."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tender:
+    """One task put to the market: what every seller is asked, and until when an answer counts."""
 
-    offers: tuple[Offer, ...]
-    refusals: tuple[NoOffer, ...]
+    task_id: bytes
+    specification: Specification
+    specification_sha256: bytes
+    network: str
+    client: bytes
+    timeout_s: float
+
+    def asked(self, seller: Seller) -> QuoteAsked:
+        """What a quote of `seller` must be about."""
+        return QuoteAsked(
+            task_id=self.task_id,
+            specification_sha256=self.specification_sha256,
+            network=self.network,
+            client=self.client,
+            contractor=seller.key,
+            skill=self.specification.skill,
+            effort=self.specification.effort,
+        )
+
+
+class Market:
+    """Quote rounds over the node's own sessions."""
+
+    def __init__(self, peers: Peers, unix_ms: Callable[[], int]) -> None:
+        self._peers = peers
+        self._unix_ms = unix_ms
+
+    async def quotes(self, tender: Tender, sellers: Sequence[Seller]) -> tuple[list[Offer], list[NoOffer]]:
+        """Ask all `sellers` at once; who has not answered by the deadline has made no offer."""
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(self._ask(tender, seller)) for seller in sellers]
+        answers = [task.result() for task in asking]
+        return (
+            [answer for answer in answers if isinstance(answer, Offer)],
+            [answer for answer in answers if isinstance(answer, NoOffer)],
+        )
+
+    async def _ask(self, tender: Tender, seller: Seller) -> Offer | NoOffer:
+        loop = asyncio.get_running_loop()
+        request = QuoteRequest(task_id=tender.task_id, specification=tender.specification)
+        try:
+            async with asyncio.timeout(tender.timeout_s):
+                session = await self._peers.session(seller.key, seller.endpoint)
+                asked_at = loop.time()
+                answer = await session.request(request, timeout_s=tender.timeout_s)
+                rtt_s = loop.time() - asked_at
+            match answer:
+                case Quote():
+                    terms = open_signed(QuoteTerms, answer.terms, answer.signature, seller.key)
+                case Decline():
+                    return NoOffer(seller, f"declined: {answer.code}: {answer.text}")
+                case other:
+                    return NoOffer(seller, f"answered with a {type(other).__name__} instead of a quote")
+        except TimeoutError:
+            return NoOffer(seller, f"no answer within {tender.timeout_s:g} s")
+        except NetError as error:
+            return NoOffer(seller, str(error))
+        except RemoteProtocolError as error:
+            return NoOffer(seller, error.text)
+        if fault := check_quote(terms, tender.asked(seller)):
+            return NoOffer(seller, f"its quote cannot be used: {fault}")
+        return Offer(seller, answer, hold_received(terms, self._unix_ms()), rtt_s)

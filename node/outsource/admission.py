@@ -1,0 +1,51 @@
+"""Which quote requests a contractor declines, and why. Pure."""
+
+from collections.abc import Sequence
+
+from node.decision.calibrate import Prediction
+from node.market.pricing import Load
+from node.outsource.config import ContractorConfig
+from protocol.messages import Decline
+from protocol.specification import PRIVACY_LEVELS, Specification
+
+BUSY_RETRY_MS = 1_000
+"""When to ask again: builtin tasks take about a second."""
+
+
+def decline_form(specification: Specification, config: ContractorConfig, media_types: Sequence[str]) -> Decline | None:
+    """Refuse what this node would not do at any load or price; None when it would."""
+    size = specification.input.size_bytes
+    limits = specification.constraints
+    if size > config.max_input_bytes:
+        return Decline(code="too_large", text=f"the input has {size} bytes, over my limit of {config.max_input_bytes}")
+    if specification.input.media_type not in media_types:
+        takes = ", ".join(media_types)
+        return Decline(code="media_type", text=f"I take {takes}, not {specification.input.media_type}")
+    if PRIVACY_LEVELS.index(limits.privacy) > PRIVACY_LEVELS.index(config.privacy):
+        return Decline(code="privacy", text=f"I take work up to {config.privacy}, not {limits.privacy}")
+    if limits.regions and not set(limits.regions) & set(config.regions):
+        return Decline(code="region", text=f"I am in {', '.join(config.regions) or 'no stated region'}")
+    return None
+
+
+def decline_now(
+    specification: Specification, config: ContractorConfig, *, load: Load, prediction: Prediction, price_micro: int
+) -> Decline | None:
+    """Refuse what this node cannot do in time, at the budget, or under its present load; None when it can."""
+    limits = specification.constraints
+    if load.demand - load.slots >= config.max_queued_jobs:
+        text = f"{load.demand} jobs run or wait here already"
+        return Decline(code="busy", text=text, retry_after_ms=BUSY_RETRY_MS)
+    expected_ms = round(wait_and_run_s(load, prediction.expected_s) * 1000)
+    if expected_ms > limits.deadline_ms:
+        return Decline(code="too_late", text=f"it takes about {expected_ms} ms here, you allow {limits.deadline_ms}")
+    if price_micro > limits.budget_micro:
+        text = f"it costs {price_micro} micro-dollars here, you allow {limits.budget_micro}"
+        return Decline(code="over_budget", text=text)
+    return None
+
+
+def wait_and_run_s(load: Load, run_s: float) -> float:
+    """Time to the result of a job that starts behind those waiting now."""
+    rounds = max(0, load.demand - load.slots + 1) / load.slots
+    return run_s * (1 + rounds)

@@ -1,0 +1,271 @@
+"""The buying role, as its owner uses it: submit, decide, cancel, answer, fetch the result."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from node.env import Env
+from node.errors import NodeError, RefusedError, UsageError
+from node.outsource.attempt import Done, Question
+from node.outsource.config import ClientConfig
+from node.outsource.course import Course
+from node.outsource.decisionview import decision_view
+from node.outsource.localwork import LocalWork
+from node.outsource.planrun import Share, plan_content, run_plan
+from node.outsource.request import Ask, ask_of, files_of, plan_of, single_content, wishes_of
+from node.outsource.running import Running
+from node.outsource.tasklog import TaskLog
+from node.skills.labels import check_label, unknown_label
+from node.store.blobs import Blobs
+from node.store.spending import Spending
+from node.store.tasks import TaskChange, TaskRow, Tasks
+from node.tasks.content import Content
+from node.tasks.lifecycle import TaskState
+from node.tasks.plan import Plan, Step
+from node.views import AskRequest, DecisionView, TaskView
+
+log = structlog.get_logger()
+
+PLAN_SKILL = "plan"
+"""The label under which a plan itself is listed; its subtasks have skills."""
+
+
+class Client:
+    """Tasks of this node's owner. One instance a node."""
+
+    def __init__(
+        self,
+        *,
+        env: Env,
+        config: ClientConfig,
+        work: LocalWork,
+        course: Course,
+        running: Running,
+        log_: TaskLog,
+        tasks: Tasks,
+        blobs: Blobs,
+        spending: Spending,
+    ) -> None:
+        self._env = env
+        self._config = config
+        self._work = work
+        self._course = course
+        self._running = running
+        self._log = log_
+        self._tasks = tasks
+        self._blobs = blobs
+        self._spending = spending
+
+    # --- what the owner asks
+
+    async def submit(self, request: AskRequest) -> bytes:
+        """Take on a task, or find the one with its idempotency key; the task id. UsageError for a bad request."""
+        plan = plan_of(request)
+        if plan is not None:
+            return await self._submit_plan(request, plan)
+        ask = await self._ask(request, request.skill, single_content(request, self._config))
+        row, is_new = await self._open(ask, request.idempotency_key)
+        if is_new:
+            course = self._course.run(ask, question=self._question(ask.task_id))
+            self._running.start(ask.task_id, self._see_through(ask.task_id, course))
+        return row.task_id
+
+    async def decide(self, request: AskRequest) -> DecisionView:
+        """What would be done, and why: quotes are asked for, nothing is awarded."""
+        if plan_of(request) is not None:
+            raise UsageError("a plan is decided subtask by subtask: decide one of its tasks")
+        ask = await self._ask(request, request.skill, single_content(request, self._config))
+        remaining_s = ask.specification.constraints.deadline_ms / 1000
+        surveyed = await self._course.look(ask, remaining_s=remaining_s, is_dry=True)
+        return decision_view(surveyed.decision, surveyed.survey.offers, decided_unix_ms=self._env.unix_ms())
+
+    async def cancel(self, task_id: bytes) -> TaskView:
+        """End a task now; its contractor is told. UsageError when it has ended already."""
+        if not self._running.cancel(task_id):
+            view = await self._log.view(task_id)
+            raise UsageError(f"task {view.id[:8]} is {view.state} already")
+        async for _ in self._log.watch(task_id):
+            pass
+        return await self._log.view(task_id)
+
+    async def answer(self, task_id: bytes, text: str) -> TaskView:
+        """Answer the question that a task waits with."""
+        self._running.answer(task_id, text)
+        return await self._log.view(task_id)
+
+    async def result(self, task_id: bytes) -> Content:
+        """The stored result; UsageError when there is none, or none any more."""
+        row = await self._tasks.get(task_id)
+        if row.result_sha256 is None:
+            raise UsageError(f"task {task_id.hex()[:8]} is {row.state} and has no result")
+        return Content(row.result_media_type or "", await self._blobs.get(row.result_sha256))
+
+    async def recover(self) -> None:
+        """After a restart: end what was under way, give back what was promised for it."""
+        for row in await self._tasks.unfinished():
+            change = TaskChange(error_code="interrupted", error_text="the node stopped while this was under way")
+            await self._log.end(row.task_id, "failed", "the node stopped while this was under way", change)
+        for reservation in await self._spending.open_reservations():
+            await self._spending.release(reservation.task_id, reservation.peer)
+        for task_id in await self._blobs.live_tasks():
+            await self._blobs.finish(task_id, self._env.unix_ms())
+
+    # --- one task
+
+    def _known_label(self, skill: str) -> None:
+        """UsageError, with the nearest labels, for anything that is not a well-formed label."""
+        try:
+            check_label(skill)
+        except UsageError as error:
+            raise unknown_label(skill, (known.label for known in self._work.executor.skills)) from error
+
+    async def _ask(self, request: AskRequest, skill: str, content: Content) -> Ask:
+        """One task of the request, its label checked."""
+        self._known_label(skill)
+        return await ask_of(
+            self._env.entropy(16),
+            skill,
+            content,
+            wishes_of(request, self._config),
+            value_micro=request.value_micro,
+            prefer=request.prefer,
+            work=self._work,
+        )
+
+    async def _open(
+        self, ask: Ask, idempotency_key: str = "", *, parent_id: bytes | None = None, node_name: str | None = None
+    ) -> tuple[TaskRow, bool]:
+        if parent_id is None:
+            self._running.require_room()
+        now = self._env.unix_ms()
+        row = TaskRow(
+            task_id=ask.task_id,
+            role="client",
+            specification=ask.encoded,
+            skill=ask.skill,
+            created_unix_ms=now,
+            deadline_unix_ms=now + ask.specification.constraints.deadline_ms,
+            idempotency_key=idempotency_key or None,
+            parent_id=parent_id,
+            node_name=node_name,
+        )
+        row, is_new = await self._log.open(row)
+        if is_new:
+            await self._blobs.put(ask.task_id, "input", ask.content.data, ask.content.media_type)
+        return row, is_new
+
+    async def _see_through(self, task_id: bytes, course: Coroutine[Any, Any, Done]) -> None:
+        """A task that nobody waits for: however it ends stands in its row, and the daemon goes on."""
+        try:
+            await self._settled(task_id, course)
+        except NodeError as error:
+            log.info("task.ended_without_result", task=task_id.hex()[:8], code=error.code)
+        except asyncio.CancelledError:
+            log.info("task.cancelled", task=task_id.hex()[:8])
+
+    async def _settled(self, task_id: bytes, course: Coroutine[Any, Any, Done]) -> Done:
+        """The end of a course, once it is written down."""
+        try:
+            done = await course
+            await self._complete(task_id, done)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._fail(task_id, "cancelled", "cancelled"))
+            raise
+        except NodeError as error:
+            await self._fail(task_id, error.code, str(error), is_refusal=isinstance(error, RefusedError))
+            raise
+        except Exception as error:
+            # The edge of one task: a bug in it must neither end the daemon nor leave its owner waiting.
+            log.exception("task.crashed", task=task_id.hex()[:8])
+            await self._fail(task_id, "internal", "an internal error ended this task; the node's log says more")
+            raise NodeError(f"task {task_id.hex()[:8]} ended by an internal error") from error
+        finally:
+            await asyncio.shield(self._blobs.finish(task_id, self._env.unix_ms()))
+        return done
+
+    async def _complete(self, task_id: bytes, done: Done) -> None:
+        sha256 = await self._blobs.put(task_id, "result", done.content.data, done.content.media_type)
+        change = TaskChange(result_sha256=sha256, result_media_type=done.content.media_type, paid_micro=done.paid_micro)
+        await self._log.end(
+            task_id,
+            "completed",
+            f"{len(done.content.data)} bytes of {done.content.media_type}",
+            change,
+            cost_micro=done.cost_micro,
+            result_bytes=len(done.content.data),
+        )
+
+    async def _fail(self, task_id: bytes, code: str, text: str, *, is_refusal: bool = False) -> None:
+        row = await self._tasks.get(task_id)
+        if code == "cancelled":
+            state: TaskState = "cancelled"
+        else:
+            state = "rejected" if is_refusal and row.state == "submitted" else "failed"
+        await self._log.end(task_id, state, text, TaskChange(error_code=code, error_text=text))
+
+    def _question(self, task_id: bytes) -> Question:
+        async def ask(question: str) -> str:
+            await self._log.move(task_id, "input-required")
+            await self._log.note(task_id, "input_required", question, question=question)
+            text = await self._running.question(task_id)
+            await self._log.move(task_id, "working")
+            return text
+
+        return ask
+
+    # --- plans
+
+    async def _submit_plan(self, request: AskRequest, plan: Plan) -> bytes:
+        """Take on a plan: a task of its own, whose subtasks are decided one by one."""
+        wishes = wishes_of(request, self._config)
+        content = plan_content(plan)
+        label = request.skill if request.split else PLAN_SKILL
+        ask = await ask_of(
+            self._env.entropy(16), label, content, wishes, value_micro=None, prefer=request.prefer, work=None
+        )
+        for step in plan.step:
+            if step.skill is not None:
+                self._known_label(step.skill)
+        row, is_new = await self._open(ask, request.idempotency_key)
+        if is_new:
+            self._running.start(row.task_id, self._see_through(row.task_id, self._run_plan(row.task_id, request, plan)))
+        return row.task_id
+
+    async def _run_plan(self, parent_id: bytes, request: AskRequest, plan: Plan) -> Done:
+        await self._log.move(parent_id, "working")
+
+        async def run_step(step: Step, content: Content, share: Share) -> Done:
+            assert step.skill is not None
+            wishes = replace(
+                wishes_of(request, self._config), budget_micro=share.budget_micro, deadline_s=share.deadline_s
+            )
+            ask = await ask_of(
+                self._env.entropy(16),
+                step.skill,
+                content,
+                wishes,
+                value_micro=None,
+                prefer=request.prefer,
+                work=self._work,
+            )
+            await self._open(ask, parent_id=parent_id, node_name=step.name)
+            self._running.adopt(ask.task_id)
+            try:
+                return await self._settled(ask.task_id, self._course.run(ask, question=self._question(ask.task_id)))
+            finally:
+                self._running.release(ask.task_id)
+
+        async def report(name: str, done_ppm: int) -> None:
+            await self._log.note(parent_id, "progress", f"{name} is done", done_ppm=done_ppm)
+
+        return await run_plan(
+            plan,
+            files_of(request),
+            wishes_of(request, self._config),
+            max_input_bytes=self._config.max_input_bytes,
+            run_step=run_step,
+            report=report,
+        )

@@ -1,0 +1,223 @@
+"""The contractor at work: an award is checked, its input gathered, the work done, the result signed and delivered."""
+
+import asyncio
+import hashlib
+
+from crypto.identity import Identity, short_id
+from node.background import background
+from node.env import Env
+from node.errors import NodeError, UsageError
+from node.execute.executor import Execution
+from node.ledger.journal import note_record
+from node.net.errors import Refusal
+from node.net.session import Call
+from node.outsource.delivered import Delivered
+from node.outsource.intake import Intake
+from node.outsource.localwork import LocalWork
+from node.outsource.quotedesk import QuoteDesk
+from node.outsource.relay import ProgressRelay
+from node.outsource.shop import Shop
+from node.outsource.tasklog import TaskLog
+from node.store.journal_store import Journal
+from node.store.tasks import TaskChange, TaskRow
+from node.tasks.content import Content
+from node.tasks.lifecycle import TaskState
+from node.tasks.spec import digest
+from protocol.errors import RemoteProtocolError
+from protocol.messages import MAX_PART_BYTES, Award, Failed, InputRequired, Result, ResultPart
+from protocol.packing import unpack
+from protocol.receipts import accept
+from protocol.signed import AwardTerms, QuoteTerms, ResultTerms, open_signed, sign
+from protocol.specification import Specification
+
+PATIENCE = 3.0
+"""A job may take this many times its quoted p95 before the contractor itself gives it up."""
+LEAST_LIMIT_S = 10.0
+"""... and never less than this: a p95 of milliseconds says little about a busy machine."""
+
+
+class Contractor:
+    """Works for clients. `drain` before the executor stops."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        network: str,
+        env: Env,
+        work: LocalWork,
+        shop: Shop,
+        desk: QuoteDesk,
+        tasks: TaskLog,
+        journal: Journal,
+    ) -> None:
+        self._identity = identity
+        self._network = network
+        self._env = env
+        self._work = work
+        self._shop = shop
+        self._desk = desk
+        self._tasks = tasks
+        self._journal = journal
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.intake = Intake()
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Take no new business and wait for the running jobs; False when some were still running at the end."""
+        self._desk.draining = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def work(self, call: Call, award: Award) -> Result | Failed:
+        """Do an awarded job and deliver it signed. The client's leaving cancels the work."""
+        if self._desk.draining:
+            return Failed(code="draining", text="this node is shutting down")
+        quote, specification = self._check_award(call.peer_key, award)
+        self.intake.open(quote.task_id, call.peer_key, specification.input.size_bytes)
+        self._running += 1
+        self._idle.clear()
+        try:
+            await self._open_row(quote, award.specification, specification)
+            return await self._carry_out(call, award, quote, specification)
+        finally:
+            self.intake.close(quote.task_id)
+            self._running -= 1
+            if self._running == 0:
+                self._idle.set()
+
+    def _check_award(self, client: bytes, award: Award) -> tuple[QuoteTerms, Specification]:
+        """Both sides' signatures, and that they speak of the same job, now; Refusal otherwise."""
+        try:
+            terms = open_signed(AwardTerms, award.terms, award.signature, client)
+            mine = open_signed(QuoteTerms, award.quote.terms, award.quote.signature, self._identity.public_key)
+            specification = unpack(Specification, award.specification)
+        except RemoteProtocolError as error:
+            raise Refusal(error.code, error.text) from error
+        in_parts = specification.input.size_bytes > MAX_PART_BYTES
+        problems = {
+            "the award is not for my quote": terms.quote_sha256 != digest(award.quote.terms),
+            "the award names another task": terms.task_id != mine.task_id,
+            "the award names other parties": (terms.client, terms.contractor) != (client, mine.contractor),
+            "the quote was given to another client": mine.client != client,
+            "the quote is for another network": mine.network != self._network,
+            "the quote is for another specification": mine.specification_sha256 != digest(award.specification),
+            "the quote has expired": self._env.unix_ms() >= mine.expires_unix_ms,
+            "the input has another size": len(award.input) != (0 if in_parts else specification.input.size_bytes),
+        }
+        for text, is_so in problems.items():
+            if is_so:
+                raise Refusal("bad_award", text)
+        self._desk.awarded(client)
+        return mine, specification
+
+    async def _open_row(self, quote: QuoteTerms, encoded: bytes, specification: Specification) -> None:
+        now = self._env.unix_ms()
+        row = TaskRow(
+            task_id=quote.task_id,
+            role="contractor",
+            specification=encoded,
+            skill=specification.skill,
+            created_unix_ms=now,
+            deadline_unix_ms=now + specification.constraints.deadline_ms,
+            peer=quote.client,
+            price_micro=quote.price_micro,
+        )
+        try:
+            await self._tasks.open(row)
+        except UsageError as error:
+            raise Refusal("duplicate", "this task was awarded here before") from error
+        await self._tasks.move(quote.task_id, "working")
+
+    async def _carry_out(
+        self, call: Call, award: Award, quote: QuoteTerms, specification: Specification
+    ) -> Result | Failed:
+        started, salt = self._env.unix_ms(), self._env.entropy(16)
+        await call.emit(accept(self._identity, quote, salt, started))
+        try:
+            content = await self._content(quote.task_id, award, specification)
+            execution = await self._execute(call, content, quote, specification)
+            return await self._deliver(call, award, quote, execution, started)
+        except NodeError as error:
+            await self._close(quote.task_id, "failed", error.code, str(error))
+            return Failed(code=error.code, text=str(error)[:500])
+        except asyncio.CancelledError:
+            # Shielded: the client has gone, and what happened must still be written down.
+            await asyncio.shield(self._close(quote.task_id, "cancelled", "cancelled", "the client left or cancelled"))
+            raise
+
+    async def _close(self, task_id: bytes, state: TaskState, code: str, text: str) -> None:
+        await self._tasks.end(task_id, state, text, TaskChange(error_code=code, error_text=text))
+
+    async def _content(self, task_id: bytes, award: Award, specification: Specification) -> Content:
+        """The whole input, as described; a large one arrives in parts."""
+        data = award.input
+        if specification.input.size_bytes > MAX_PART_BYTES:
+            data = await self.intake.whole_input(task_id)
+        if hashlib.sha256(data).digest() != specification.input.sha256:
+            raise UsageError("the input does not have the digest that its specification states")
+        return Content(specification.input.media_type, data)
+
+    async def _execute(
+        self, call: Call, content: Content, quote: QuoteTerms, specification: Specification
+    ) -> Execution:
+        units, quoted_units = await self._work.units(quote.skill, content), self._shop.units(specification)
+        if units > quoted_units:
+            raise UsageError(f"the input has {units} work units, and the quote was for {quoted_units}")
+
+        async def ask(question: str) -> str:
+            await self._tasks.move(quote.task_id, "input-required")
+            await self._tasks.note(quote.task_id, "input_required", "asked the client", question=question)
+            await call.emit(InputRequired(question=question[:4000]))
+            answer = await self.intake.next_answer(quote.task_id)
+            await self._tasks.move(quote.task_id, "working")
+            return answer
+
+        relay = ProgressRelay(call)
+        async with background(relay.run()):
+            return await self._work.run(
+                quote.skill,
+                content,
+                quote.effort,
+                timeout_s=min(call.remaining_s(), max(LEAST_LIMIT_S, PATIENCE * quote.p95_ms / 1000)),
+                memory_bytes=specification.resources.memory_bytes or None,
+                on_progress=relay.put,
+                ask=ask,
+            )
+
+    async def _deliver(
+        self, call: Call, award: Award, quote: QuoteTerms, execution: Execution, started_unix_ms: int
+    ) -> Result:
+        output = execution.output
+        terms = ResultTerms(
+            task_id=quote.task_id,
+            quote_sha256=digest(award.quote.terms),
+            session_hash=call.session.handshake_hash,
+            result_sha256=digest(output),
+            result_bytes=len(output),
+            invoice_micro=quote.price_micro,
+            started_unix_ms=started_unix_ms,
+            finished_unix_ms=max(started_unix_ms, self._env.unix_ms()),
+        )
+        body, signature = sign(self._identity, terms)
+        note = Delivered(quote=award.quote.terms, award=award.terms, result=body).note(quote.task_id)
+        await self._journal.append("note", note_record(note), self._env.unix_ms())
+        in_parts = len(output) > MAX_PART_BYTES
+        if in_parts:
+            for offset in range(0, len(output), MAX_PART_BYTES):
+                await call.emit(ResultPart(offset=offset, data=output[offset : offset + MAX_PART_BYTES]))
+        await self._tasks.end(
+            quote.task_id,
+            "completed",
+            f"delivered to {short_id(call.peer_key)} in {execution.wall_s:.2f} s",
+            TaskChange(result_sha256=terms.result_sha256, result_media_type=execution.media_type),
+            result_bytes=len(output),
+        )
+        return Result(
+            terms=body, signature=signature, media_type=execution.media_type, data=b"" if in_parts else output
+        )

@@ -1,0 +1,55 @@
+"""A decision as its owner sees it: the engine's explanation with addresses. Pure."""
+
+from collections.abc import Iterable
+
+from crypto.identity import did_key
+from node.decision.decision import Decision
+from node.decision.explain import ExplainedOption, explain
+from node.outsource.offers import Offer
+from node.views import DecisionView, OptionRow
+
+PPM = 1_000_000
+
+
+def decision_view(
+    decision: Decision, offers: Iterable[Offer], *, task_id: str = "", decided_unix_ms: int = 0
+) -> DecisionView:
+    """The view of one decision. `offers` gives the sellers' addresses; those not in it are shown without."""
+    endpoints = {offer.seller.key: str(offer.seller.endpoint) for offer in offers}
+    explanation = explain(decision)
+    local = decision.local
+    return DecisionView(
+        task_id=task_id,
+        skill=decision.inputs.facts.skill,
+        choice=decision.choice,
+        contractor=decision.chosen.name if decision.chosen else "",
+        level=decision.level,
+        options=tuple(_row(option, endpoints) for option in explanation.options),
+        reasons=explanation.sentences,
+        explored=decision.explored,
+        local_micro=round(local.total_micro) if local.feasible else None,
+        saving_micro=round(decision.saving_micro),
+        decided_unix_ms=decided_unix_ms,
+    )
+
+
+def _row(option: ExplainedOption, endpoints: dict[bytes, str]) -> OptionRow:
+    key = option.contractor
+    return OptionRow(
+        name=option.name,
+        did=did_key(key) if key else "",
+        endpoint=endpoints.get(key, "") if key else "",
+        level=option.level,
+        quoted_micro=option.quoted_micro,
+        price_micro=option.price_micro,
+        time_micro=option.time_micro,
+        risk_micro=option.risk_micro,
+        verify_micro=option.verify_micro,
+        total_micro=option.total_micro,
+        success_ppm=round(option.p_good * PPM),
+        latency_s=option.time_s,
+        topsis_ppm=None if option.topsis is None else round(option.topsis * PPM),
+        chosen=option.chosen,
+        feasible=option.feasible,
+        note=option.note,
+    )

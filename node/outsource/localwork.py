@@ -1,0 +1,186 @@
+"""Work on this machine: what it would cost, doing it, checking it; every measured run corrects the next price.
+
+Both roles use it: the client to price and do local work and to verify, the contractor to price and do sold work.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from node.decision.calibrate import Calibration, Prediction, Prior, observe, predict, start
+from node.decision.inputs import LocalOption, VerificationOption
+from node.decision.internal_cost import MachineRates, local_option
+from node.decision.verification import VerificationConfig, verification_options
+from node.errors import NodeError
+from node.execute.conversation import Ask
+from node.execute.executor import Execution, Executor
+from node.execute.skill import Progress, Skill
+from node.store.calibration import Calibrations
+from node.tasks.content import Content
+from node.tasks.verify import Judgement
+from protocol.specification import Effort, Level
+
+log = structlog.get_logger()
+
+UNKNOWN = Prior(seconds_per_unit=1e-3, level_deviation=5.0)
+"""Before the first run of a type, almost nothing is claimed to be known: the first measurement decides."""
+LOCAL_SUCCESS = 0.99
+"""Own work of a skill that this node runs; it fails only when the machine does."""
+MEASURE_LIMIT_S = 20.0
+"""Longest first measurement of a skill on its own example."""
+
+
+class LocalWork:
+    """Prices, runs and verifies on this machine."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        calibrations: Calibrations,
+        rates: MachineRates,
+        verification: VerificationConfig,
+        unix_ms: Callable[[], int],
+    ) -> None:
+        self.executor = executor
+        self.rates = rates
+        self.verification = verification
+        self._calibrations = calibrations
+        self._unix_ms = unix_ms
+        self._states: dict[str, Calibration] = {}
+
+    async def load(self) -> None:
+        """Take up the calibration of earlier runs; a state of an older form is measured anew."""
+        for key, text in (await self._calibrations.load()).items():
+            try:
+                self._states[key] = msgspec.json.decode(text, type=Calibration)
+            except (msgspec.ValidationError, ValueError) as error:
+                log.warning("calibration.discarded", key=key, error=str(error))
+
+    async def measure_new(self) -> None:
+        """Run the example of each builtin skill that was never measured here, one at a time."""
+        for skill in self.executor.skills:
+            if skill.is_builtin and _key(skill.label, "full") not in self._states:
+                content = Content(skill.example_media_type, skill.example)
+                try:
+                    await self.run(skill.label, content, "full", timeout_s=MEASURE_LIMIT_S)
+                except NodeError as error:
+                    log.warning("calibration.not_measured", skill=skill.label, error=str(error))
+
+    def skill(self, label: str) -> Skill | None:
+        """The skill of that label, if this node can do it."""
+        return next((skill for skill in self.executor.skills if skill.label == label), None)
+
+    async def units(self, label: str, content: Content) -> int:
+        """Work units of an input; 1 for a skill that this node does not have. InputError when it is malformed."""
+        if self.skill(label) is None:
+            return 1
+        return await self.executor.size(label, content.data, content.media_type)
+
+    def predict(self, label: str, effort: Effort, units: int) -> Prediction:
+        """How long such a run takes here."""
+        key = _key(label, effort)
+        return predict(self._states.get(key) or self._borrowed(label) or start(UNKNOWN), units)
+
+    def option(self, label: str, effort: Effort, units: int, *, memory_bytes: int = 0) -> LocalOption:
+        """Doing it here, priced: or why it cannot be done."""
+        skill = self.skill(label)
+        if skill is None:
+            return LocalOption(feasible=False, why_not="this node does not have the skill")
+        if effort not in skill.efforts:
+            return LocalOption(feasible=False, why_not=f"the skill has no {effort} effort here")
+        prediction = self.predict(label, effort, units)
+        waiting = max(0, self.executor.queue_depth + 1 - self.executor.free_slots)
+        return local_option(
+            time_s=prediction.expected_s,
+            p95_s=prediction.p95_s,
+            samples=prediction.runs,
+            success=LOCAL_SUCCESS,
+            rates=self.rates,
+            wait_s=waiting * prediction.expected_s / self.executor.slots,
+            memory_bytes=memory_bytes,
+            machine_share=1 / self.executor.slots,
+        )
+
+    def checks(self, label: str, local: LocalOption) -> tuple[VerificationOption, ...]:
+        """The verification levels to choose from, priced by the work's own local cost."""
+        skill = self.skill(label)
+        supported = tuple(level for level in skill.verification if level != "redundant") if skill else ()
+        return verification_options(
+            label,
+            supported,
+            work_micro=local.cost.total_micro,
+            work_s=local.time_s,
+            config=self.verification,
+        )
+
+    async def run(
+        self,
+        label: str,
+        content: Content,
+        effort: Effort,
+        *,
+        timeout_s: float,
+        memory_bytes: int | None = None,
+        on_progress: Progress | None = None,
+        ask: Ask | None = None,
+    ) -> Execution:
+        """Do the work here and learn from how long it took. Raises what the executor raises."""
+        execution = await self.executor.run(
+            label,
+            content.data,
+            content.media_type,
+            effort=effort,
+            timeout_s=timeout_s,
+            memory_bytes=memory_bytes,
+            on_progress=on_progress,
+            ask=ask,
+        )
+        await self._learn(_key(label, effort), await self.units(label, content), execution.wall_s)
+        return execution
+
+    async def verify(
+        self,
+        label: str,
+        work: Content,
+        result: Content,
+        *,
+        level: Level,
+        min_score_ppm: int,
+        seed: bytes,
+        timeout_s: float,
+    ) -> Judgement:
+        """Judge a result at a level that `checks` offered."""
+        return await self.executor.verify(
+            label,
+            work.data,
+            work.media_type,
+            result.data,
+            output_media_type=result.media_type,
+            level=level,
+            min_score_ppm=min_score_ppm,
+            seed=seed,
+            timeout_s=timeout_s,
+        )
+
+    def seconds_per_unit(self, label: str) -> float | None:
+        """Measured here at full effort; None before the first run."""
+        state = self._states.get(_key(label, "full"))
+        return predict(state, 1).expected_s if state else None
+
+    def errors(self) -> dict[str, tuple[int, float]]:
+        """Runs and mean relative error of the predicted time, by type of task."""
+        return {key: (state.runs, state.error) for key, state in sorted(self._states.items())}
+
+    def _borrowed(self, label: str) -> Calibration | None:
+        """Another effort of the same skill: an upper guess, since less effort is less work."""
+        return self._states.get(_key(label, "full"))
+
+    async def _learn(self, key: str, units: int, measured_s: float) -> None:
+        state = observe(self._states.get(key) or start(UNKNOWN), units, measured_s)
+        self._states[key] = state
+        await self._calibrations.save(key, msgspec.json.encode(state).decode(), self._unix_ms())
+
+
+def _key(label: str, effort: Effort) -> str:
+    return f"{label}/{effort}"

@@ -1,0 +1,83 @@
+"""The contractor's quotes: what it declines, what it asks for the rest, and its signature under it."""
+
+from crypto.identity import Identity
+from node.env import Env
+from node.outsource.admission import decline_form, decline_now, wait_and_run_s
+from node.outsource.config import ContractorConfig
+from node.outsource.localwork import LocalWork
+from node.outsource.quotebook import QuoteBook
+from node.outsource.shop import Shop
+from node.tasks.spec import digest, encode_specification
+from protocol.messages import Decline, Quote, QuoteRequest
+from protocol.signed import QuoteTerms, sign
+from protocol.specification import Specification
+
+
+class QuoteDesk:
+    """Answers quote requests. `draining` stops new business."""
+
+    def __init__(
+        self, *, identity: Identity, network: str, config: ContractorConfig, env: Env, work: LocalWork, shop: Shop
+    ) -> None:
+        self._identity = identity
+        self._network = network
+        self._config = config
+        self._env = env
+        self._work = work
+        self._shop = shop
+        self._book = QuoteBook(config.max_quotes_per_peer)
+        self.draining = False
+
+    def quote(self, client: bytes, request: QuoteRequest) -> Quote | Decline:
+        """A signed price for this task, or why there is none."""
+        specification = request.specification
+        if declined := self._decline_form(specification):
+            return declined
+        load = self._shop.load()
+        price_micro = self._shop.price_micro(specification, load)
+        units = self._shop.units(specification)
+        prediction = self._work.predict(specification.skill, specification.effort, units)
+        if declined := decline_now(
+            specification, self._config, load=load, prediction=prediction, price_micro=price_micro
+        ):
+            return declined
+        now = self._env.unix_ms()
+        expires = now + round(self._config.quote_valid_s * 1000)
+        self._book.sweep(now)
+        if not self._book.issue(client, now, expires):
+            text = f"you hold {self._config.max_quotes_per_peer} quotes of mine that are still valid"
+            return Decline(code="busy", text=text, retry_after_ms=expires - now)
+        expected_s, p95_s = (wait_and_run_s(load, run_s) for run_s in (prediction.expected_s, prediction.p95_s))
+        terms = QuoteTerms(
+            quote_id=self._env.entropy(16),
+            task_id=request.task_id,
+            specification_sha256=digest(encode_specification(specification)),
+            network=self._network,
+            client=client,
+            contractor=self._identity.public_key,
+            skill=specification.skill,
+            effort=specification.effort,
+            price_micro=price_micro,
+            duration_ms=round(expected_s * 1000),
+            p95_ms=round(max(expected_s, p95_s) * 1000),
+            success_ppm=self._config.claimed_success_ppm,
+            issued_unix_ms=now,
+            expires_unix_ms=expires,
+        )
+        body, signature = sign(self._identity, terms)
+        return Quote(terms=body, signature=signature)
+
+    def awarded(self, client: bytes) -> None:
+        """A quote was used up."""
+        self._book.used(client)
+
+    def _decline_form(self, specification: Specification) -> Decline | None:
+        if self.draining:
+            return Decline(code="draining", text="this node is shutting down")
+        for label in specification.skills:
+            if not self._shop.sells(label):
+                return Decline(code="unknown_skill", text=f"I do not sell {label}")
+        skill = self._work.skill(specification.skill)
+        if skill is None or specification.effort not in skill.efforts:
+            return Decline(code="unknown_skill", text=f"I do not sell {specification.effort} effort")
+        return decline_form(specification, self._config, skill.input_media_types)

@@ -1,0 +1,105 @@
+"""From an AskRequest to one well-formed task, or the plan of several: the node's defaults filled in, limits checked."""
+
+import json
+from dataclasses import dataclass
+from typing import TypeVar
+
+from node.errors import UsageError
+from node.outsource.config import ClientConfig
+from node.outsource.localwork import LocalWork
+from node.tasks.content import Content, File, assemble
+from node.tasks.plan import Plan, parse_plan, per_document
+from node.tasks.spec import Wishes, digest, encode_specification, specify
+from node.views import AskRequest, Preference
+from protocol.specification import Specification
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One task, ready to be decided."""
+
+    task_id: bytes
+    specification: Specification
+    encoded: bytes
+    content: Content
+    value_micro: int | None
+    prefer: Preference
+
+    @property
+    def skill(self) -> str:
+        """What it needs."""
+        return self.specification.skill
+
+    @property
+    def specification_sha256(self) -> bytes:
+        """What quotes and receipts commit to."""
+        return digest(self.encoded)
+
+
+def wishes_of(request: AskRequest, config: ClientConfig) -> Wishes:
+    """The request's own wishes, and the node's defaults for the rest."""
+    return Wishes(
+        budget_micro=_either(request.budget_micro, config.default_budget_micro),
+        deadline_s=_either(request.deadline_s, config.default_deadline_s),
+        privacy=_either(request.privacy, config.default_privacy),
+        regions=request.regions,
+        effort=_either(request.effort, config.default_effort),
+        least_level=_either(request.least_level, config.default_least_level),
+        min_score_ppm=_either(request.min_score_ppm, config.default_min_score_ppm),
+    )
+
+
+def _either(wish: T | None, default: T) -> T:
+    return default if wish is None else wish
+
+
+def files_of(request: AskRequest) -> tuple[File, ...]:
+    """The files handed over."""
+    return tuple(File(file.name, file.media_type, file.data) for file in request.files)
+
+
+def plan_of(request: AskRequest) -> Plan | None:
+    """The plan that the request holds or asks for; None for a single task."""
+    files = files_of(request)
+    if request.plan:
+        try:
+            plain = json.loads(request.plan)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"the plan is not JSON: {error}") from error
+        return parse_plan(plain, (file.name for file in files))
+    if request.split:
+        return per_document(request.skill, request.text, files)
+    return None
+
+
+async def ask_of(
+    task_id: bytes,
+    skill: str,
+    content: Content,
+    wishes: Wishes,
+    *,
+    value_micro: int | None,
+    prefer: Preference,
+    work: LocalWork | None,
+) -> Ask:
+    """One task for one skill. InputError when this node has the skill and the input is malformed.
+
+    `work` None: nothing is measured (a plan as a whole is no work).
+    """
+    units = await work.units(skill, content) if work is not None and work.skill(skill) is not None else 0
+    specification = specify((skill,), content, units, wishes)
+    return Ask(
+        task_id=task_id,
+        specification=specification,
+        encoded=encode_specification(specification),
+        content=content,
+        value_micro=value_micro,
+        prefer=prefer,
+    )
+
+
+def single_content(request: AskRequest, config: ClientConfig) -> Content:
+    """The input of a request without a plan."""
+    return assemble(request.text, files_of(request), config.max_input_bytes)

@@ -1,0 +1,118 @@
+"""How a job ends on paper: a receipt that both sign, or a one-sided fault report; journaled before it is sent."""
+
+import asyncio
+
+import structlog
+
+from crypto.identity import Identity
+from node.env import Env
+from node.ledger.journal import fault_record, offer_record, receipt_record
+from node.net.errors import NetError, RemoteRefused
+from node.net.peers import Peers
+from node.outsource.hiring import Delivery, Fault
+from node.outsource.offers import Offer
+from node.store.journal_store import Journal
+from node.tasks.spec import digest
+from node.tasks.verify import Judgement
+from protocol.errors import RemoteProtocolError
+from protocol.messages import FaultNotice, ReceiptOffer, ReceiptSigned
+from protocol.receipts import Receipt, Signed, complete_receipt, offer_receipt, report_fault
+from protocol.signed import FaultTerms, ReceiptTerms
+from protocol.specification import Level
+
+log = structlog.get_logger()
+
+
+class Settlement:
+    """The client's side of receipts and fault reports."""
+
+    def __init__(self, *, identity: Identity, env: Env, journal: Journal, peers: Peers, timeout_s: float) -> None:
+        self._identity = identity
+        self._env = env
+        self._journal = journal
+        self._peers = peers
+        self._timeout_s = timeout_s
+
+    def terms(
+        self,
+        offer: Offer,
+        delivery: Delivery,
+        judgement: Judgement,
+        *,
+        level: Level,
+        awarded_unix_ms: int,
+        deadline_met: bool,
+        explored: bool,
+    ) -> ReceiptTerms:
+        """What the receipt of this job says: paid as invoiced when accepted, nothing when rejected."""
+        quoted, result = offer.terms, delivery.result.terms
+        return ReceiptTerms(
+            task_id=quoted.task_id,
+            salt=self._env.entropy(16),
+            network=quoted.network,
+            client=quoted.client,
+            contractor=quoted.contractor,
+            skill=quoted.skill,
+            effort=quoted.effort,
+            specification_sha256=quoted.specification_sha256,
+            quote_sha256=digest(offer.quote.terms),
+            result_sha256=result.result_sha256,
+            price_micro=quoted.price_micro,
+            paid_micro=result.invoice_micro if judgement.accepted else 0,
+            awarded_unix_ms=awarded_unix_ms,
+            finished_unix_ms=max(awarded_unix_ms, self._env.unix_ms()),
+            deadline_met=deadline_met,
+            level=level,
+            verdict="accepted" if judgement.accepted else "rejected",
+            score_ppm=judgement.score_ppm,
+            explored=explored,
+        )
+
+    async def receipt(self, offer: Offer, terms: ReceiptTerms) -> tuple[Receipt, int] | Fault:
+        """Have the contractor countersign; the receipt and its height in the journal, or why there is none."""
+        offered = offer_receipt(self._identity, terms)
+        await self._journal.append("receipt_offer", offer_record(offered), self._env.unix_ms())
+        message = ReceiptOffer(terms=offered.body, signature=offered.signature)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                # Dialled anew if the session broke since: a receipt belongs to the job, not to a session.
+                session = await self._peers.session(offer.seller.key, offer.seller.endpoint)
+                answer = await session.request(message, timeout_s=self._timeout_s)
+            if not isinstance(answer, ReceiptSigned):
+                return Fault("refused_receipt", f"a {type(answer).__name__} is no countersignature")
+            receipt = complete_receipt(offered, answer.signature)
+        except RemoteRefused as error:
+            return Fault("refused_receipt", f"{error.code}: {error.text}")
+        except (TimeoutError, NetError) as error:
+            return Fault("refused_receipt", f"no countersignature came: {str(error) or 'timed out'}")
+        except RemoteProtocolError as error:
+            return Fault("refused_receipt", error.text)
+        entry = await self._journal.append("receipt", receipt_record(receipt), self._env.unix_ms())
+        return receipt, entry.height
+
+    async def record(self, offer: Offer, fault: Fault) -> tuple[Signed[FaultTerms], int]:
+        """Put a fault into the journal; the signed report and its height."""
+        quoted = offer.terms
+        report = report_fault(
+            self._identity,
+            task_id=quoted.task_id,
+            network=quoted.network,
+            client=quoted.client,
+            contractor=quoted.contractor,
+            kind=fault.kind,
+            text=fault.text,
+            unix_ms=self._env.unix_ms(),
+            pieces=fault.evidence,
+        )
+        entry = await self._journal.append("fault", fault_record(report), self._env.unix_ms())
+        return report, entry.height
+
+    async def notify(self, offer: Offer, report: Signed[FaultTerms]) -> None:
+        """Tell the contractor what was recorded about it, if it can be reached; never raises for its silence."""
+        notice = FaultNotice(terms=report.body, signature=report.signature)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                session = await self._peers.session(offer.seller.key, offer.seller.endpoint)
+                await session.request(notice, timeout_s=self._timeout_s)
+        except (TimeoutError, NetError, RemoteProtocolError) as error:
+            log.info("fault_notice.not_delivered", peer=offer.seller.name, error=str(error))

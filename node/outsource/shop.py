@@ -1,0 +1,154 @@
+"""What this node sells: which skills, at which price, advertised where."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from dht.ids import skill_key
+from dht.service import Discovery
+from node.errors import UsageError
+from node.execute.skill import Skill
+from node.market.pricing import Load, PricingConfig, base_price_micro, listed_price_micro, quote_price_micro
+from node.net.endpoint import Endpoint
+from node.outsource.config import ContractorConfig
+from node.outsource.localwork import LocalWork
+from node.skills.labels import unknown_label
+from protocol.errors import LocalProtocolError
+from protocol.messages import Advert, encode_advert
+from protocol.specification import Specification
+
+log = structlog.get_logger()
+
+PPM = 1_000_000
+MAX_CAPTION_CHARS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Ware:
+    """One skill on sale. `unit_price_micro` None: priced by measured cost (COALESCE eq. 7)."""
+
+    label: str
+    caption: str
+    unit_price_micro: int | None
+    source: str
+
+
+class Shop:
+    """The wares of this node and their adverts in the DHT."""
+
+    def __init__(
+        self,
+        *,
+        network: str,
+        config: ContractorConfig,
+        pricing: PricingConfig,
+        work: LocalWork,
+        discovery: Discovery,
+        advertised: Callable[[], Endpoint],
+    ) -> None:
+        self._network = network
+        self._config = config
+        self._pricing = pricing
+        self._work = work
+        self._discovery = discovery
+        self._advertised = advertised
+        self._wares: dict[str, Ware] = {}
+        self.published: dict[str, int] = {}
+        """Nodes of the DHT that took the advert, by label."""
+
+    @property
+    def wares(self) -> tuple[Ware, ...]:
+        """Everything on sale, by label."""
+        return tuple(self._wares[label] for label in sorted(self._wares))
+
+    def sells(self, label: str) -> bool:
+        """Whether the skill is on sale."""
+        return label in self._wares
+
+    async def open(self) -> None:
+        """Put the configured skills on sale."""
+        if self._config.sell:
+            await asyncio.gather(*(self.put_up(self._configured(label)) for label in self._config.skills))
+
+    def _configured(self, label: str) -> Ware:
+        skill = self._work.skill(label)
+        if skill is None:
+            raise unknown_label(label, (known.label for known in self._work.executor.skills))
+        return self.ware(skill, skill.price_micro or None, "builtin")
+
+    @staticmethod
+    def ware(skill: Skill, unit_price_micro: int | None, source: str, caption: str = "") -> Ware:
+        """A skill as a ware."""
+        return Ware(skill.label, (caption or skill.caption)[:MAX_CAPTION_CHARS], unit_price_micro, source)
+
+    async def put_up(self, ware: Ware) -> int:
+        """Sell `ware` and advertise it; how many nodes hold the advert now."""
+        self._wares[ware.label] = ware
+        advert = Advert(
+            host=self._advertised().host,
+            port=self._advertised().port,
+            skill=ware.label,
+            caption=ware.caption,
+            price_hint_micro=self.price_hint_micro(ware.label),
+            load_ppm=self._load_ppm(),
+            regions=self._config.regions[:4],
+        )
+        try:
+            body = encode_advert(advert)
+        except LocalProtocolError as error:
+            raise UsageError(f"{ware.label} cannot be advertised: {error}") from error
+        held = await self._discovery.publish(skill_key(self._network, ware.label), body)
+        self.published[ware.label] = held
+        log.info("offer.published", skill=ware.label, holders=held)
+        return held
+
+    async def take_down(self, label: str) -> None:
+        """Stop selling `label`; UsageError when it is not on sale."""
+        if self._wares.pop(label, None) is None:
+            raise UsageError(f"{label!r} is not on sale; on sale are: {', '.join(sorted(self._wares)) or 'nothing'}")
+        self.published.pop(label, None)
+        await self._discovery.withdraw(skill_key(self._network, label))
+
+    # --- prices
+
+    def load(self) -> Load:
+        """How busy this node is."""
+        executor = self._work.executor
+        return Load(demand=executor.running + executor.queue_depth, slots=executor.slots)
+
+    def units(self, specification: Specification) -> int:
+        """Work units of a task as the client states them, before its input is here.
+
+        A client without the skill cannot count them and states 0: its bytes then stand in.
+        """
+        skill = self._work.skill(specification.skill)
+        length = specification.input.size_bytes
+        return specification.input.work_units or (skill.units_of_length(length) if skill else 1)
+
+    def price_micro(self, specification: Specification, load: Load) -> int:
+        """What this node asks for a task now: eq. (7) over its price list, or over its own predicted cost."""
+        units = self.units(specification)
+        base = self._base_micro(specification.skill, units, specification)
+        return quote_price_micro(base, load, self._pricing)
+
+    def price_hint_micro(self, label: str) -> int:
+        """What one work unit costs when this node is idle."""
+        ware = self._wares[label]
+        if ware.unit_price_micro is not None:
+            return ware.unit_price_micro
+        return base_price_micro(self._work.option(label, "full", 1).cost.total_micro, self._pricing)
+
+    def _base_micro(self, label: str, units: int, specification: Specification) -> int:
+        unit_price = self._wares[label].unit_price_micro
+        if unit_price is not None:
+            return listed_price_micro(unit_price, units)
+        option = self._work.option(
+            label, specification.effort, units, memory_bytes=specification.resources.memory_bytes
+        )
+        return base_price_micro(option.cost.total_micro, self._pricing)
+
+    def _load_ppm(self) -> int:
+        load = self.load()
+        return min(PPM, PPM * load.demand // load.slots)

@@ -1,0 +1,190 @@
+"""What one task's decision is made from: local work priced, sellers found, their quotes, their records here."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import structlog
+
+from dht.ids import skill_key
+from dht.service import Discovery
+from node.decision.config import DecisionConfig
+from node.decision.decision import Decision
+from node.decision.engine import decide
+from node.decision.inputs import Candidate, LocalOption, TaskFacts, VerificationOption
+from node.decision.reliability import History
+from node.errors import UsageError
+from node.net.endpoint import endpoint
+from node.outsource.config import ClientConfig
+from node.outsource.localwork import LocalWork
+from node.outsource.offers import Market, NoOffer, Offer, Seller, Tender
+from node.outsource.request import Ask
+from node.store.history import Outcomes
+from node.store.spending import Spending
+from protocol.errors import RemoteProtocolError
+from protocol.messages import Advert, decode_advert
+
+log = structlog.get_logger()
+
+PPM = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An advert and who published it."""
+
+    seller: Seller
+    advert: Advert
+    expires_unix_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """Everything about one task's options but the time that is left."""
+
+    ask: Ask
+    local: LocalOption
+    checks: tuple[VerificationOption, ...]
+    offers: tuple[Offer, ...]
+    refusals: tuple[NoOffer, ...]
+    histories: dict[bytes, History]
+    exposure_left_micro: dict[bytes, int]
+    spend_left_micro: int
+
+    def offer(self, contractor: bytes) -> Offer:
+        """The offer of one contractor."""
+        return next(offer for offer in self.offers if offer.seller.key == contractor)
+
+
+class Surveyor:
+    """Looks at the options of a task, here and on the market."""
+
+    def __init__(
+        self,
+        *,
+        own_key: bytes,
+        network: str,
+        config: ClientConfig,
+        decision: DecisionConfig,
+        work: LocalWork,
+        discovery: Discovery,
+        market: Market,
+        outcomes: Outcomes,
+        spending: Spending,
+        is_blocked: Callable[[bytes], bool],
+        unix_ms: Callable[[], int],
+    ) -> None:
+        self._own_key = own_key
+        self._network = network
+        self._config = config
+        self._decision = decision
+        self._work = work
+        self._discovery = discovery
+        self._market = market
+        self._outcomes = outcomes
+        self._spending = spending
+        self._is_blocked = is_blocked
+        self._unix_ms = unix_ms
+
+    async def listings(self, skill: str) -> list[Listing]:
+        """Who sells `skill`, as the DHT answers now: never this node, nobody blocked, each once."""
+        found: list[Listing] = []
+        for record in await self._discovery.find(
+            skill_key(self._network, skill), timeout_s=self._config.find_timeout_s
+        ):
+            if record.public_key == self._own_key or self._is_blocked(record.public_key):
+                continue
+            try:
+                advert = decode_advert(record.body)
+                where = endpoint(advert.host, advert.port)
+            except (RemoteProtocolError, UsageError) as error:
+                log.info("advert.ignored", error=str(error))
+                continue
+            if advert.skill == skill:
+                found.append(Listing(Seller(record.public_key, where), advert, record.expires_unix_ms))
+        return found
+
+    def local(self, ask: Ask) -> tuple[LocalOption, tuple[VerificationOption, ...]]:
+        """Doing it here, and the ways to check somebody else's result."""
+        specification = ask.specification
+        option = self._work.option(
+            ask.skill,
+            specification.effort,
+            specification.input.work_units,
+            memory_bytes=specification.resources.memory_bytes,
+        )
+        return option, self._work.checks(ask.skill, option)
+
+    async def quotes(self, ask: Ask, listings: Collection[Listing]) -> tuple[list[Offer], list[NoOffer]]:
+        """One quote round over the first sellers found."""
+        tender = Tender(
+            task_id=ask.task_id,
+            specification=ask.specification,
+            specification_sha256=ask.specification_sha256,
+            network=self._network,
+            client=self._own_key,
+            timeout_s=self._config.quote_timeout_s,
+        )
+        sellers = [listing.seller for listing in listings][: self._config.max_sellers]
+        return await self._market.quotes(tender, sellers)
+
+    async def survey(
+        self,
+        ask: Ask,
+        local: LocalOption,
+        checks: tuple[VerificationOption, ...],
+        offers: Collection[Offer],
+        refusals: Collection[NoOffer],
+    ) -> Survey:
+        """All of it together with what this node remembers of the sellers and may still spend."""
+        now = self._unix_ms()
+        keys = [offer.seller.key for offer in offers]
+        caps = self._spending.caps
+        exposed = {key: await self._spending.peer_exposure_micro(key, now) for key in keys}
+        return Survey(
+            ask=ask,
+            local=local,
+            checks=checks,
+            offers=tuple(offers),
+            refusals=tuple(refusals),
+            histories=await self._outcomes.counts(keys, ask.skill, now),
+            exposure_left_micro={key: max(0, caps.peer_micro - used) for key, used in exposed.items()},
+            spend_left_micro=max(0, caps.day_micro - await self._spending.day_used_micro(now)),
+        )
+
+    def decide(self, survey: Survey, *, remaining_s: float) -> Decision:
+        """The decision at this moment: quotes that have expired meanwhile no longer count."""
+        now = self._unix_ms()
+        ask, constraints = survey.ask, survey.ask.specification.constraints
+        facts = TaskFacts(
+            skill=ask.skill,
+            budget_micro=constraints.budget_micro,
+            deadline_s=max(0.0, remaining_s),
+            value_micro=ask.value_micro,
+            input_bytes=ask.specification.input.size_bytes,
+            privacy=constraints.privacy,
+            regions=constraints.regions,
+            least_level=ask.specification.verification.least_level,
+            prefer=ask.prefer,
+            spend_left_micro=survey.spend_left_micro,
+        )
+        candidates = [_candidate(survey, offer) for offer in survey.offers if offer.held.until_unix_ms > now]
+        return decide(facts, survey.local, candidates, survey.checks, self._decision)
+
+
+def _candidate(survey: Survey, offer: Offer) -> Candidate:
+    terms, key = offer.terms, offer.seller.key
+    history = survey.histories.get(key, History())
+    return Candidate(
+        key=key,
+        name=offer.seller.name,
+        price_micro=terms.price_micro,
+        duration_s=terms.duration_ms / 1000,
+        p95_s=terms.p95_ms / 1000,
+        rtt_s=offer.rtt_s,
+        claimed_success=terms.success_ppm / PPM,
+        successes=history.successes,
+        failures=history.failures,
+        jobs=history.jobs,
+        regions=survey.ask.specification.constraints.regions,
+        exposure_left_micro=survey.exposure_left_micro.get(key),
+    )

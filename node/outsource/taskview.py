@@ -1,0 +1,90 @@
+"""A task as its owner sees it, folded from its row and its log. Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from crypto.identity import short_id
+from node.store.tasks import TaskRow
+from node.views import EventView, ResultInfo, TaskError, TaskView
+from protocol.packing import unpack
+from protocol.specification import Specification
+
+EXIT_CODES = {
+    "usage": 2,
+    "bad_input": 2,
+    "unknown_skill": 2,
+    "no_offer": 4,
+    "refused": 5,
+    "timed_out": 6,
+    "verification_failed": 7,
+    "cancelled": 130,
+}
+"""What the command line answers for each stored error code; anything else is 1."""
+
+
+def task_view(row: TaskRow, events: Iterable[EventView], subtasks: tuple[str, ...] = ()) -> TaskView:
+    """The view of one task."""
+    specification = unpack(Specification, row.specification)
+    folded: dict[str, Any] = {"tried": ()}
+    for event in events:
+        _fold(folded, event)
+    if row.state != "input-required":
+        folded.pop("question", None)
+    if row.state == "completed":
+        folded["done_ppm"] = 1_000_000
+    error = None
+    if row.error_code is not None:
+        error = TaskError(code=row.error_code, text=row.error_text or "", exit_code=EXIT_CODES.get(row.error_code, 1))
+    return TaskView(
+        id=row.task_id.hex(),
+        state=row.state,
+        side=row.role,
+        skill=row.skill,
+        effort=specification.effort,
+        parent=row.parent_id.hex() if row.parent_id else "",
+        subtasks=subtasks,
+        input_bytes=specification.input.size_bytes,
+        created_unix_ms=row.created_unix_ms,
+        finished_unix_ms=row.finished_unix_ms,
+        deadline_unix_ms=row.deadline_unix_ms,
+        peer=short_id(row.peer) if row.peer else "",
+        result=_result(row, events),
+        error=error,
+        **folded,
+    )
+
+
+def _result(row: TaskRow, events: Iterable[EventView]) -> ResultInfo | None:
+    if row.result_sha256 is None:
+        return None
+    size = next((event.result_bytes for event in events if event.result_bytes is not None), 0)
+    return ResultInfo(media_type=row.result_media_type or "", size_bytes=size, sha256=row.result_sha256.hex())
+
+
+def _fold(folded: dict[str, Any], event: EventView) -> None:
+    """Take into the view what one event says."""
+    match event.name:
+        case "decided" if event.decision is not None:
+            decision = event.decision
+            folded["choice"] = "" if decision.choice == "none" else decision.choice
+            folded["local_micro"] = decision.local_micro
+            folded["explored"] = decision.explored
+            folded["level"] = decision.level
+        case "progress":
+            folded["done_ppm"] = event.done_ppm or 0
+        case "input_required":
+            folded["question"] = event.question
+        case "fell_back":
+            folded["tried"] = (*folded["tried"], event.text)
+            folded["done_ppm"] = 0
+        case "verified":
+            folded |= {"level": event.level, "verdict": event.verdict, "score_ppm": event.score_ppm}
+        case "receipt" if event.receipt is not None:
+            folded["receipt"] = event.receipt.id
+            folded["journal_height"] = event.receipt.journal_height
+        case "completed":
+            folded["cost_micro"] = event.cost_micro
+            if event.cost_micro is not None and folded.get("local_micro") is not None:
+                folded["saving_micro"] = folded["local_micro"] - event.cost_micro
+        case _:
+            pass

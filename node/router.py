@@ -1,0 +1,51 @@
+"""The one place where a peer's request finds its handler."""
+
+from node.net.errors import Refusal
+from node.net.session import Call
+from node.outsource.contractor import Contractor
+from node.outsource.countersigner import Countersigner
+from node.outsource.quotedesk import QuoteDesk
+from protocol.messages import (
+    Answer,
+    Award,
+    FaultNotice,
+    InputPart,
+    Message,
+    Ok,
+    Ping,
+    Pong,
+    QuoteRequest,
+    ReceiptOffer,
+)
+
+
+class Router:
+    """Routes what any peer may ask of this node."""
+
+    def __init__(self, desk: QuoteDesk, contractor: Contractor, countersigner: Countersigner) -> None:
+        self._desk = desk
+        self._contractor = contractor
+        self._countersigner = countersigner
+
+    async def handle(self, call: Call) -> Message:
+        """The final answer to one request; Refusal for what cannot be asked."""
+        match call.body:
+            case Ping():
+                return Pong()
+            case QuoteRequest() as request:
+                return self._desk.quote(call.peer_key, request)
+            case Award() as award:
+                return await self._contractor.work(call, award)
+            case InputPart() as part:
+                self._contractor.intake.add(call.peer_key, part)
+                return Ok()
+            case Answer() as answer:
+                self._contractor.intake.answer(call.peer_key, answer)
+                return Ok()
+            case ReceiptOffer() as offer:
+                return await self._countersigner.countersign(call.peer_key, offer)
+            case FaultNotice() as notice:
+                await self._countersigner.take_notice(call.peer_key, notice)
+                return Ok()
+            case other:
+                raise Refusal("unexpected", f"a {type(other).__name__} is not a request")
