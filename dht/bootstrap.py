@@ -13,6 +13,7 @@ from dht.endpoint import Endpoint
 from dht.routing import Routing
 from dht.search import Searcher
 
+LOOK_AROUND_PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0)
 RESOLVE_TIMEOUT_S = 5.0
 MAX_ADDRESSES_PER_NAME = 4
 """A host name may have many addresses; this many are tried."""
@@ -72,14 +73,24 @@ class Joiner:
                 backoff_s = min(2 * backoff_s, self._config.max_bootstrap_backoff_s)
 
     async def run(self) -> None:
-        """Look up our own id whenever we got into a network, and fill the buckets that it left untouched."""
-        loop = asyncio.get_running_loop()
+        """Look around whenever we got into a network; again, a few times, while few contacts are known.
+
+        Whom we joined through may itself have been joining, or our queries may have been lost.
+        """
         while True:
             await self._has_news.wait()
             self._has_news.clear()
-            start_s = loop.time()
-            await self._searcher.nodes(self._own_id)
-            await self._refresh(start_s)
+            for pause_s in LOOK_AROUND_PAUSES_S:
+                await asyncio.sleep(pause_s)
+                await self._look_around()
+                if len(self._routing) >= self._config.k:
+                    break
+
+    async def _look_around(self) -> None:
+        """Look up our own id, then fill the buckets that this left untouched."""
+        start_s = asyncio.get_running_loop().time()
+        await self._searcher.nodes(self._own_id)
+        await self._refresh(start_s)
 
     async def refresh(self) -> None:
         """Refresh, for ever, the buckets in which nothing was looked up for a refresh period."""

@@ -1,13 +1,14 @@
 """Requests and answers over UDP sockets: signing, matching, retransmission, adaptive time-outs.
 
 Nothing that arrives can raise: what is not a genuine datagram for us is counted and dropped, the cheap checks
-before the signature. A request is sent again after its soft time-out, and lost after the hard one.
+before the signature. A request is sent again after its soft time-out, and lost after the hard one. The last byte
+of a request id counts the transmissions, so that an answer's round trip is known even after a retransmission.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crypto.identity import Identity
 from dht.config import DhtConfig
@@ -56,20 +57,20 @@ class Answer:
 @dataclass(slots=True)
 class _Pending:
     to: NodeAddress
-    raw: bytes
-    reply: type[Body]
-    sent_s: float
+    body: Request
     wait_s: float
-    on_slow: Callable[[int], None] | None
     sends_left: int
-    sends: int = 1
+    on_slow: Callable[[int], None] | None
+    sent_s: list[float] = field(default_factory=list)
+    """When each transmission left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the endpoint calls. `serve` answers a genuine request, or not (None)."""
+    """What the endpoint calls, with genuine datagrams only. `serve` gives the answer to a request."""
 
     serve: Callable[[Datagram, NodeAddress], Reply | None]
+    heard: Callable[[NodeAddress], None]
     answered: Callable[[Answer], None]
     lost: Callable[[NodeAddress], None]
 
@@ -146,15 +147,15 @@ class Endpoint:
             nowhere: asyncio.Future[Answer | None] = loop.create_future()
             nowhere.set_result(None)
             return nowhere
-        request_id = self._entropy(REQUEST_ID_BYTES)
-        raw = encode(self._identity, self._tag, to.id, request_id, self._unix_ms(), body)
-        wait_s = self._soft_timeout_s(rtt_s)
-        reply = _REPLY_OF[type(body)]
-        self._pending[request_id] = _Pending(to, raw, reply, loop.time(), wait_s, on_slow, max_sends - 1)
-        future = table.open(request_id)
-        self._send(table, raw, to.address)
-        table.rearm(request_id, loop.call_later(wait_s, self._overdue, table, request_id))
+        name = self._entropy(REQUEST_ID_BYTES - 1)
+        future = table.open(name)
+        self._pending[name] = _Pending(to, body, self._soft_timeout_s(rtt_s), max_sends, on_slow)
+        self._transmit(table, name)
         return future
+
+    def is_asking(self, node: NodeAddress) -> bool:
+        """Whether a request to this node is open."""
+        return any(pending.to == node for pending in self._pending.values())
 
     def _soft_timeout_s(self, rtt_s: float | None) -> float:
         measured_s = rtt_s if rtt_s is not None else self._rtt_s
@@ -163,29 +164,39 @@ class Endpoint:
         soft_s = SOFT_TIMEOUT_RTTS * measured_s
         return min(max(soft_s, self._config.min_soft_timeout_s), self._config.max_soft_timeout_s)
 
-    def _overdue(self, table: RequestTable, request_id: bytes) -> None:
+    def _transmit(self, table: RequestTable, name: bytes) -> None:
+        """Send the request, for the first time or again, and set the timer for what comes next."""
         loop = asyncio.get_running_loop()
-        pending = self._pending[request_id]
-        left_s = pending.sent_s + self._config.hard_timeout_s - loop.time()
-        if left_s <= 0:
-            self._stats.lost += 1
-            self._hooks.lost(pending.to)
-            self._settle(table, request_id, None)
-            return
+        pending = self._pending[name]
+        pending.sends_left -= 1
+        pending.sent_s.append(loop.time())
+        request_id = name + bytes([len(pending.sent_s)])
+        raw = encode(self._identity, self._tag, pending.to.id, request_id, self._unix_ms(), pending.body)
+        self._send(table, raw, pending.to.address)
+        left_s = pending.sent_s[0] + self._config.hard_timeout_s - loop.time()
         if pending.sends_left:
-            pending.sends_left -= 1
-            pending.sends += 1
+            # Twice the last wait, but never so long that the next transmission would have no time for an answer.
+            wait_s = min(pending.wait_s, left_s / 2)
             pending.wait_s *= 2
-            self._stats.retransmitted += 1
-            self._send(table, pending.raw, pending.to.address)
-            if pending.on_slow is not None:
-                pending.on_slow(pending.sends - 1)
-        wait_s = min(pending.wait_s, left_s) if pending.sends_left else left_s
-        table.rearm(request_id, loop.call_later(wait_s, self._overdue, table, request_id))
+            table.rearm(name, loop.call_later(wait_s, self._retransmit, table, name))
+        else:
+            table.rearm(name, loop.call_later(left_s, self._give_up, table, name))
 
-    def _settle(self, table: RequestTable, request_id: bytes, answer: Answer | None) -> None:
-        del self._pending[request_id]
-        table.settle(request_id, answer)
+    def _retransmit(self, table: RequestTable, name: bytes) -> None:
+        pending = self._pending[name]
+        self._stats.retransmitted += 1
+        self._transmit(table, name)
+        if pending.on_slow is not None:
+            pending.on_slow(len(pending.sent_s) - 1)
+
+    def _give_up(self, table: RequestTable, name: bytes) -> None:
+        self._stats.lost += 1
+        self._hooks.lost(self._pending[name].to)
+        self._settle(table, name, None)
+
+    def _settle(self, table: RequestTable, name: bytes, answer: Answer | None) -> None:
+        del self._pending[name]
+        table.settle(name, answer)
 
     def _send(self, table: RequestTable, raw: bytes, address: Address) -> None:
         self._stats.sent += 1
@@ -222,29 +233,34 @@ class Endpoint:
         if reply is not None:
             raw = encode(self._identity, self._tag, sender.id, datagram.request_id, now_ms, reply)
             self._send(table, raw, address)
+        self._hooks.heard(sender)
 
     def _accept_reply(self, table: RequestTable, datagram: Datagram, address: Address) -> None:
-        pending = self._pending.get(datagram.request_id)
-        if pending is None or not table.expects(datagram.request_id) or pending.to.address != address:
+        name, send = datagram.request_id[:-1], datagram.request_id[-1]
+        pending = self._pending.get(name)
+        if pending is None or not table.expects(name) or pending.to.address != address:
             raise RemoteDhtError("unsolicited", "an answer to no open request")
-        if datagram.recipient_id != self._identity.node_id or type(datagram.body) is not pending.reply:
+        if not 1 <= send <= len(pending.sent_s):
+            raise RemoteDhtError("unsolicited", f"an answer to transmission {send} of {len(pending.sent_s)}")
+        if datagram.recipient_id != self._identity.node_id or type(datagram.body) is not _REPLY_OF[type(pending.body)]:
             raise RemoteDhtError("misdirected", "an answer to another node or another request")
         if pending.to.id not in (UNKNOWN_ID, datagram.sender_id):
             raise RemoteDhtError("spoofed", f"{datagram.sender_id.hex()[:8]} answers for {pending.to}")
         _check_signature(datagram)
-        rtt_s = asyncio.get_running_loop().time() - pending.sent_s
+        rtt_s = asyncio.get_running_loop().time() - pending.sent_s[send - 1]
         self._rtt_s = smoothed(self._rtt_s, rtt_s)
         node = NodeAddress(datagram.sender_id, *address)
         answer = Answer(node, datagram.sender_key, datagram.body, rtt_s)
         self._hooks.answered(answer)
-        self._settle(table, datagram.request_id, answer)
+        self._settle(table, name, answer)
 
     def _accept_reflection(self, table: RequestTable, datagram: Datagram, address: Address) -> None:
         """Our own request reached ourselves: the address that it went to is ours."""
-        if not table.expects(datagram.request_id):
+        name = datagram.request_id[:-1]
+        if not table.expects(name):
             raise RemoteDhtError("unsolicited", "our own request came back")
         own = NodeAddress(self._identity.node_id, *address)
-        self._settle(table, datagram.request_id, Answer(own, self._identity.public_key, datagram.body, 0.0))
+        self._settle(table, name, Answer(own, self._identity.public_key, datagram.body, 0.0))
 
     async def _bind(self, host: str, port: int) -> RequestTable:
         loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ from crypto.identity import Identity
 from dht.bootstrap import Joiner
 from dht.config import DhtConfig
 from dht.contacts import Address, Contact, ContactEvent, ContactJoined, ContactLeft, NodeAddress
-from dht.datagram import Datagram, Ping, Reply
+from dht.datagram import Ping
 from dht.endpoint import Answer, Endpoint, Hooks
 from dht.errors import LocalDhtError
 from dht.ids import distance
@@ -75,7 +75,7 @@ class KademliaDiscovery:
         self._responder = Responder(
             self._routing, self._store, config, self.stats.refused_records, unix_ms=unix_ms, entropy=entropy
         )
-        hooks = Hooks(self._serve, self._answered, self._lost)
+        hooks = Hooks(self._responder.answer, self._heard, self._answered, self._lost)
         self._endpoint = Endpoint(identity, network, config, self.stats, hooks, unix_ms=unix_ms, entropy=entropy)
         self._searcher = Searcher(own_id, self._endpoint, self._routing, config, self.stats, unix_ms=unix_ms, rng=rng)
         self._publisher = Publisher(
@@ -177,10 +177,9 @@ class KademliaDiscovery:
         assert self._group is not None, "tasks are started while the group runs"
         self._tasks.append(self._group.create_task(work))
 
-    def _serve(self, datagram: Datagram, sender: NodeAddress) -> Reply | None:
-        reply = self._responder.answer(datagram, sender)
-        self._perform(self._routing.heard(sender, asyncio.get_running_loop().time()))
-        return reply
+    def _heard(self, sender: NodeAddress) -> None:
+        if not self._endpoint.is_asking(sender):
+            self._perform(self._routing.heard(sender, asyncio.get_running_loop().time()))
 
     def _answered(self, answer: Answer) -> None:
         now_s = asyncio.get_running_loop().time()

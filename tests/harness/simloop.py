@@ -201,8 +201,15 @@ def run(seed: int, main: Callable[[SimLoop], Coroutine[Any, Any, T]], link: Link
     try:
         result = loop.run_until_complete(main(loop))
     finally:
+        loop.run_until_complete(_cancel(sorted(asyncio.all_tasks(loop), key=hash)))
         loop.close()
     if failures:
         text = f"seed {seed}: {len(failures)} callbacks failed: {failures[0]['message']}"
         raise AssertionError(text) from failures[0].get("exception")
     return result
+
+
+async def _cancel(tasks: list["asyncio.Task[Any]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
