@@ -3,6 +3,7 @@
 Never keys, task text or results: `_withhold` replaces what carries such a name, and every bytes value by its length.
 """
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -20,6 +21,12 @@ WITHHELD: Final = frozenset(
 """Key names whose values stay out of the log, whoever logs them."""
 MAX_VALUE_CHARS: Final = 500
 """Longer values are cut: an error text may quote what a peer sent."""
+
+
+_TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
+    # Local variables may hold anything, keys included.
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 
 
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +52,7 @@ def configure(config: LogConfig, stream: TextIO | None = None) -> None:
     final: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if pretty
-        else [structlog.processors.dict_tracebacks, _as_json]
+        else [_TRACEBACKS, _as_json]
     )
     structlog.configure(
         processors=[*shared, *final],
@@ -78,4 +85,8 @@ def _withhold(
 
 
 def _as_json(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
-    return msgspec.json.encode(event, enc_hook=repr).decode()
+    try:
+        return msgspec.json.encode(event, enc_hook=repr).decode()
+    except UnicodeEncodeError:
+        # Lone surrogates, as in a file name that is not UTF-8: the standard library writes them as escapes.
+        return json.dumps(event, default=repr)

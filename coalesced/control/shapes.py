@@ -260,6 +260,11 @@ class Event(TypedDict):
     peer: str
     done_ppm: int | None
     question: str
+    level: str
+    verdict: str
+    score_ppm: int | None
+    cost_micro: int | None
+    result_bytes: int | None
     decision: Decision | None
     receipt: Receipt | None
     task: Task | None

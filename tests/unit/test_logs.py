@@ -1,0 +1,95 @@
+"""The log: one form for everything, and no secret in it."""
+
+import io
+import logging
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+import structlog
+
+from coalesced.logs import WITHHELD, LogConfig, configure
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield io.StringIO()
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [msgspec.json.decode(line, type=dict[str, object]) for line in stream.getvalue().splitlines()]
+
+
+def test_off_a_terminal_each_event_is_one_json_object(stream: io.StringIO) -> None:
+    configure(LogConfig(), stream)
+    structlog.get_logger().info("peer.connected", peer="k7m2qfab", endpoint="127.0.0.1:1", many=(1, 2))
+    (line,) = lines(stream)
+    assert line.pop("timestamp")
+    assert line == {
+        "event": "peer.connected",
+        "level": "info",
+        "peer": "k7m2qfab",
+        "endpoint": "127.0.0.1:1",
+        "many": [1, 2],
+    }
+
+
+def test_on_a_terminal_a_person_can_read_it(stream: io.StringIO) -> None:
+    configure(LogConfig(format="pretty"), stream)
+    structlog.get_logger().warning("peer.broke_protocol", code="bad_signature")
+    assert "peer.broke_protocol" in stream.getvalue()
+    assert "code=bad_signature" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", sorted(WITHHELD))
+def test_what_carries_a_secret_name_is_withheld(stream: io.StringIO, name: str) -> None:
+    configure(LogConfig(), stream)
+    structlog.get_logger().info("task.ended", **{name: "hunter2"})
+    assert "hunter2" not in stream.getvalue()
+    assert lines(stream)[0][name] == "withheld"
+
+
+def test_bytes_are_logged_by_length_and_long_text_is_cut(stream: io.StringIO) -> None:
+    configure(LogConfig(), stream)
+    structlog.get_logger().info("frame.received", frame=b"secret bytes", text="x" * 10_000)
+    assert "secret bytes" not in stream.getvalue()
+    assert lines(stream)[0]["frame"] == "<12 bytes>"
+    assert len(stream.getvalue()) < 1000
+
+
+def test_levels_below_the_configured_one_are_dropped(stream: io.StringIO) -> None:
+    configure(LogConfig(level="warning"), stream)
+    structlog.get_logger().info("peer.connected")
+    assert stream.getvalue() == ""
+
+
+def test_libraries_log_in_the_same_form_from_warning_up(stream: io.StringIO) -> None:
+    configure(LogConfig(level="debug"), stream)
+    logging.getLogger("aiohttp.server").warning("odd %s", "request")
+    logging.getLogger("asyncio").info("chatter")
+    (line,) = lines(stream)
+    assert (line["event"], line["level"]) == ("odd request", "warning")
+
+
+def test_an_exception_is_structured_and_holds_no_local_values(stream: io.StringIO) -> None:
+    configure(LogConfig(), stream)
+    passphrase = "hunter" + "2"
+    try:
+        raise ValueError(f"{len(passphrase)} characters")
+    except ValueError:
+        structlog.get_logger().exception("task.crashed")
+    (line,) = lines(stream)
+    assert "hunter2" not in stream.getvalue()
+    assert "7 characters" in str(line["exception"])
+
+
+def test_a_value_that_json_does_not_know_does_not_break_the_log(stream: io.StringIO) -> None:
+    configure(LogConfig(), stream)
+    structlog.get_logger().info("odd.logged", value=object, bad="\ud800")
+    assert stream.getvalue().count("\n") == 1
