@@ -76,4 +76,4 @@ def wilson(successes: float, failures: float, z: float = Z95) -> tuple[float, fl
     square = z * z / count
     middle = (rate + square / 2) / (1 + square)
     half = z / (1 + square) * math.sqrt(rate * (1 - rate) / count + square / (4 * count))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return max(0.0, middle - half) if successes else 0.0, min(1.0, middle + half) if failures else 1.0
