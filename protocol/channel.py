@@ -7,7 +7,7 @@ dropped one, does not open. After any error the channel is of no further use; wh
 from typing import Final
 
 from crypto.noise import MAX_MESSAGE_BYTES as MAX_NOISE_BYTES
-from crypto.noise import TAG_BYTES, CipherState, NoiseError
+from crypto.noise import TAG_BYTES, CipherState, NoiseError, NonceExhaustedError
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.framing import FIRST_BYTES, LENGTH, MAX_PLAIN_BYTES, frame_bytes, payload_bytes
 from protocol.packing import MAX_MESSAGE_BYTES
@@ -62,7 +62,7 @@ class Channel:
         self.max_payload_bytes = max_payload_bytes
 
     def seal(self, payload: bytes) -> bytes | bytearray:
-        """The frame that carries `payload`; LocalProtocolError when it is over the limit.
+        """The frame that carries `payload`; LocalProtocolError when it is over the limit, or no nonce is left.
 
         The result is fresh memory, never written again: the transport may hold on to it.
         """
@@ -70,12 +70,19 @@ class Channel:
         if size > self.max_payload_bytes:
             raise LocalProtocolError(f"a payload of {size} bytes is over the limit of {self.max_payload_bytes}")
         head = LENGTH.pack(size) + payload[:FIRST_BYTES]
-        if size <= FIRST_BYTES:
-            sealed = self._send.encrypt(head)
-            self._rekey_if_due(self._send)
-            return sealed
-        frame = bytearray(frame_bytes(size))
-        out, rest = memoryview(frame), memoryview(payload)[FIRST_BYTES:]
+        try:
+            if size <= FIRST_BYTES:
+                sealed = self._send.encrypt(head)
+                self._rekey_if_due(self._send)
+                return sealed
+            return self._seal_large(head, memoryview(payload)[FIRST_BYTES:])
+        except NonceExhaustedError as error:
+            raise LocalProtocolError(str(error)) from error
+
+    def _seal_large(self, head: bytes, rest: memoryview) -> bytearray:
+        """Several Noise messages, each written straight into its place."""
+        frame = bytearray(frame_bytes(len(head) - LENGTH.size + len(rest)))
+        out = memoryview(frame)
         self._send.encrypt_into(head, out[:MAX_NOISE_BYTES])
         self._rekey_if_due(self._send)
         while rest:
