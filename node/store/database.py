@@ -190,7 +190,7 @@ class Database:
             connection = _connect(":memory:" if self.path is None else self.path.absolute().as_uri())
             self._write_connection = connection
             if new and self._schema.shrinks:
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                connection.execute("PRAGMA auto_vacuum = FULL")
             if self.path is not None and not new and (unclean or self.path.stat().st_size <= MAX_CHECKED_BYTES):
                 _quick_check(connection, self.path)
             connection.execute("PRAGMA journal_mode = WAL")

@@ -20,7 +20,7 @@ class Schema:
     """One kind of database file: the SQL of its versions 1, 2, ...
 
     `application_id` keeps one kind from being opened as another; `shrinks` says whether deleted content is given
-    back to the file system (SQLite's incremental auto_vacuum).
+    back to the file system at each commit (SQLite's full auto_vacuum).
     """
 
     name: str

@@ -150,9 +150,16 @@ def release(connection: sqlite3.Connection, task_id: bytes, peer: bytes) -> bool
     return gone.rowcount == 1
 
 
-def mark_verified(connection: sqlite3.Connection, task_id: bytes, peer: bytes) -> None:
-    """The value taken from `peer` in this task was checked after all: it is no exposure any more."""
-    connection.execute("UPDATE spending SET unverified_micro = 0 WHERE task_id = ? AND peer = ?", (task_id, peer))
+def mark_verified(connection: sqlite3.Connection, task_id: bytes, peer: bytes) -> bool:
+    """The value taken from `peer` in this task was checked after all: it is no exposure any more.
+
+    False, and nothing changed, while the task is not settled: what is still to come cannot have been checked.
+    """
+    marked = connection.execute(
+        "UPDATE spending SET unverified_micro = 0 WHERE task_id = ? AND peer = ? AND paid_micro IS NOT NULL",
+        (task_id, peer),
+    )
+    return marked.rowcount == 1
 
 
 def open_reservations(connection: sqlite3.Connection) -> list[Reservation]:
@@ -187,9 +194,9 @@ class Spending:
         """See `release`."""
         return await self._database.write(release, task_id, peer)
 
-    async def mark_verified(self, task_id: bytes, peer: bytes) -> None:
+    async def mark_verified(self, task_id: bytes, peer: bytes) -> bool:
         """See `mark_verified`."""
-        await self._database.write(mark_verified, task_id, peer)
+        return await self._database.write(mark_verified, task_id, peer)
 
     async def open_reservations(self) -> list[Reservation]:
         """See `open_reservations`."""

@@ -173,6 +173,16 @@ def unfinished(connection: sqlite3.Connection) -> list[TaskRow]:
     return [_row(row) for row in rows]
 
 
+def end_times(connection: sqlite3.Connection, task_ids: Sequence[bytes]) -> list[tuple[bytes, int]]:
+    """When each of these tasks ended, without those that have not; 0 for a task that is not known."""
+    ended = []
+    for task_id in task_ids:
+        row = connection.execute("SELECT finished_unix_ms FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
+        if row is None or row[0] is not None:
+            ended.append((task_id, 0 if row is None else row[0]))
+    return ended
+
+
 def append_event(connection: sqlite3.Connection, task_id: bytes, unix_ms: int, kind: str, body: str) -> int:
     """Add a line to a task's log and give its number. Beyond `MAX_EVENTS` the oldest progress makes room."""
     (last, count) = connection.execute(

@@ -1,0 +1,102 @@
+"""All that one node keeps, opened and closed together: node.db, blobs.db and journal.db in its directory."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from crypto.identity import Identity
+from node.store import blobs, tasks
+from node.store.blobs import Blobs, RetentionConfig
+from node.store.calibration import Calibrations
+from node.store.database import Database
+from node.store.decisions import Decisions
+from node.store.history import Outcomes
+from node.store.journal_store import Journal
+from node.store.migrations import BLOBS, NODE
+from node.store.offers import SoldFunctions
+from node.store.peers import KnownPeers
+from node.store.spending import Caps, Spending
+from node.store.tasks import Tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep removed."""
+
+    tasks: int
+    decisions: int
+    content_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A node's stored state by subject. Use `Store.open`, and `close` it."""
+
+    database: Database
+    tasks: Tasks
+    spending: Spending
+    peers: KnownPeers
+    outcomes: Outcomes
+    calibrations: Calibrations
+    sold_functions: SoldFunctions
+    decisions: Decisions
+    blobs: Blobs
+    journal: Journal
+    _files: AsyncExitStack
+
+    @classmethod
+    async def open(
+        cls,
+        directory: Path | None,
+        identity: Identity,
+        *,
+        caps: Caps,
+        retention: RetentionConfig,
+        inline: bool = False,
+    ) -> "Store":
+        """Open or create everything; None keeps it all in memory. StorageError says which file is wrong and how."""
+
+        def path(name: str) -> Path | None:
+            return None if directory is None else directory / name
+
+        async with AsyncExitStack() as opened:
+            database = await Database.open(path("node.db"), NODE, inline=inline)
+            opened.push_async_callback(database.close)
+            contents = await Database.open(path("blobs.db"), BLOBS, inline=inline)
+            opened.push_async_callback(contents.close)
+            journal = await Journal.open(path("journal.db"), identity, inline=inline)
+            opened.push_async_callback(journal.close)
+            await _release_finished_content(contents, database)
+            return cls(
+                database=database,
+                tasks=Tasks(database),
+                spending=Spending(database, caps),
+                peers=KnownPeers(database),
+                outcomes=Outcomes(database),
+                calibrations=Calibrations(database),
+                sold_functions=SoldFunctions(database),
+                decisions=Decisions(database),
+                blobs=Blobs(contents, retention),
+                journal=journal,
+                _files=opened.pop_all(),
+            )
+
+    async def sweep(self, unix_ms: int) -> Swept:
+        """Remove what is past its retention time; the journal is never touched."""
+        before_unix_ms = unix_ms - round(self.blobs.config.keep_tasks_s * 1000)
+        return Swept(
+            tasks=len(await self.tasks.forget(before_unix_ms)),
+            decisions=await self.decisions.forget(before_unix_ms),
+            content_bytes=await self.blobs.expire(unix_ms),
+        )
+
+    async def close(self) -> None:
+        """Finish what is queued and close every file, also when one of them fails to."""
+        await self._files.aclose()
+
+
+async def _release_finished_content(contents: Database, database: Database) -> None:
+    """After a crash between two files: a task that has finished, or is not known, must not hold content for ever."""
+    held = await contents.read(blobs.live_tasks)
+    for task_id, ended_unix_ms in await database.read(tasks.end_times, held):
+        await contents.write(blobs.finish, task_id, ended_unix_ms)
