@@ -61,20 +61,28 @@ def is_envelope(plain: object) -> bool:
     return isinstance(plain, dict) and bool(plain) and ENVELOPE_KEYS.issuperset(plain)
 
 
-def decode_envelope(input: bytes, media_type: str) -> Envelope | None:  # noqa: A002
-    """The envelope in `input`: plain text becomes its text; None when the JSON is a skill's own."""
-    if media_type == TEXT:
+def decode_own_or_envelope(kind: type[T], input: bytes, media_type: str, *, example: bytes) -> T | Envelope:  # noqa: A002
+    """A skill's own JSON as `kind`, or the envelope that `input` is; any text is an envelope's text."""
+    if media_type.startswith("text/"):
         return Envelope(text=decode_text(input))
-    plain = _decode_json(input, media_type)
-    if not is_envelope(plain):
-        return None
-    return _convert(plain, Envelope, example=b'{"text": "...", "files": [{"name": "a.txt", "text": "..."}]}')
+    if media_type == JSON:
+        try:
+            return msgspec.json.decode(input, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # an envelope, or malformed: the slower way finds out which
+    plain = _decode_json(input, media_type, example)
+    return _convert(plain, Envelope if is_envelope(plain) else kind, example)
 
 
 def decode_own(kind: type[T], input: bytes, media_type: str, *, example: bytes) -> T:  # noqa: A002
     """A skill's own JSON as `kind`: alone, as the one JSON file of an envelope, or as its text."""
     if media_type not in (JSON, TEXT):
         raise InputError(f"this skill takes {JSON}, not {media_type!r}; for example {example.decode()}")
+    if media_type == JSON:
+        try:
+            return msgspec.json.decode(input, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # an envelope, or malformed: the slower way finds out which
     plain = _decode_json(input, JSON, example)
     if is_envelope(plain):
         envelope = _convert(plain, Envelope, example)
@@ -87,11 +95,6 @@ def decode_own(kind: type[T], input: bytes, media_type: str, *, example: bytes) 
             )
         plain = _decode_json(documents[0].encode(), JSON, example)
     return _convert(plain, kind, example)
-
-
-def decode_struct(kind: type[T], input: bytes, *, example: bytes) -> T:  # noqa: A002
-    """JSON that is known to be the skill's own, as `kind`."""
-    return _convert(_decode_json(input, JSON, example), kind, example)
 
 
 def _decode_json(input: bytes, media_type: str, example: bytes = b"") -> Any:  # noqa: A002

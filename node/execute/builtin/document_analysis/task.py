@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from node.execute.envelope import decode_envelope, decode_struct
+from node.execute.envelope import Envelope, decode_own_or_envelope
 from node.execute.errors import InputError
 from node.execute.skill import JSON, TEXT, Skill
 
@@ -80,15 +80,17 @@ class AnalysisResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 def parse(input: bytes, media_type: str) -> AnalysisTask:  # noqa: A002
     """The task in an input: its own JSON; an envelope (each line of the text is a question, each file a document);
     or a text whose first paragraph is the questions and whose rest is the document."""
-    envelope = decode_envelope(input, media_type)
-    if envelope is None:
-        task = decode_struct(AnalysisTask, input, example=EXAMPLE)
-    elif envelope.files:
-        documents = tuple(Document(name=file.name, text=file.as_text()) for file in envelope.files)
-        task = AnalysisTask(questions=_lines(envelope.text), documents=documents)
-    else:
-        questions, _, text = envelope.text.strip().partition("\n\n")
-        task = AnalysisTask(questions=_lines(questions), documents=(Document(name="text", text=text),))
+    task = decode_own_or_envelope(AnalysisTask, input, media_type, example=EXAMPLE)
+    if isinstance(task, Envelope):
+        if task.files:
+            questions, documents = (
+                task.text,
+                tuple(Document(name=file.name, text=file.as_text()) for file in task.files),
+            )
+        else:
+            questions, _, text = task.text.strip().partition("\n\n")
+            documents = (Document(name="text", text=text),)
+        task = AnalysisTask(questions=_lines(questions), documents=documents)
     if not task.questions or not any(document.text.strip() for document in task.documents):
         raise InputError(
             "this skill needs a question and a document: ask document-analysis 'question' -f FILE, or a text with the "

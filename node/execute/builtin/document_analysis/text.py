@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from node.execute.builtin.document_analysis.task import Document
 
@@ -94,6 +95,7 @@ class Reading:
         return found.end() if found else place
 
 
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """A crude stem that is always the beginning of the word, so that a plain search for it finds every form."""
     for suffix in SUFFIXES:

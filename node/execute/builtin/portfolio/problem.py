@@ -1,6 +1,7 @@
 """The optimisation problem of one risk aversion, and its certificate of optimality."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,17 +11,25 @@ from node.execute.errors import InputError
 
 Array = NDArray[np.float64]
 
+ASYMMETRY = 1e-9
+"""Of a covariance, relative to its largest entry; more is a mistake in the input, not rounding."""
 FLOOR = 1e-3
 """Relative to the objective's two terms: where equal weights are already best, nothing can be missing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Market:
     """Means (assets,) and either the covariance (assets, assets) or the centred returns X (periods, assets)."""
 
     means: Array
-    covariance: Array | None
-    centred: Array | None
+    covariance: Array | None = None
+    centred: Array | None = None
+
+    @cached_property
+    def equal(self) -> tuple[float, float]:
+        """Expected return and variance of equal weights, which every certificate compares with."""
+        weights = np.full(len(self.means), 1 / len(self.means))
+        return float(self.means @ weights), float(weights @ self.risk(weights))
 
     def risk(self, weights: Array) -> Array:
         """Covariance times weights (assets,), without forming the covariance of a history."""
@@ -52,13 +61,13 @@ def market_of(task: PortfolioTask) -> Market:
     if task.returns is not None:
         history = np.array(task.returns)
         means = history.mean(axis=0)
-        return Market(means=means, covariance=None, centred=history - means)
+        return Market(means=means, centred=history - means)
     covariance = np.array(task.covariance)
-    if not np.allclose(covariance, covariance.T, rtol=1e-9, atol=1e-300):
+    if float(np.abs(covariance - covariance.T).max()) > ASYMMETRY * float(np.abs(covariance).max()):
         raise InputError("covariance is not symmetric")
     if bool(np.any(np.diag(covariance) < 0)):
         raise InputError("covariance has a negative variance")
-    return Market(means=np.array(task.means), covariance=covariance, centred=None)
+    return Market(means=np.array(task.means), covariance=covariance)
 
 
 def certify(market: Market, aversion: float, weights: Array) -> Certificate:
@@ -67,12 +76,12 @@ def certify(market: Market, aversion: float, weights: Array) -> Certificate:
     For a convex objective f over the simplex, f(w) - min f <= g'w - min_i g_i with g the gradient at w
     (Jaggi 2013, "Revisiting Frank-Wolfe", section 2).
     """
-    equal = np.full(len(weights), 1 / len(weights))
-    risk, equal_risk = market.risk(weights), market.risk(equal)
+    risk = market.risk(weights)
     expected, variance = float(market.means @ weights), float(weights @ risk)
     gradient = aversion * risk - market.means
     gap = max(float(gradient @ weights - gradient.min()), 0.0)
     value = aversion / 2 * variance - expected
-    equal_value = aversion / 2 * float(equal @ equal_risk) - float(market.means @ equal)
+    equal_return, equal_variance = market.equal
+    equal_value = aversion / 2 * equal_variance - equal_return
     attainable = max(equal_value - value, 0.0) + gap + FLOOR * (aversion / 2 * abs(variance) + abs(expected))
     return Certificate(expected, variance, gap, gap / attainable if attainable > 0 else 0.0)

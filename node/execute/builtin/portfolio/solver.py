@@ -8,7 +8,6 @@ import numpy as np
 from node.execute.builtin.portfolio.problem import Array, Market, certify
 from node.execute.errors import InputError
 
-MAX_ITERATIONS = 20_000
 CHECK_EVERY = 25
 SUPPORT = 1e-6
 """Weights above this share of the largest are taken as the support."""
@@ -19,7 +18,7 @@ INDEFINITE = -1e-8
 class Solver:
     """Solves one market for several risk aversions, each from the last solution."""
 
-    def __init__(self, market: Market, target: float, *, is_exact: bool) -> None:
+    def __init__(self, market: Market, target: float, *, max_iterations: int, is_exact: bool) -> None:
         """`target`: the relative gap to stop at; `is_exact`: also try the exact solution on the support.
 
         InputError when the covariance is not positive semidefinite: the problem would have no certificate.
@@ -28,10 +27,11 @@ class Solver:
         eigenvalues = np.linalg.eigvalsh(covariance)
         if eigenvalues[0] < INDEFINITE * abs(eigenvalues[-1]):
             raise InputError(f"covariance is not positive semidefinite: its least eigenvalue is {eigenvalues[0]:.3g}")
-        self._market = Market(means=market.means, covariance=covariance, centred=None)
+        self._market = Market(means=market.means, covariance=covariance)
         self._covariance = covariance
         self._norm = max(float(eigenvalues[-1]), 1e-300)
         self._target = target
+        self._max_iterations = max_iterations
         self._is_exact = is_exact
 
     def solve(self, aversion: float, start: Array, tick: Callable[[], None]) -> Array:
@@ -39,7 +39,7 @@ class Solver:
         means, step = self._market.means, 1 / (aversion * self._norm)
         weights = ahead = best = start
         momentum, best_gap = 1.0, math.inf
-        for iteration in range(MAX_ITERATIONS):
+        for iteration in range(self._max_iterations):
             moved = project(ahead - step * (aversion * (self._covariance @ ahead) - means))
             if float((ahead - moved) @ (moved - weights)) > 0:
                 momentum = 1.0

@@ -9,8 +9,9 @@ from node.execute.builtin.portfolio.task import Point, PortfolioResult, parse
 from node.execute.skill import Progress
 from protocol.specification import Effort
 
-TARGET: dict[Effort, float] = {"full": 5e-7, "cheap": 5e-4}
-"""Relative gap at which the search stops; cheapest does not search."""
+TARGET: dict[Effort, float] = {"full": 5e-7, "cheap": 1e-3}
+MAX_ITERATIONS: dict[Effort, int] = {"full": 20_000, "cheap": 25}
+"""Relative gap and number of steps at which the search stops; cheapest does not search."""
 NEGLIGIBLE = 1e-10
 """Weights below this are left out of the result."""
 
@@ -21,7 +22,10 @@ def run(input: bytes, media_type: str, effort: Effort, progress: Progress) -> by
     market = market_of(task)
     count = len(task.risk_aversions)
     progress(0, f"{task.count} assets")
-    solver = Solver(market, TARGET[effort], is_exact=effort == "full") if effort in TARGET else None
+    solver = None
+    if effort != "cheapest":
+        is_exact = effort == "full"
+        solver = Solver(market, TARGET[effort], max_iterations=MAX_ITERATIONS[effort], is_exact=is_exact)
     weights = np.full(task.count, 1 / task.count)
     points: list[Point] = []
     for aversion in task.risk_aversions:

@@ -12,7 +12,7 @@ from node.execute.builtin.sentiment.task import Sentence, SentimentResult, parse
 from node.tasks.verify import FULL_SCORE_PPM, Finding
 from protocol.specification import Level
 
-SHARE: dict[Level, float] = {"cheap": 0.03, "full": 0.15}
+SHARE: dict[Level, float] = {"cheap": 0.02, "full": 0.12}
 MIN_SENTENCES: dict[Level, int] = {"cheap": 20, "full": 40}
 
 

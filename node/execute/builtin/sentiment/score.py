@@ -8,11 +8,13 @@ from node.execute.builtin.sentiment.lexicon import CONTRASTS, INTENSIFIERS, NEGA
 
 BREAK = re.compile(r"[.!?]+[\"')\]]*(?=\s)|\n+")
 """A sentence ends after its punctuation, if white space follows, or at a line's end."""
-WORD = re.compile(r"[A-Za-z][A-Za-z'-]*")
+TOKEN = re.compile(r"[A-Za-z][A-Za-z'-]*|[,;:]")
 MAX_SENTENCE_CHARS = 2_000
 """Longer stretches without an end are cut, so that the work on one sentence is bounded."""
 REACH = 3
-"""A negation or intensifier works on the next three words (Hutto & Gilbert 2014, VADER)."""
+"""An intensifier works on the next three words (Hutto & Gilbert 2014, VADER)."""
+NEGATION_REACH = 5
+"""A negation works on the next five, but not past a comma: "I cannot say that it was good"."""
 NEGATED = -0.74
 DECAY = (1.0, 0.95, 0.9)
 BEFORE_CONTRAST, AFTER_CONTRAST = 0.5, 1.5
@@ -43,12 +45,13 @@ def sentences(text: str, start: int = 0, end: int | None = None) -> Iterator[tup
 
 def score(sentence: str) -> int:
     """Feeling of a sentence in thousandths, with negation, intensifiers, contrast and emphasis."""
-    words = WORD.findall(sentence)
+    words = TOKEN.findall(sentence)
     lowered = [word.lower() for word in words]
     is_shouting = sentence.isupper()
     total = before = 0.0
+    turn = lowered.index(",") if lowered and lowered[0] in CONTRASTS and "," in lowered else -1
     for index, word in enumerate(lowered):
-        if word in CONTRASTS and 0 < index < len(lowered) - 1:
+        if index == turn or (word in CONTRASTS and 0 < index < len(lowered) - 1):
             before += total
             total = 0.0
             continue
@@ -57,19 +60,27 @@ def score(sentence: str) -> int:
             continue
         if not is_shouting and len(word) > 1 and words[index].isupper():
             valence *= SHOUTED
-        for distance in range(1, min(REACH, index) + 1):
-            earlier = lowered[index - distance]
-            if earlier in NEGATIONS:
-                valence *= NEGATED
-            elif earlier in INTENSIFIERS:
-                valence *= 1 + (INTENSIFIERS[earlier] - 1) * DECAY[distance - 1]
-        total += valence
+        total += valence * _influence(lowered, index)
     if before:
         total = BEFORE_CONTRAST * before + AFTER_CONTRAST * total
     if total:
         marks = min(sentence.count("!"), MAX_EXCLAMATIONS) * EXCLAMATION
         total += marks if total > 0 else -marks
     return _thousandths(total)
+
+
+def _influence(words: list[str], index: int) -> float:
+    """What the words before number `index` do to it: negations and intensifiers within their reach."""
+    factor = 1.0
+    for distance in range(1, min(NEGATION_REACH, index) + 1):
+        earlier = words[index - distance]
+        if earlier in NEGATIONS:
+            factor *= NEGATED
+        elif earlier in INTENSIFIERS and distance <= REACH:
+            factor *= 1 + (INTENSIFIERS[earlier] - 1) * DECAY[distance - 1]
+        elif earlier in ",;:":
+            break
+    return factor
 
 
 def plain_score(sentence: str) -> int:
