@@ -6,7 +6,7 @@ msgspec checks annotations when it decodes; `Checked` applies the same annotatio
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated
+from typing import Annotated, SupportsFloat
 
 import msgspec
 from msgspec import Meta
@@ -42,10 +42,11 @@ def number(name: str, value: object, low: float, high: float) -> float:
     if type(value) is float:
         if low <= value <= high:
             return value
-    elif type(value) is int and low <= value <= high:
-        return float(value)
-    elif value is not None and hasattr(value, "__float__") and not isinstance(value, bool | int | float | str):
-        return number(name, float(value), low, high)  # a numpy scalar
+    elif type(value) is int:
+        if low <= value <= high:
+            return float(value)
+    elif isinstance(value, SupportsFloat) and not isinstance(value, bool):  # a numpy scalar
+        return number(name, float(value), low, high)
     raise ValueError(f"{name} is {value!r}: write a finite number from {low:g} to {high:g}")
 
 

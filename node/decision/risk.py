@@ -33,7 +33,7 @@ def spread(expected_s: float, p95_s: float) -> float:
 
     Taking the expectation for the median overstates lateness a little, on the side of caution.
     """
-    return math.log(p95_s / expected_s) / Z_P95 if 0.0 < expected_s < p95_s else 0.0
+    return (math.log(p95_s) - math.log(expected_s)) / Z_P95 if 0.0 < expected_s < p95_s else 0.0
 
 
 def late_probability(expected_s: float, sigma: float, deadline_s: float) -> float:
@@ -42,7 +42,8 @@ def late_probability(expected_s: float, sigma: float, deadline_s: float) -> floa
         return 0.0
     if sigma <= 0.0 or deadline_s <= 0.0:
         return 1.0 if expected_s > deadline_s else 0.0
-    return 0.5 * math.erfc(math.log(deadline_s / expected_s) / (sigma * math.sqrt(2.0)))
+    # Logarithms apart: the quotient of the extremes would overflow.
+    return 0.5 * math.erfc((math.log(deadline_s) - math.log(expected_s)) / (sigma * math.sqrt(2.0)))
 
 
 def cvar(outcomes: Sequence[tuple[float, float]], tail: float) -> float:

@@ -4,7 +4,10 @@ import math
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.decision.config import DecisionConfig
 from node.decision.decision import Decision
@@ -287,8 +290,19 @@ def test_the_door_names_the_place_in_a_list_and_the_words_that_are_allowed() -> 
         facts(privacy="hidden")
     with pytest.raises(ValueError, match=r"p95_s is 0\.5: write at least duration_s, 1\.0"):
         seller(p95_s=0.5)
+    with pytest.raises(ValueError, match=r"p95_s is 1\.0: write at least time_s, 2\.0"):
+        LocalOption(feasible=True, time_s=2, p95_s=1)
+    with pytest.raises(ValueError, match=r"breach_probabilities is \[\]: write a tuple"):
+        seller(breach_probabilities=[])
     with pytest.raises(ValueError, match="all four TOPSIS weights are 0"):
         DecisionConfig(weight_cost=0, weight_reliability=0, weight_latency=0, weight_security=0)
+
+
+def test_numpy_numbers_are_taken_as_plain_ones() -> None:
+    one = seller(successes=np.float64(3.5), duration_s=np.float32(0.5))
+    assert (type(one.successes), type(one.duration_s)) == (float, float)
+    with pytest.raises(ValueError, match="successes is"):
+        seller(successes=np.float64("nan"))
 
 
 def test_local_wins_below_the_break_even_p95_and_not_above_it() -> None:
@@ -352,11 +366,18 @@ def test_lateness_is_one_in_twenty_at_the_p95_and_one_half_at_the_median() -> No
     assert late_probability(0, spread(0, 0), 0) == 0
 
 
+@given(*[st.floats(0, 1e9)] * 3)
+def test_lateness_is_a_probability_for_any_durations(expected_s: float, longer_s: float, deadline_s: float) -> None:
+    sigma = spread(expected_s, expected_s + longer_s)
+    assert 0 <= late_probability(expected_s, sigma, deadline_s) <= 1
+
+
 def test_cvar_averages_the_worst_tail() -> None:
     outcomes = [(0.9, 10.0), (0.08, 100.0), (0.02, 1000.0)]
     assert cvar(outcomes, 0.02) == pytest.approx(1000)
     assert cvar(outcomes, 0.05) == pytest.approx((0.02 * 1000 + 0.03 * 100) / 0.05)
     assert cvar(outcomes, 1.0) == pytest.approx(9 + 8 + 20)
+    assert cvar([(0.1, 1.0)] * 10, 1.0) == pytest.approx(1)  # ten tenths are not quite one
 
 
 def test_topsis_on_fixed_ranges_is_the_relative_distance_from_the_worst_end() -> None:
