@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.store.errors import VersionError
+from node.store.errors import StorageError, VersionError
 
 _NUMBERED = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
@@ -67,7 +67,7 @@ def migrate(connection: sqlite3.Connection, schema: Schema, path: Path | None) -
             "update coalesced, or restore a copy that this version wrote"
         )
     if 0 < before < latest and path is not None:
-        _back_up(connection, backup_path(path, before))
+        _back_up(connection, path, backup_path(path, before))
     for version in range(before + 1, latest + 1):
         _apply(connection, schema, version)
     return before
@@ -85,17 +85,24 @@ def _apply(connection: sqlite3.Connection, schema: Schema, version: int) -> None
         raise
 
 
-def _back_up(connection: sqlite3.Connection, target: Path) -> None:
+def _back_up(connection: sqlite3.Connection, path: Path, target: Path) -> None:
     """Copy the whole database, and only then give the copy its name: a partial copy is never mistaken for one."""
     partial = target.with_name(target.name + ".partial")
-    partial.unlink(missing_ok=True)
-    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    copy = sqlite3.connect(partial, isolation_level=None)
     try:
-        connection.backup(copy)
-    finally:
-        copy.close()
-    partial.replace(target)
+        partial.unlink(missing_ok=True)
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        copy = sqlite3.connect(partial, isolation_level=None)
+        try:
+            connection.backup(copy)
+        finally:
+            copy.close()
+        partial.replace(target)
+    except (OSError, sqlite3.Error) as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(
+            f"cannot keep a copy of {path} before its upgrade ({error}): "
+            f"make room for {target.name} beside it and start again"
+        ) from error
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
