@@ -71,7 +71,7 @@ def decode_own_or_envelope(kind: type[T], input: bytes, media_type: str, *, exam
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # an envelope, or malformed: the slower way finds out which
     plain = _decode_json(input, media_type, example)
-    return _convert(plain, Envelope if is_envelope(plain) else kind, example)
+    return _convert(plain, Envelope, example) if is_envelope(plain) else _convert(plain, kind, example)
 
 
 def decode_own(kind: type[T], input: bytes, media_type: str, *, example: bytes) -> T:  # noqa: A002

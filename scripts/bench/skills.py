@@ -77,12 +77,11 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=24, help="tasks a skill (24)")
     parser.add_argument("--scale", type=float, default=0.5, help="size of a task (0.5)")
     options = parser.parse_args()
-    print(
-        f"{options.tasks} tasks a skill, scale {options.scale}, CPU seconds in all; verify = share of this effort's work"
-    )
-    print(
-        f"{'skill':18}{'effort':10}{'work s':>8}{'verify cheap':>14}{'full':>8}{'accepted cheap':>16}{'full':>6}{'score':>7}{'good':>7}"
-    )
+    print(f"{options.tasks} tasks a skill, scale {options.scale}, CPU seconds in all; verify = share of the work")
+    heads = ("work s", "verify cheap", "full", "accepted cheap", "full", "score", "good")
+    widths = (8, 14, 8, 16, 6, 7, 7)
+    columns = "".join(f"{head:>{width}}" for head, width in zip(heads, widths, strict=True))
+    print(f"{'skill':18}{'effort':10}{columns}")
     for skill in SKILLS:
         full_s = 0.0
         for effort in EFFORTS:
