@@ -1,15 +1,17 @@
 """Keeps this node's own records published: only the publisher republishes, mostly straight to the known holders."""
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from crypto.identity import Identity
 from dht.config import DhtConfig
-from dht.contacts import NodeAddress
+from dht.contacts import Contact, NodeAddress
 from dht.datagram import NO_TOKEN, Store, Stored
 from dht.endpoint import Endpoint
+from dht.errors import LocalDhtError
 from dht.ids import distance
 from dht.records import MAX_CLOCK_SKEW_MS, MAX_TTL_MS, Record, sign_record
 from dht.routing import Routing
@@ -18,6 +20,8 @@ from dht.storage import Outcome, RecordStore
 
 SETTLE_S = 2.0
 """A newcomer that ought to hold a record gets it after this long: newcomers tend to come together."""
+RETRY_S = 30.0
+"""There are contacts, but nobody took the record: a lost link, or a crowded key."""
 MAX_SEQ_LEAD_MS = MAX_TTL_MS + MAX_CLOCK_SKEW_MS
 """How far ahead of the clock a seq may be because a holder claims to know a higher one."""
 
@@ -25,13 +29,25 @@ MAX_SEQ_LEAD_MS = MAX_TTL_MS + MAX_CLOCK_SKEW_MS
 @dataclass(slots=True)
 class _Advert:
     body: bytes
-    seq: int = 0
+    record: Record | None = None
+    """As last signed."""
     rounds: int = 0
     due_s: float = 0.0
+    welcome_s: float = math.inf
+    """When the newcomers get the record."""
+    newcomers: dict[bytes, NodeAddress] = field(default_factory=dict)
     holders: dict[bytes, NodeAddress] = field(default_factory=dict)
     tokens: dict[bytes, bytes] = field(default_factory=dict)
     wants_lookup: bool = True
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What nodes made of a record: who holds it now, and the highest seq that refused it (-1: none)."""
+
+    holders: dict[bytes, NodeAddress]
+    outdated_by: int
 
 
 class Publisher:
@@ -65,9 +81,13 @@ class Publisher:
     async def publish(self, key: bytes, body: bytes) -> int:
         """Publish `body` under `key`, now and until withdrawn; gives how many other nodes hold it."""
         sign_record(self._identity, key, 0, 0, body)  # Refuses a wrong key or a body too long before anything is kept.
+        if not body:
+            raise LocalDhtError("an empty body means a withdrawal; call withdraw")
         advert = self._adverts.setdefault(key, _Advert(body))
         advert.body = body
-        await self._round(key, advert)
+        async with advert.lock:
+            await self._publish(key, advert)
+        self._changed.set()
         return len(advert.holders)
 
     async def withdraw(self, key: bytes) -> None:
@@ -78,7 +98,7 @@ class Publisher:
         async with advert.lock:
             record = self._signed(key, b"")
             self._hold(record)
-            await self._store_at(record, advert)
+            await self._store_at(list(advert.holders.values()), record, advert)
 
     async def withdraw_all(self) -> None:
         """Withdraw everything at once."""
@@ -91,55 +111,79 @@ class Publisher:
         loop = asyncio.get_running_loop()
         while True:
             self._changed.clear()
-            now_s = loop.time()
-            for key, advert in [(key, advert) for key, advert in self._adverts.items() if advert.due_s <= now_s]:
-                await self._round(key, advert)
-            due_s = min((advert.due_s for advert in self._adverts.values()), default=None)
-            timer = loop.call_at(due_s, self._changed.set) if due_s is not None else None
+            for key, advert in list(self._adverts.items()):
+                await self._attend(key, advert, loop.time())
+            due_s = min((min(advert.due_s, advert.welcome_s) for advert in self._adverts.values()), default=math.inf)
+            timer = loop.call_at(due_s, self._changed.set) if due_s < math.inf else None
             await self._changed.wait()
             if timer is not None:
                 timer.cancel()
 
-    def contact_joined(self, node_id: bytes) -> None:
-        """A contact is new: adverts that it is close enough to hold are published again soon."""
-        soon_s = asyncio.get_running_loop().time() + SETTLE_S
+    def contact_joined(self, contact: Contact) -> None:
+        """A contact is new: it gets, soon, the adverts that it is close enough to hold."""
         for key, advert in self._adverts.items():
-            ranks = sorted(distance(holder, key) for holder in advert.holders)
-            if len(ranks) < self._config.k or distance(node_id, key) < ranks[self._config.k - 1]:
-                advert.wants_lookup = True
-                advert.due_s = min(advert.due_s, soon_s)
-                self._changed.set()
+            if contact.id not in advert.holders and self._is_close(contact.id, key, advert):
+                advert.newcomers[contact.id] = NodeAddress(contact.id, contact.host, contact.port)
+                if advert.welcome_s == math.inf:
+                    advert.welcome_s = asyncio.get_running_loop().time() + SETTLE_S
+                    self._changed.set()
 
-    async def _round(self, key: bytes, advert: _Advert) -> None:
-        """One publication: to the remembered holders, or after a look-up to whoever is closest now."""
+    def _is_close(self, node_id: bytes, key: bytes, advert: _Advert) -> bool:
+        if len(advert.holders) < self._config.k:
+            return True
+        ranks = sorted(distance(holder, key) for holder in advert.holders)
+        return distance(node_id, key) < ranks[self._config.k - 1]
+
+    async def _attend(self, key: bytes, advert: _Advert, now_s: float) -> None:
+        """Do what is due for this advert, unless it was withdrawn meanwhile."""
         async with advert.lock:
             if self._adverts.get(key) is not advert:
-                return  # Withdrawn, and perhaps published anew, while this round waited.
-            loop = asyncio.get_running_loop()
-            spread_ppm = self._config.republish_jitter_ppm
-            jitter_ppm = self._rng.randint(-spread_ppm, spread_ppm)
-            advert.due_s = loop.time() + self._config.republish_s * (1_000_000 + jitter_ppm) / 1_000_000
-            is_full = advert.wants_lookup or advert.rounds % self._config.full_lookup_every == 0
-            advert.rounds += 1
-            if is_full:
-                advert.wants_lookup = False
-                found = await self._searcher.nodes(key)
-                advert.holders = {node.id: node for node in found.nodes}
-                advert.tokens.update(found.tokens)
-            before = len(advert.holders)
+                return
+            if advert.due_s <= now_s:
+                await self._publish(key, advert)
+            elif advert.welcome_s <= now_s:
+                await self._welcome(advert)
+
+    async def _publish(self, key: bytes, advert: _Advert) -> None:
+        """One publication: to the remembered holders, or after a look-up to whoever is closest now."""
+        now_s = asyncio.get_running_loop().time()
+        spread_ppm = self._config.republish_jitter_ppm
+        period_ppm = 1_000_000 + self._rng.randint(-spread_ppm, spread_ppm)
+        advert.due_s = now_s + self._config.republish_s * period_ppm / 1_000_000
+        is_full = advert.wants_lookup or advert.rounds % self._config.full_lookup_every == 0
+        advert.rounds += 1
+        targets = list(advert.holders.values())
+        if is_full:
+            found = await self._searcher.nodes(key)
+            targets = found.nodes
+            advert.tokens |= found.tokens
+        record = self._signed(key, advert.body)
+        taken = await self._store_at(targets, record, advert)
+        if record.seq <= taken.outdated_by <= self._unix_ms() + MAX_SEQ_LEAD_MS:
+            # Our clock went back, or another run of us had a faster one: go beyond what the holders remember.
+            self._seqs[key] = taken.outdated_by
             record = self._signed(key, advert.body)
-            held_seq = await self._store_at(record, advert)
-            if record.seq <= held_seq <= self._unix_ms() + MAX_SEQ_LEAD_MS:
-                # Our clock went back, or we restarted: go beyond what the holders remember.
-                self._seqs[key] = held_seq
-                advert.holders = {node.id: node for node in found.nodes} if is_full else advert.holders
-                record = self._signed(key, advert.body)
-                await self._store_at(record, advert)
-            self._hold(record)
-            if not is_full and 2 * len(advert.holders) < before:
-                advert.wants_lookup = True
-                advert.due_s = loop.time() + SETTLE_S
-        self._changed.set()
+            taken = await self._store_at(targets, record, advert)
+        self._hold(record)
+        advert.record = record
+        advert.holders = taken.holders
+        advert.tokens = {holder: advert.tokens[holder] for holder in advert.holders}
+        tried = {node.id for node in targets}
+        advert.newcomers = {node.id: node for node in advert.newcomers.values() if node.id not in tried}
+        if not advert.newcomers:
+            advert.welcome_s = math.inf
+        advert.wants_lookup = not is_full and 2 * len(advert.holders) < len(targets)
+        if advert.wants_lookup:
+            advert.due_s = now_s + SETTLE_S
+        elif not advert.holders and len(self._routing):
+            advert.due_s = now_s + RETRY_S
+
+    async def _welcome(self, advert: _Advert) -> None:
+        """Store the record, as it is, at the newcomers."""
+        newcomers, advert.newcomers, advert.welcome_s = list(advert.newcomers.values()), {}, math.inf
+        if advert.record is not None:
+            taken = await self._store_at(newcomers, advert.record, advert)
+            advert.holders |= taken.holders
 
     def _signed(self, key: bytes, body: bytes) -> Record:
         now_ms = self._unix_ms()
@@ -154,30 +198,26 @@ class Publisher:
         if len(closer) < self._config.k or own < distance(closer[-1].id, record.key):
             self._store.put(record, None, self._unix_ms())
 
-    async def _store_at(self, record: Record, advert: _Advert) -> int:
-        """Store at the advert's holders, keep those that took it; gives the highest seq that one of them knows."""
-        tried = list(advert.holders.values())
-        outcomes = await self._ask_to_hold(tried, record, advert)
-        strangers = [node for node in tried if outcomes.get(node.id, (None, 0))[0] is Outcome.BAD_TOKEN]
-        outcomes |= await self._ask_to_hold(strangers, record, advert)
-        advert.holders = {n.id: n for n in tried if outcomes.get(n.id, (None, 0))[0] is Outcome.STORED}
-        advert.tokens = {holder: advert.tokens[holder] for holder in advert.holders}
-        outdated = [held_seq for outcome, held_seq in outcomes.values() if outcome is Outcome.OUTDATED]
-        return max(outdated, default=-1)
+    async def _store_at(self, nodes: list[NodeAddress], record: Record, advert: _Advert) -> _Taken:
+        """Ask the nodes to hold the record; those that refuse our token are asked again with the fresh one."""
+        answers = await self._ask_to_hold(nodes, record, advert)
+        again = [node for node in nodes if node.id in answers and answers[node.id].outcome is Outcome.BAD_TOKEN]
+        answers |= await self._ask_to_hold(again, record, advert)
+        holders = {node.id: node for node in nodes if node.id in answers and answers[node.id].outcome is Outcome.STORED}
+        outdated = [answer.held_seq for answer in answers.values() if answer.outcome is Outcome.OUTDATED]
+        return _Taken(holders, max(outdated, default=-1))
 
-    async def _ask_to_hold(
-        self, nodes: list[NodeAddress], record: Record, advert: _Advert
-    ) -> dict[bytes, tuple[Outcome, int]]:
+    async def _ask_to_hold(self, nodes: list[NodeAddress], record: Record, advert: _Advert) -> dict[bytes, Stored]:
         futures = [
             self._endpoint.request(
                 node, Store(advert.tokens.get(node.id, NO_TOKEN), record.raw), rtt_s=self._routing.rtt_s(node.id)
             )
             for node in nodes
         ]
-        outcomes: dict[bytes, tuple[Outcome, int]] = {}
+        answers: dict[bytes, Stored] = {}
         for node, future in zip(nodes, futures, strict=True):
             answer = await future
             if answer is not None and isinstance(answer.body, Stored):
-                outcomes[node.id] = (answer.body.outcome, answer.body.held_seq)
+                answers[node.id] = answer.body
                 advert.tokens[node.id] = answer.body.token
-        return outcomes
+        return answers

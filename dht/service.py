@@ -196,7 +196,7 @@ class KademliaDiscovery:
                 case ContactJoined() | ContactLeft():
                     self._joiner.contact_changed(effect)
                     if isinstance(effect, ContactJoined):
-                        self._publisher.contact_joined(effect.contact.id)
+                        self._publisher.contact_joined(effect.contact)
                     if self._on_contact is not None:
                         self._on_contact(effect)
                 case _ as unreachable:
