@@ -14,6 +14,8 @@ from node.errors import UsageError
 from node.store.database import Database
 
 DAY_MS = 86_400_000
+KEEP_DAYS = 90
+"""Settled payments are kept at least this long, so that a clock set wrong for a while cannot free a cap."""
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +173,11 @@ def open_reservations(connection: sqlite3.Connection) -> list[Reservation]:
     return [Reservation(*row) for row in rows]
 
 
+def forget(connection: sqlite3.Connection, before_day: int) -> int:
+    """Delete settled payments made before that day; how many went. Open reservations never go by age."""
+    return connection.execute("DELETE FROM spending WHERE day < ? AND paid_micro IS NOT NULL", (before_day,)).rowcount
+
+
 class Spending:
     """The functions above on a node's database, under this node's caps."""
 
@@ -209,3 +216,8 @@ class Spending:
     async def peer_exposure_micro(self, peer: bytes, unix_ms: int) -> int:
         """What `peer` may still cost; see `peer_exposure_micro`."""
         return await self._database.read(peer_exposure_micro, peer, day_of(unix_ms), self.caps.unverified_days)
+
+    async def forget(self, unix_ms: int) -> int:
+        """Delete settled payments that no cap looks at any more; how many went."""
+        kept_days = max(self.caps.unverified_days, KEEP_DAYS)
+        return await self._database.write(forget, day_of(unix_ms) - kept_days)

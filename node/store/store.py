@@ -83,6 +83,7 @@ class Store:
 
     async def sweep(self, unix_ms: int) -> Swept:
         """Remove what is past its retention time; the journal is never touched."""
+        await self.spending.forget(unix_ms)
         before_unix_ms = unix_ms - round(self.blobs.config.keep_tasks_s * 1000)
         return Swept(
             tasks=len(await self.tasks.forget(before_unix_ms)),

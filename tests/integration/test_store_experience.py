@@ -137,6 +137,19 @@ async def test_totals_and_recent_jobs() -> None:
 # The rest
 
 
+async def test_a_sweep_forgets_old_payments_and_no_promise() -> None:
+    store = await open_store()
+    day = 86_400_000
+    for number, unix_ms in ((1, day), (2, day), (3, 60 * day)):
+        await store.spending.reserve(number.to_bytes(16, "big"), SELLER, 100, unix_ms)
+    for number in (1, 3):
+        await store.spending.settle(number.to_bytes(16, "big"), SELLER, 90)
+    await store.sweep(100 * day)
+    assert await store.spending.day_used_micro(day) == 100
+    assert await store.spending.day_used_micro(60 * day) == 90
+    assert [held.task_id[-1] for held in await store.spending.open_reservations()] == [2]
+
+
 async def test_decisions_are_kept_in_order_and_bounded() -> None:
     store = await open_store()
     numbers = [await store.decisions.add(b"t" * 16, f'{{"n":{n}}}', n) for n in range(1, 104)]

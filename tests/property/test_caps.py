@@ -115,6 +115,10 @@ class Node(RuleBasedStateMachine):
         assert {(one.task_id, one.peer): one for one in held} == self.promised
 
     @rule()
+    def sweep(self) -> None:
+        self.loop.run_until_complete(self.spending.forget(self.now_unix_ms))
+
+    @rule()
     def restart_in_order(self) -> None:
         self.loop.run_until_complete(self.database.close())
         self.open(self.path)

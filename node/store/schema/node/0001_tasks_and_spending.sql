@@ -45,6 +45,6 @@ CREATE TABLE spending (
     unverified_micro INTEGER NOT NULL DEFAULT 0 CHECK (unverified_micro >= 0),
     PRIMARY KEY (task_id, peer)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX spending_by_day ON spending (day);
+CREATE INDEX spending_by_day ON spending (day, paid_micro, amount_micro);
 CREATE INDEX spending_by_peer ON spending (peer, day);
 CREATE INDEX spending_open ON spending (peer) WHERE paid_micro IS NULL;
