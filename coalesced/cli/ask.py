@@ -14,6 +14,7 @@ from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.progress import Progress
 from coalesced.cli.request import build_request, task_options
+from coalesced.cli.units import short_task
 from coalesced.control import shapes
 from coalesced.control.client import ControlClient
 
@@ -62,17 +63,18 @@ async def follow(face: Face, client: ControlClient, events: Any, *, stream: bool
                         return ended
     except asyncio.CancelledError:
         if task_id:
-            face.note(f"cancelling {task_id}; ^C again leaves at once")
+            face.note(f"cancelling {short_task(task_id)}; ^C again leaves at once")
             async with asyncio.timeout(CANCEL_TIMEOUT_S):
                 await client.cancel(task_id)
         raise
-    raise CliError(f"the daemon ended the stream of task {task_id} early", exit_code=1, hint=f"coalesced why {task_id}")
+    short = short_task(task_id)
+    raise CliError(f"the daemon ended the stream of task {short} early", exit_code=1, hint=f"coalesced why {short}")
 
 
 async def answer_question(face: Face, client: ControlClient, event: shapes.Event) -> None:
     """Ask the person at the terminal; elsewhere, say how to answer."""
     if not (sys.stdin.isatty() and face.err.isatty()):
-        face.note(f"the task waits for an answer: coalesced task answer {event['task_id']} TEXT")
+        face.note(f"the task waits for an answer: coalesced task answer {short_task(event['task_id'])} TEXT")
         return
     face.err.write("your answer: ")
     face.err.flush()
@@ -95,10 +97,10 @@ async def finish(face: Face, client: ControlClient, task: shapes.Task, output: P
     """Print an ended task's answer, or why there is none; the exit code."""
     if task["state"] != "completed":
         error = task["error"] or {"code": "failed", "text": f"the task was {task['state']}", "exit_code": 1}
-        hint = "" if face.as_json else f"coalesced why {task['id']}"
+        hint = "" if face.as_json else f"coalesced why {short_task(task['id'])}"
         raise CliError(error["text"], code=error["code"], exit_code=error["exit_code"] or 1, hint=hint)
     data, media_type = await client.result(task["id"])
     print_answer(face, task, data, media_type, output)
     if not face.as_json:
-        face.note(f"{explain.outcome(task)} · why: coalesced why {task['id']}")
+        face.note(f"{explain.outcome(task)} · why: coalesced why {short_task(task['id'])}")
     return 0

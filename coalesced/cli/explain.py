@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from coalesced.cli.escape import escaped
-from coalesced.cli.units import decimals_for, duration, money, share
+from coalesced.cli.units import decimals_for, duration, money, share, short_task
 from coalesced.control import shapes
 
 TITLES = ("option", "price", "+time", "+risk", "+verify", "=total", "p(good)")
@@ -109,7 +109,7 @@ def why_lines(why: shapes.Why) -> Iterator[str]:
     if why["subtasks"]:
         yield ""
         yield "Subtasks (each has its own: coalesced why ID):"
-        yield from (f"  {sub['id']}  {outcome(sub)}" for sub in why["subtasks"])
+        yield from (f"  {short_task(sub['id'])}  {outcome(sub)}" for sub in why["subtasks"])
 
 
 def outcome(task: shapes.Task) -> str:

@@ -1,8 +1,6 @@
 """The command group, loaded lazily: `coalesced --help` imports click and nothing heavier."""
 
 import importlib
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -111,10 +109,9 @@ def run(arguments: Sequence[str] | None = None, face: Face | None = None) -> int
         return _report(face, CliError(_usage_text(error), exit_code=2 if isinstance(error, click.UsageError) else 1))
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`). Nothing may be flushed into the closed pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit as ended:
+        # How click ends when the reader of our output has gone (`| head`): quietly, with 1.
+        return ended.code if isinstance(ended.code, int) else 1
     except (ControlError, CliError) as error:
         if face.debug:
             raise

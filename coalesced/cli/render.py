@@ -55,8 +55,18 @@ TASKS = (
     Column("state", "state"),
     Column("skill", "skill"),
     Column("side", "side"),
-    Column("where", "choice"),
-    Column("peer", "peer", optional=True),
+    Column("choice", "choice"),
+    Column("peer", "peer"),
+    Column("cost", "cost_micro"),
+    Column("saved", "saving_micro"),
+    Column("created", "created_unix_ms"),
+)
+"""In a pipe, all of it; on a terminal what fits."""
+TASKS_SHOWN = (
+    Column("task", "id", "id"),
+    Column("state", "state"),
+    Column("skill", "skill"),
+    Column("where", "where"),
     Column("cost", "cost_micro", "money"),
     Column("saved", "saving_micro", "money"),
     Column("created", "created_unix_ms", "moment"),
@@ -65,9 +75,9 @@ JOURNAL = (
     Column("height", "height", "count"),
     Column("when", "at_unix_ms", "moment"),
     Column("kind", "kind"),
-    Column("task", "task_id"),
+    Column("task", "task_id", "id"),
     Column("what", "text"),
-    Column("digest", "digest"),
+    Column("digest", "digest", "id"),
 )
 CHECKS = (
     Column("", "status"),
@@ -128,6 +138,21 @@ def draw_status(status: shapes.Status, out: TextIO) -> None:
         print(("\n" if out.isatty() else "problem\t") + escaped(problem["text"] + fix), file=out)
 
 
+def draw_tasks(tasks: shapes.Tasks, out: TextIO) -> None:
+    """Tasks, the latest first."""
+    if not out.isatty():
+        draw_table(TASKS, [cast("Mapping[str, Any]", task) for task in tasks["tasks"]], out)
+        return
+    rows = [{**task, "where": _where(task)} for task in tasks["tasks"]]
+    draw_table(TASKS_SHOWN, rows, out, empty="no tasks yet; see: coalesced ask --help")
+
+
+def _where(task: shapes.Task) -> str:
+    if task["side"] == "contractor":
+        return f"for {task['peer']}"
+    return {"local": "here", "outsource": task["peer"]}.get(task["choice"], "-")
+
+
 def draw_task(task: shapes.Task, out: TextIO) -> None:
     """One task, as facts."""
     facts = [("task", task["id"]), ("outcome", explain.outcome(task)), ("side", task["side"])]
@@ -184,7 +209,14 @@ def event_line(event: shapes.Event) -> str:
     said = event["text"] or event["question"]
     if not said and event["decision"] is not None:
         said = explain.headline(event["decision"])
-    parts = [units.clock(event["at_unix_ms"]), event["name"], event["task_id"][:12], event["peer"], progress, said]
+    parts = [
+        units.clock(event["at_unix_ms"]),
+        event["name"],
+        units.short_task(event["task_id"]),
+        event["peer"],
+        progress,
+        said,
+    ]
     return escaped("  ".join(part for part in parts if part))
 
 
@@ -223,7 +255,7 @@ DRAWERS: Final[dict[str, Callable[[Any, TextIO], None]]] = {
     "sellers": _listing(SELLERS, "sellers", "nobody sells it; see: coalesced skills ls"),
     "offers": _listing(OFFERS, "offers", "nothing is on sale; see: coalesced sell --help"),
     "offer": _draw_offer,
-    "tasks": _listing(TASKS, "tasks", "no tasks yet; see: coalesced ask --help"),
+    "tasks": draw_tasks,
     "task": draw_task,
     "receipt": draw_receipt,
     "decision": draw_decision,

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TextIO
 from coalesced.cli import units
 from coalesced.cli.escape import escaped
 
-Kind = Literal["text", "count", "money", "ratio", "seconds", "bytes", "moment", "flag", "words"]
+Kind = Literal["text", "count", "money", "ratio", "seconds", "moment", "flag", "words", "id"]
 
 SHOWN: Final[dict[Kind, Callable[[Any], str]]] = {
     "text": lambda value: str(value),
@@ -18,12 +18,12 @@ SHOWN: Final[dict[Kind, Callable[[Any], str]]] = {
     "money": units.money,
     "ratio": units.share,
     "seconds": units.duration,
-    "bytes": units.size,
-    "moment": units.moment,
+    "moment": units.recent,
     "flag": lambda value: "yes" if value else "",
     "words": lambda value: ", ".join(value),
+    "id": units.short_task,
 }
-RIGHT: Final = frozenset({"count", "money", "ratio", "seconds", "bytes"})
+RIGHT: Final = frozenset({"count", "money", "ratio", "seconds"})
 
 
 @dataclass(frozen=True, slots=True)

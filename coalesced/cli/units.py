@@ -71,6 +71,19 @@ def clock(unix_ms: int) -> str:
     return datetime.fromtimestamp(unix_ms / 1000, UTC).astimezone().strftime("%H:%M:%S")
 
 
+def recent(unix_ms: int | None) -> str:
+    """Unix milliseconds as local time of day today, else as a date: for the columns of a table."""
+    if unix_ms is None:
+        return "-"
+    date, _, time = moment(unix_ms).partition(" ")
+    return time if date == f"{datetime.now().astimezone():%Y-%m-%d}" else date
+
+
+def short_task(task_id: str) -> str:
+    """The first eight digits of a task id: the daemon takes any unambiguous beginning."""
+    return task_id[:8]
+
+
 def parse_money(text: str) -> int:
     """Micro-dollars in "0.01" or "$0.01"; ValueError below a micro-dollar, negative, or no number."""
     try:

@@ -7,7 +7,7 @@ Skills: `upper` answers the input in capitals; `slow` waits until `release` is s
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -84,6 +84,10 @@ class MemoryNode:
         self.release = asyncio.Event()
         self.answered = asyncio.Event()
         self.stopped: bool | None = None
+        self.on_stop: Callable[[], None] = lambda: None
+        self.holds_cancel = False
+        self.asked: AskRequest | None = None
+        self.sell_request: SellRequest | None = None
         self.blocked: set[str] = set()
         self.sold: dict[str, OfferView] = {}
         self.by_id: dict[str, TaskView] = {}
@@ -179,6 +183,7 @@ class MemoryNode:
         return SellersView(skill=label, sellers=tuple(rows))
 
     async def sell(self, request: SellRequest, /) -> OfferView:
+        self.sell_request = request
         offer = OfferView(label=request.label or request.target, source=request.target, price_micro=request.price_micro)
         self.sold[offer.label] = offer
         return offer
@@ -247,6 +252,7 @@ class MemoryNode:
             self.changed.notify_all()
 
     async def decide(self, request: AskRequest, /) -> DecisionView:
+        self.asked = request
         return DecisionView(
             skill=request.skill,
             choice="outsource",
@@ -289,6 +295,8 @@ class MemoryNode:
 
     async def cancel(self, task_id: str, /) -> TaskView:
         self._known(task_id)
+        if self.holds_cancel:
+            await asyncio.Event().wait()
         await self._end(task_id, "cancelled", error=TaskError(code="cancelled", text="you cancelled it", exit_code=130))
         self.release.set()
         return self.by_id[task_id]
@@ -368,4 +376,5 @@ class MemoryNode:
 
     async def stop(self, *, drain: bool) -> OkView:
         self.stopped = drain
+        self.on_stop()
         return OkView(text="stopping")

@@ -1,0 +1,71 @@
+"""A MemoryNode behind a real control socket, in a thread of its own: what synchronous code can call."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from coalesced.control.config import ControlConfig
+from coalesced.control.server import ControlServer
+from tests.harness.memory_node import MemoryNode
+
+T = TypeVar("T")
+
+
+class ServedNode:
+    """The node, its home, and a way to touch it on its own loop."""
+
+    def __init__(self, node: MemoryNode, home: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self.node = node
+        self.home = home
+        self._loop = loop
+
+    def on_loop(self, touch: Callable[[MemoryNode], T]) -> T:
+        """Run `touch` where the node lives."""
+
+        async def touched() -> T:
+            return touch(self.node)
+
+        return asyncio.run_coroutine_threadsafe(touched(), self._loop).result(10)
+
+
+@contextmanager
+def serve(home: Path) -> Iterator[ServedNode]:
+    """Serve a fresh node in `home` until the block ends."""
+    started = threading.Event()
+    served: list[ServedNode] = []
+    failed: list[BaseException] = []
+    stop = asyncio.Event()
+
+    async def main() -> None:
+        node = MemoryNode()
+        server = ControlServer(node, ControlConfig(close_timeout_s=0.1), home / "control.sock")
+        node.on_stop = stop.set
+        await server.start()
+        served.append(ServedNode(node, home, asyncio.get_running_loop()))
+        started.set()
+        await stop.wait()
+        await server.stop()
+
+    def run() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:
+            failed.append(error)
+            raise
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=run, name="served-node")
+    thread.start()
+    try:
+        started.wait(10)
+        if failed:
+            raise failed[0]
+        yield served[0]
+    finally:
+        if served and thread.is_alive():
+            served[0].on_loop(lambda node: node.on_stop())
+        thread.join(10)

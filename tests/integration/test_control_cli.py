@@ -1,0 +1,378 @@
+"""Every command against a served node: what is printed on a terminal, in a pipe, as JSON, and the exit code."""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from coalesced.cli.face import Face
+from coalesced.cli.main import run
+from tests.harness.served_node import ServedNode, serve
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Ran:
+    """One command line that ran in this process."""
+
+    def __init__(self, home: Path, *arguments: str, terminal: bool = False) -> None:
+        out, err = (Terminal(), Terminal()) if terminal else (io.StringIO(), io.StringIO())
+        self.code = run(arguments, Face(home=home, out=out, err=err))
+        # What rich adds for boldness; every other escape would have to come from the node.
+        self.out = re.sub("\x1b\\[[01]m", "", out.getvalue())
+        self.err = err.getvalue()
+
+    @property
+    def json(self) -> dict[str, object]:
+        return msgspec.json.decode(self.out, type=dict[str, object])
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedNode]:
+    with serve(tmp_path_factory.mktemp("home")) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def done(served: ServedNode) -> str:
+    """The id of a completed task."""
+    Ran(served.home, "ask", "upper", "a task")
+    return served.on_loop(lambda node: list(node.by_id)[-1])
+
+
+# --- asking ---
+
+
+def test_an_answer_goes_to_stdout_and_its_cost_to_stderr(served: ServedNode) -> None:
+    ran = Ran(served.home, "ask", "upper", "some text")
+    assert (ran.code, ran.out) == (0, "SOME TEXT\n")
+    (summary,) = ran.err.splitlines()
+    assert summary.startswith("upper: completed by k7m2qfab · cost $0.0012 · saved $0.0059 against local · took 1.5 s")
+    assert "why: coalesced why " in summary
+
+
+def test_files_are_the_input(served: ServedNode, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one ")
+    (tmp_path / "b.csv").write_text("two")
+    ran = Ran(served.home, "ask", "upper", "-f", str(tmp_path / "a.txt"), "-f", str(tmp_path / "b.csv"))
+    assert ran.out == "ONE TWO\n"
+
+
+def test_the_answer_as_json_carries_the_task(served: ServedNode) -> None:
+    ran = Ran(served.home, "ask", "upper", "x", "--json")
+    assert ran.json["schema"] == "coalesced.answer/1"
+    assert ran.json["text"] == "X"
+    assert ran.err == ""
+
+
+def test_the_answer_can_be_written_to_a_file(served: ServedNode, tmp_path: Path) -> None:
+    ran = Ran(served.home, "ask", "upper", "x", "-o", str(tmp_path / "out"))
+    assert ((tmp_path / "out").read_bytes(), ran.out) == (b"X", "")
+    refused = Ran(served.home, "ask", "upper", "x", "-o", str(tmp_path / "no" / "out"))
+    assert (refused.code, "cannot write" in refused.err) == (1, True)
+
+
+def test_streaming_prints_every_event(served: ServedNode) -> None:
+    ran = Ran(served.home, "ask", "upper", "x", "--stream")
+    assert [line.split()[1] for line in ran.err.splitlines()[:3]] == ["submitted", "decided", "completed"]
+    as_json = [msgspec.json.decode(line) for line in Ran(served.home, "ask", "upper", "x", "--stream", "--json").lines]
+    assert [line["schema"] for line in as_json] == ["coalesced.event/1"] * 3 + ["coalesced.answer/1"]
+
+
+def test_an_answer_cannot_steer_the_terminal(served: ServedNode) -> None:
+    ran = Ran(served.home, "ask", "upper", "red \x1b[31m, bell \x07, back \r, \u202e bidi\nnext", terminal=True)
+    assert "RED \\x1b[31M, BELL \\x07, BACK \\r, \\u202e BIDI\nNEXT" in ran.out
+    assert "\x1b[31" not in ran.out
+
+
+def test_a_refused_skill_is_one_line_with_exit_code_2(served: ServedNode) -> None:
+    ran = Ran(served.home, "ask", "summarise 40 pages")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "error: no skill 'summarise 40 pages'; nearest: upper, slow\n"
+
+
+def test_failed_verification_is_exit_code_7_and_points_at_why(served: ServedNode) -> None:
+    ran = Ran(served.home, "ask", "refuse", "x")
+    assert ran.code == 7
+    assert ran.err.startswith("error: the figures do not add up\ntry: coalesced why ")
+
+
+def test_an_error_as_json_is_one_object_on_stdout(served: ServedNode) -> None:
+    ran = Ran(served.home, "ask", "refuse", "x", "--json")
+    assert (ran.code, ran.json["code"], ran.json["exit_code"]) == (7, "verification_failed", 7)
+    assert ran.err == ""
+
+
+def test_a_bug_is_one_line_without_a_traceback(served: ServedNode) -> None:
+    ran = Ran(served.home, "ask", "bug", "x")
+    assert (ran.code, "Traceback" in ran.err) == (1, False)
+    assert "a bug in the daemon (RuntimeError)" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-f", "/does/not/exist"], "cannot read /does/not/exist"),
+        (["-f", "/"], "cannot read /: Is a directory"),
+        (["--budget", "much"], "'much' is not an amount: write dollars"),
+        (["--budget", "0.0000001"], "finer than a micro-dollar"),
+        (["--deadline", "soon"], "'soon' is not a duration"),
+        (["--deadline", "0s"], "deadline_s"),
+        (["--private", "--privacy", "public"], "contradict each other"),
+        (["--plan", __file__], "is not a plan"),
+        (["--regio", "eu"], "No such option"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error(served: ServedNode, arguments: list[str], said: str) -> None:
+    ran = Ran(served.home, "ask", "upper", "x", *arguments)
+    assert (ran.code, said in ran.err) == (2, True), ran.err
+    assert ran.err.startswith("error: ")
+
+
+def test_options_reach_the_daemon(served: ServedNode, tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text('[[tasks]]\nid = "a"\nskill = "upper"\n')
+    words = ["--budget", "0.01", "--value", "$2", "--deadline", "2m", "--prefer", "fast", "--private", "--effort"]
+    words += ["cheap", "--region", "eu", "--region", "us", "--verify", "full", "--min-score", "0.9", "--key", "k"]
+    Ran(served.home, "decide", "upper", "x", *words, "--plan", str(tmp_path / "plan.toml"))
+    asked = served.on_loop(lambda node: node.asked)
+    assert asked is not None
+    assert (asked.budget_micro, asked.value_micro, asked.deadline_s, asked.prefer) == (10_000, 2_000_000, 120.0, "fast")
+    assert (asked.privacy, asked.effort, asked.regions, asked.least_level) == ("secret", "cheap", ("eu", "us"), "full")
+    assert (asked.min_score_ppm, asked.idempotency_key) == (900_000, "k")
+    assert msgspec.json.decode(asked.plan) == {"tasks": [{"id": "a", "skill": "upper"}]}
+
+
+# --- deciding and explaining ---
+
+
+def test_a_decision_is_explained_in_the_form_of_the_design(served: ServedNode) -> None:
+    ran = Ran(served.home, "decide", "upper", "x", "--explain")
+    assert ran.lines == [
+        "  option    price    +time    +risk    +verify  =total   p(good)",
+        "> k7m2qfab  $0.0012  $0.0008  $0.0002  $0.0001  $0.0023  0.97",
+        "  local     $0.0009  $0.0061  $0.0001  -        $0.0071  0.93",
+        "Local wins if its p95 falls under 9 s. Explored: no.",
+    ]
+
+
+def test_a_dry_run_on_a_terminal_begins_with_the_decision(served: ServedNode) -> None:
+    ran = Ran(served.home, "ask", "upper", "x", "--dry-run", terminal=True)
+    assert ran.lines[0] == ("OUTSOURCE to k7m2qfab, verification cheap: $0.0023 expected, against $0.0071 here.")
+    assert served.on_loop(lambda node: len(node.by_id)) == served.on_loop(lambda node: len(node.histories))
+
+
+def test_a_decision_in_a_pipe_is_rows_of_raw_figures(served: ServedNode) -> None:
+    assert Ran(served.home, "decide", "upper").lines[0].split("\t")[:7] == [
+        *("k7m2qfab", "cheap", "1200", "800", "200", "100", "2300"),
+    ]
+
+
+def test_why_shows_decision_trials_and_timeline(served: ServedNode, done: str) -> None:
+    ran = Ran(served.home, "why", done)
+    text = ran.out
+    assert ran.code == 0
+    for part in ("upper: completed by k7m2qfab", "> k7m2qfab", "zzzzzzzz: refused, busy", "+100 ms  decided"):
+        assert part in text
+    assert Ran(served.home, "why", "nothing").code == 2
+
+
+# --- looking ---
+
+
+def test_status_is_one_screen_with_problems_last(served: ServedNode) -> None:
+    ran = Ran(served.home, "status", terminal=True)
+    assert len(ran.lines) < 24
+    assert ran.lines[-1] == "no peer has the clock right  ->  coalesced doctor"
+    assert "1 h 2 min" in ran.out
+    assert Ran(served.home, "status", "--json").json["schema"] == "coalesced.status/1"
+
+
+def test_json_may_be_asked_for_before_or_after_the_command(served: ServedNode) -> None:
+    assert Ran(served.home, "--json", "peers", "ls").json == Ran(served.home, "peers", "ls", "--json").json
+
+
+def test_a_table_is_drawn_on_a_terminal_and_bare_in_a_pipe(served: ServedNode) -> None:
+    drawn = Ran(served.home, "skills", "find", "upper", terminal=True)
+    assert drawn.lines[0].split()[:2] == ["seller", "endpoint"]
+    piped = Ran(served.home, "skills", "find", "upper")
+    assert len(piped.lines) == 2
+    assert piped.lines[0].split("\t")[:4] == ["k7m2qfab", "127.0.0.1:7401", "900", "250000"]
+    for ran in (drawn, piped):
+        assert "\x1b[31m" not in ran.out
+        assert "\\x1b[31malert" in ran.out
+
+
+def test_a_price_limit_is_given_in_dollars(served: ServedNode) -> None:
+    assert len(Ran(served.home, "skills", "find", "upper", "--max-price", "0.001").lines) == 1
+
+
+def test_a_skill_is_shown_or_the_nearest_named(served: ServedNode) -> None:
+    assert "does upper" in Ran(served.home, "skills", "show", "upper").out
+    missing = Ran(served.home, "skills", "show", "uper")
+    assert (missing.code, "try: coalesced skills show upper" in missing.err) == (2, True)
+
+
+def test_selling_listing_and_taking_off_sale(
+    served: ServedNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Ran(served.home, "sell", "mod:fn", "--label", "up", "--price", "0.002", "--memory", "512M").code == 0
+    request = served.on_loop(lambda node: node.sell_request)
+    assert request is not None
+    assert (request.target, request.price_micro, request.memory_bytes) == ("mod:fn", 2000, 512 * 2**20)
+    assert request.directory == str(tmp_path)
+    assert "PATH" in request.environment
+    assert Ran(served.home, "sell", "ls").lines[0].split("\t")[0] == "up"
+    assert Ran(served.home, "sell", "rm", "up").out == "up is no longer on sale\n"
+    assert Ran(served.home, "sell", "rm", "up").code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("peers ls", "127.0.0.1:7401"),
+        ("peers ping k7m2qfab", "12 ms from 127.0.0.1:7401"),
+        ("peers block k7m2qfab", "k7m2qfab is blocked"),
+        ("peers unblock k7m2qfab", "no longer blocked"),
+        ("skills ls", "does upper"),
+        ("task ls", "completed"),
+        ("task ls --state completed -n 1", "upper"),
+        ("journal tail", "receipt"),
+        ("journal show 1", "skill"),
+        ("journal verify", "holds"),
+        ("tail -n 1", "peer_connected  k7m2qfab"),
+        ("reload", "nothing changed"),
+    ],
+)
+def test_a_command_prints_what_the_node_said(served: ServedNode, done: str, arguments: str, said: str) -> None:
+    for terminal in (False, True):
+        ran = Ran(served.home, *arguments.split(), terminal=terminal)
+        assert (ran.code, ran.err) == (0, "")
+        assert said in ran.out
+    schemas = [msgspec.json.decode(line)["schema"] for line in Ran(served.home, *arguments.split(), "--json").lines]
+    assert all(schema.startswith("coalesced.") for schema in schemas)
+
+
+def test_a_task_is_shown_with_result_and_receipt(served: ServedNode, done: str) -> None:
+    assert "upper: completed by k7m2qfab" in Ran(served.home, "task", "show", done).out
+    assert Ran(served.home, "task", "result", done).out == "A TASK\n"
+    assert "by both" in Ran(served.home, "task", "receipt", done).out
+    assert Ran(served.home, "task", "watch", done).out == "A TASK\n"
+    assert Ran(served.home, "task", "show", "none").code == 2
+
+
+def test_an_empty_answer_is_refused(served: ServedNode, done: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert Ran(served.home, "task", "answer", done).code == 2
+    refused = Ran(served.home, "task", "answer", done, "1999")
+    assert (refused.code, "waits for no answer" in refused.err) == (1, True)
+
+
+def test_doctor_adds_its_own_checks_and_writes_a_bundle(served: ServedNode, tmp_path: Path) -> None:
+    import zipfile
+
+    ran = Ran(served.home, "doctor", "--bundle", str(tmp_path / "bundle.zip"))
+    assert ran.code == 0
+    assert {line.split("\t")[1] for line in ran.lines} >= {"python", "home", "journal", "clock", "daemon"}
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
+        assert set(bundle.namelist()) == {
+            *("doctor.json", "versions.json", "settings.json", "status.json", "metrics.txt"),
+        }
+
+
+def test_stop_waits_until_the_node_is_gone(tmp_path: Path) -> None:
+    with serve(tmp_path) as own:
+        ran = Ran(tmp_path, "stop", "--now")
+        assert (ran.code, ran.out) == (0, "stopped\n")
+        assert own.node.stopped is False
+    assert Ran(tmp_path, "status").code == 3
+
+
+# --- without a daemon ---
+
+
+@pytest.mark.parametrize("arguments", ["status", "ask upper x", "task ls", "tail", "stop", "sell ls", "why x"])
+def test_without_a_daemon_the_exit_code_is_3(tmp_path: Path, arguments: str) -> None:
+    ran = Ran(tmp_path, *arguments.split())
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err == f"error: no daemon listens on {tmp_path}/control.sock. Start it: coalesced start\n"
+
+
+def test_init_makes_what_is_missing_and_keeps_what_is_there(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    made = Ran(home, "init", "--json").json
+    key = (home / "identity.key").read_bytes()
+    assert (home / "identity.key").stat().st_mode & 0o777 == 0o600
+    assert home.stat().st_mode & 0o777 == 0o700
+    again = Ran(home, "init")
+    assert "kept the key" in again.out
+    assert (home / "identity.key").read_bytes() == key
+    assert Ran(home, "keys", "export").out.strip() == made["did"]
+    shown = Ran(home, "keys")
+    assert str(home / "identity.key") in shown.out
+    assert not any(line in shown.out for line in key.decode().splitlines() if not line.startswith("-"))
+    assert Ran(home, "config", "check").out.endswith("0 settings are not defaults\n")
+
+
+def test_init_can_seal_the_key_with_a_passphrase_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "pass"
+    file.write_text("correct horse\n")
+    refused = Ran(tmp_path / "home", "init", "--passphrase-file", str(file))
+    assert (refused.code, "chmod 600" in refused.err) == (2, True)
+    file.chmod(0o600)
+    assert Ran(tmp_path / "home", "init", "--passphrase-file", str(file)).code == 0
+    assert "sealed" in Ran(tmp_path / "home", "keys").err
+
+
+def test_keys_without_a_key_points_at_init(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, "keys")
+    assert (ran.code, "try: coalesced init" in ran.err) == (1, True)
+
+
+def test_a_wrong_configuration_is_told_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[node]\nport = 70000\n")
+    for command in ("start", "config check", "config show"):
+        ran = Ran(tmp_path, *command.split())
+        assert ran.code == 2
+        assert f"{tmp_path}/config.toml:2: node.port = 70000: write a whole number from 0 to 65535" in ran.err
+
+
+def test_config_show_says_where_a_value_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.toml").write_text("[log]\nlevel = 'debug'\n")
+    monkeypatch.setenv("COALESCED_PORT", "7")
+    ran = Ran(tmp_path, "config", "show", "--origin", "--set")
+    assert ran.lines == ["node.port\t7\tCOALESCED_PORT", f'log.level\t"debug"\t{tmp_path}/config.toml:2']
+
+
+def test_doctor_without_a_daemon_checks_what_it_can(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    Ran(home, "init")
+    (home / "identity.key").chmod(0o644)
+    ran = Ran(home, "doctor")
+    by_name = {line.split("\t")[1]: line.split("\t") for line in ran.lines}
+    assert ran.code == 1
+    assert (by_name["key"][0], by_name["daemon"][0], by_name["home"][0]) == ("fail", "skip", "pass")
+    assert by_name["key"][3] == f"chmod 600 {home}/identity.key"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(tmp_path: Path, shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Ran(tmp_path, "completion", shell)
+    assert "_COALESCED_COMPLETE" in capsys.readouterr().out
+
+
+def test_an_unknown_command_names_the_nearest(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, "aks")
+    assert (ran.code, "Nearest: ask" in ran.err) == (2, True)
