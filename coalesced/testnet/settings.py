@@ -2,7 +2,20 @@
 
 from coalesced.testnet.manifest import NodePlan
 
+_TOML = """\
+# Written by `coalesced testnet` at every start of this node.
+[machine]
+# What an hour of this machine costs its owner. The roles differ in nothing else, so the decisions differ honestly:
+# a dear machine buys heavy work, and does light work itself where an order would cost more than it saves.
+hourly_rate_usd = {rate_usd:.6f}
+rate_includes_energy = true
+
+[execute]
+# Many nodes share one machine: more workers a node would only slow each other.
+max_workers = 1
+"""
+
 
 def config_toml(node: NodePlan) -> str:
     """The TOML of one node."""
-    return ""
+    return _TOML.format(rate_usd=node.rate_micro_per_hour / 1e6)

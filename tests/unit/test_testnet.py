@@ -13,10 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from coalesced import config
+from coalesced.paths import find_paths
 from coalesced.testnet import processes
 from coalesced.testnet.manifest import (
     MANIFEST_FILE,
     MAX_NODES,
+    ROLES,
     Manifest,
     TestnetError,
     decode,
@@ -28,6 +31,7 @@ from coalesced.testnet.manifest import (
 )
 from coalesced.testnet.ports import FIRST_PORT, LAST_PORT, free_ports
 from coalesced.testnet.runner import clean_environment, down, start_command
+from coalesced.testnet.settings import config_toml
 
 OBEDIENT = "import signal; print('ready', flush=True); signal.pause()"
 STUBBORN = """
@@ -164,6 +168,15 @@ def test_only_buyers_do_not_sell(tmp_path: Path) -> None:
 
 def test_the_callers_own_node_settings_do_not_reach_a_testnet() -> None:
     assert clean_environment({"COALESCED_HOME": "/x", "PATH": "/bin"}) == {"PATH": "/bin"}
+
+
+def test_the_configuration_of_every_role_is_one_that_a_node_accepts(tmp_path: Path) -> None:
+    manifest = make(tmp_path, 5)
+    assert {node.role for node in manifest.nodes} == set(ROLES)
+    for node in manifest.nodes:
+        (tmp_path / "config.toml").write_text(config_toml(node))
+        loaded = config.load(config.Source(find_paths(tmp_path, environ={})))
+        assert loaded.machine.hourly_rate_usd == node.rate_micro_per_hour / 1e6
 
 
 # --- ports --------------------------------------------------------------------------------------------------
