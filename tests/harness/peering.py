@@ -1,7 +1,8 @@
 """Nodes' network layers, wired together in this process, over real sockets or over memory."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,6 +15,13 @@ from node.net.websocket import WebSocketTransport
 from protocol.messages import Message, Ok, Ping, Pong
 
 LOOPBACK = Endpoint("127.0.0.1", 0)
+
+
+async def until(condition: Callable[[], bool], limit_s: float = 5.0) -> None:
+    """Return when the condition holds; TimeoutError when it does not in time."""
+    async with asyncio.timeout(limit_s):
+        while not condition():  # noqa: ASYNC110  # what it waits for has no event of its own
+            await asyncio.sleep(0.002)
 
 
 async def pong(call: Call) -> Message:
@@ -56,9 +64,11 @@ async def member(
 
 
 @asynccontextmanager
-async def two(handler: Handler = pong, config: NetConfig | None = None) -> AsyncIterator[tuple[Member, Member]]:
-    """A client and a server that answers with `handler`."""
+async def two(
+    handler: Handler = pong, config: NetConfig | None = None, *, client_handler: Handler | None = None
+) -> AsyncIterator[tuple[Member, Member]]:
+    """A client, and a server that answers with `handler`."""
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(member(config=config))
+        client = await stack.enter_async_context(member(client_handler or pong, config=config))
         server = await stack.enter_async_context(member(handler, config=config))
         yield client, server
