@@ -231,6 +231,20 @@ def task_of(kind: Kind, body: bytes) -> bytes | None:
     return content.terms.task_id
 
 
+def paid_micro(entries: Iterable[Entry], contractor: bytes) -> int | None:
+    """What this node signed to pay `contractor`, by the entries of one task; None when it signed nothing.
+
+    For recovery after a crash: an offered receipt binds, whether or not its countersignature arrived.
+    """
+    paid = None
+    for entry in entries:
+        if entry.kind in ("receipt_offer", "receipt"):
+            content = open_body(entry.kind, entry.body)
+            if not isinstance(content, dict) and isinstance(content.terms, ReceiptTerms):
+                paid = content.terms.paid_micro if content.terms.contractor == contractor else paid
+    return paid
+
+
 def _kind(kind: str) -> Kind:
     for known in KINDS:
         if kind == known:

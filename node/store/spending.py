@@ -6,9 +6,10 @@ on; a released one counts nothing. After a restart the caller settles or release
 """
 
 import sqlite3
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from node.errors import UsageError
 from node.store.database import Database
@@ -18,7 +19,7 @@ KEEP_DAYS = 90
 """Settled payments are kept at least this long, so that a clock set wrong for a while cannot free a cap."""
 
 
-class Caps(msgspec.Struct, frozen=True, kw_only=True):
+class Caps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What this node may spend.
 
     `day_micro` bounds all reservations and payments of one UTC day. `peer_micro` bounds what one peer may cost if it
@@ -26,9 +27,11 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
     default, by which time a bad result has shown.
     """
 
-    day_micro: int
-    peer_micro: int
-    unverified_days: int = 7
+    day_micro: Annotated[int, Meta(ge=0, le=10**15)] = 1_000_000
+    """$1: a few hundred typical tasks, and pocket money if an agent runs away."""
+    peer_micro: Annotated[int, Meta(ge=0, le=10**15)] = 250_000
+    """$0.25 at the mercy of any one peer."""
+    unverified_days: Annotated[int, Meta(ge=1, le=365)] = 7
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -54,7 +57,7 @@ class CapRefusal(msgspec.Struct, frozen=True):
         what = "today's spending" if self.cap == "day" else "the exposure to this peer"
         return (
             f"{what} would be {self.used_micro + self.asked_micro} micro-dollars ({self.used_micro} used and "
-            f"{self.asked_micro} asked), over the cap of {self.limit_micro}: raise cap_per_{self.cap}_micro to allow it"
+            f"{self.asked_micro} asked), over the cap of {self.limit_micro}: raise caps.{self.cap}_micro to allow it"
         )
 
 

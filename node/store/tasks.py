@@ -167,6 +167,16 @@ def select(
     return [_row(row) for row in rows]
 
 
+def count_by_state(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many tasks are in each state that any is in."""
+    return dict(connection.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall())
+
+
+def count_by_state(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many tasks are in each state that any is in."""
+    return dict(connection.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall())
+
+
 def unfinished(connection: sqlite3.Connection) -> list[TaskRow]:
     """Every task that was under way, oldest first: what a restarted node has to end or go on with."""
     rows = connection.execute(f"{_SELECT} WHERE finished_unix_ms IS NULL ORDER BY created_unix_ms, task_id")
@@ -266,6 +276,10 @@ class Tasks:
         return await self._database.read(
             select, states=states, role=role, parent_id=parent_id, before_unix_ms=before_unix_ms, limit=limit
         )
+
+    async def count_by_state(self) -> dict[str, int]:
+        """See `count_by_state`."""
+        return await self._database.read(count_by_state)
 
     async def unfinished(self) -> list[TaskRow]:
         """See `unfinished`."""

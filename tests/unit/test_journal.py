@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from node.ledger.journal import (
@@ -17,6 +18,7 @@ from node.ledger.journal import (
     note_record,
     offer_record,
     open_body,
+    paid_micro,
     rating_record,
     receipt_record,
     sign_head,
@@ -187,6 +189,18 @@ def test_the_task_of_an_entry() -> None:
     assert found.pop("rating") is None
     assert set(found.values()) == {task_id_of(1)}
     assert task_of("note", note_record({"text": "x"})) is None
+
+
+def test_what_was_signed_to_be_paid_is_known_after_a_crash() -> None:
+    entries, _ = journal()
+    seller = CONTRACTOR.public_key
+    assert paid_micro(entries, seller) == 1000
+    assert paid_micro(entries[:2], seller) == 1000  # offered, and the countersignature never came
+    assert paid_micro(entries[:1], seller) is None
+    assert paid_micro(entries, STRANGER.public_key) is None
+    rejected = msgspec.structs.replace(receipt_terms(), verdict="rejected", paid_micro=0)
+    offer = next_entry(1, bytes(32), 1, "receipt_offer", offer_record(offer_receipt(CLIENT, rejected)))
+    assert paid_micro([offer], seller) == 0
 
 
 @pytest.mark.parametrize(
