@@ -3,7 +3,6 @@
 Imports none of the inner packages: the client and the command line use it too.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Mapping
@@ -46,6 +45,8 @@ class Paths:
         inside = self.home / "control.sock"
         if len(os.fsencode(inside)) <= MAX_SOCKET_PATH_BYTES:
             return inside
+        import hashlib
+
         name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16] + ".sock"
         return _runtime_directory() / name
 

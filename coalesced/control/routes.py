@@ -1,5 +1,7 @@
 """The calls of the control API: one handler a call, each a line or two around the node's own method."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import cast, get_args
 
 from aiohttp import web
@@ -9,7 +11,7 @@ from coalesced.control.facade import Node
 from coalesced.control.replies import Handler, read_view, stream_reply, view_reply
 from node.errors import UsageError
 from node.tasks.lifecycle import TaskState
-from node.views import AskRequest, SellRequest, View
+from node.views import AskRequest, EventView, SellRequest, View
 
 PREFIX = "/control/1"
 DEFAULT_TASKS = 50
@@ -32,6 +34,12 @@ class Routes:
     def __init__(self, node: Node, config: ControlConfig) -> None:
         self._node = node
         self._config = config
+        self._streams: set[asyncio.Task[object]] = set()
+
+    def end_streams(self) -> None:
+        """Break off every open stream: those who listen learn at once that the daemon goes."""
+        for stream in self._streams:
+            stream.cancel()
 
     def probes(self) -> list[web.RouteDef]:
         """What a supervisor asks, also over TCP."""
@@ -86,6 +94,15 @@ class Routes:
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(body=self._node.metrics(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
+    async def _stream(self, request: web.Request, events: AsyncIterator[EventView]) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self._streams.add(task)
+        try:
+            return await stream_reply(request, events, heartbeat_s=self._config.heartbeat_s)
+        finally:
+            self._streams.discard(task)
+
     # --- the node ---
 
     async def _status(self, request: web.Request) -> web.Response:
@@ -95,7 +112,7 @@ class Routes:
         return view_reply(await self._node.doctor())
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        return await stream_reply(request, self._node.events(), heartbeat_s=self._config.heartbeat_s)
+        return await self._stream(request, self._node.events())
 
     async def _reload(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.reload())
@@ -139,7 +156,7 @@ class Routes:
 
     async def _ask(self, request: web.Request) -> web.StreamResponse:
         asked = await read_view(request, AskRequest)
-        return await stream_reply(request, self._node.ask(asked), heartbeat_s=self._config.heartbeat_s)
+        return await self._stream(request, self._node.ask(asked))
 
     async def _decide(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.decide(await read_view(request, AskRequest)))
@@ -155,8 +172,7 @@ class Routes:
         return view_reply(await self._node.task(request.match_info["task"]))
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
-        events = self._node.watch(request.match_info["task"])
-        return await stream_reply(request, events, heartbeat_s=self._config.heartbeat_s)
+        return await self._stream(request, self._node.watch(request.match_info["task"]))
 
     async def _result(self, request: web.Request) -> web.Response:
         data, media_type = await self._node.result(request.match_info["task"])

@@ -46,6 +46,7 @@ class ControlServer:
 
     async def stop(self) -> None:
         """Close every listener and stream, and remove the socket file if it is still ours."""
+        self._routes.end_streams()
         for runner in reversed(self._runners):
             await runner.cleanup()
         self._runners.clear()

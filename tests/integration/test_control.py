@@ -162,6 +162,16 @@ async def test_a_daemon_that_stops_mid_stream_is_reported_as_lost(server: Contro
             await anext(events)
 
 
+async def test_open_streams_do_not_hold_up_the_end(node: MemoryNode, home: Path) -> None:
+    server = ControlServer(node, ControlConfig(close_timeout_s=60), home / "control.sock")
+    await server.start()
+    async with ControlClient(home / "control.sock") as client, aclosing(client.events()) as events:
+        await anext(events)
+        await asyncio.wait_for(server.stop(), 10)
+        with pytest.raises(LostDaemonError):
+            await anext(events)
+
+
 async def test_no_daemon_is_exit_code_3_and_says_how_to_start_one(tmp_path: Path) -> None:
     async with ControlClient(tmp_path / "none.sock") as client:
         with pytest.raises(NoDaemonError, match="coalesced start") as caught:
