@@ -172,11 +172,6 @@ def count_by_state(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall())
 
 
-def count_by_state(connection: sqlite3.Connection) -> dict[str, int]:
-    """How many tasks are in each state that any is in."""
-    return dict(connection.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall())
-
-
 def unfinished(connection: sqlite3.Connection) -> list[TaskRow]:
     """Every task that was under way, oldest first: what a restarted node has to end or go on with."""
     rows = connection.execute(f"{_SELECT} WHERE finished_unix_ms IS NULL ORDER BY created_unix_ms, task_id")

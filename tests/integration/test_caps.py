@@ -27,11 +27,11 @@ async def test_a_refusal_says_the_numbers_and_the_setting(spending: Spending) ->
     await spending.reserve(task(1), PEER, 500, DAY_MS)
     assert str(await spending.reserve(task(2), PEER, 200, DAY_MS)) == (
         "the exposure to this peer would be 700 micro-dollars (500 used and 200 asked), over the cap of 600: "
-        "raise cap_per_peer_micro to allow it"
+        "raise caps.peer_micro to allow it"
     )
     assert str(await spending.reserve(task(2), OTHER, 501, DAY_MS)) == (
         "today's spending would be 1001 micro-dollars (500 used and 501 asked), over the cap of 1000: "
-        "raise cap_per_day_micro to allow it"
+        "raise caps.day_micro to allow it"
     )
 
 

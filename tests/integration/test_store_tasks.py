@@ -122,6 +122,7 @@ async def test_lists_are_newest_first_filtered_paged_and_bounded(tasks: Tasks) -
     ]
     assert [found.created_unix_ms for found in await tasks.select(states=("cancelled", "failed"))] == [1003]
     assert len(await tasks.unfinished()) == 6
+    assert await tasks.count_by_state() == {"submitted": 6, "cancelled": 1}
 
 
 async def test_a_log_is_read_in_order_and_from_anywhere(tasks: Tasks) -> None:
