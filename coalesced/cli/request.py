@@ -13,8 +13,11 @@ from coalesced.control.inputs import read_files
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+PLAN_SKILL = "plan"
+"""What a task is called whose steps name their own skills."""
+
 TASK_OPTIONS = (
-    click.argument("skill"),
+    click.argument("skill", required=False, default=""),
     click.argument("text", required=False, default=""),
     click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Input file, repeatable; - is stdin."),
     click.option("--budget", type=MONEY, help="Spend at most this, in dollars."),
@@ -29,7 +32,7 @@ TASK_OPTIONS = (
                  help="Verify at least this much."),
     click.option("--min-score", type=click.FloatRange(0, 1), help="Least score that verification accepts."),
     click.option("--plan", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-                 help="A DAG of subtasks, JSON or TOML."),
+                 help="A DAG of subtasks, JSON or TOML; its files lie beside it."),
     click.option("--split", is_flag=True, help="One subtask per file, then merge."),
     click.option("--key", "idempotency_key", default="", help="Asking again with the same key gives the same task."),
 )  # fmt: skip
@@ -48,11 +51,18 @@ def build_request(**given: Any) -> shapes.AskRequest:
         raise CliError(f"--private and --privacy {given['privacy']} contradict each other: leave one out")
     if given["plan"] is not None and given["split"]:
         raise CliError("--plan and --split contradict each other: leave one out")
+    if not given["skill"] and given["plan"] is None:
+        raise CliError("say which skill: coalesced ask SKILL [TEXT]", hint="coalesced skills ls")
+    files = read_files(given["files"])
+    plan = ""
+    if given["plan"] is not None:
+        plan, named = read_plan(given["plan"])
+        files += _plan_files(given["plan"], named, files)
     least_score = given["min_score"]
     return {
-        "skill": given["skill"],
+        "skill": given["skill"] or PLAN_SKILL,
         "text": given["text"],
-        "files": read_files(given["files"]),
+        "files": files,
         "budget_micro": given["budget"],
         "value_micro": given["value"],
         "deadline_s": given["deadline"],
@@ -63,13 +73,13 @@ def build_request(**given: Any) -> shapes.AskRequest:
         "least_level": given["least_level"],
         "min_score_ppm": None if least_score is None else round(least_score * 1_000_000),
         "idempotency_key": given["idempotency_key"],
-        "plan": "" if given["plan"] is None else read_plan(given["plan"]),
+        "plan": plan,
         "split": given["split"],
     }
 
 
-def read_plan(path: Path) -> str:
-    """A plan file as JSON text; TOML is translated."""
+def read_plan(path: Path) -> tuple[str, list[str]]:
+    """A plan file as JSON text (TOML is translated), and the names of the files that its steps read."""
     import msgspec
 
     try:
@@ -79,4 +89,21 @@ def read_plan(path: Path) -> str:
         raise CliError(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
         raise CliError(f"{path} is not a plan: {error}") from error
-    return msgspec.json.encode(plan).decode()
+    # Whatever else is wrong with the plan is for the daemon to say.
+    steps = plan.get("step") if isinstance(plan, dict) else None
+    listed = steps if isinstance(steps, list) else []
+    named = [step["files"] for step in listed if isinstance(step, dict) and isinstance(step.get("files"), list)]
+    names = dict.fromkeys(name for files in named for name in files if isinstance(name, str))
+    return msgspec.json.encode(plan).decode(), list(names)
+
+
+def _plan_files(path: Path, names: list[str], given: list[shapes.InputFile]) -> list[shapes.InputFile]:
+    """The files that a plan names and that were not given with -f: they lie beside it."""
+    there = {file["name"] for file in given}
+    missing = [name for name in names if name not in there]
+    for name in missing:
+        # A plan from somebody else must not be able to send off whatever this user can read.
+        if not (path.parent / name).resolve().is_relative_to(path.parent.resolve()):
+            raise CliError(f"{path} reads {name}, which is not below its own folder: hand it over with -f")
+    found = read_files(path.parent / name for name in missing)
+    return [{**file, "name": name} for file, name in zip(found, missing, strict=True)]

@@ -142,7 +142,7 @@ def test_a_wrong_option_is_a_usage_error(served: ServedNode, arguments: list[str
 
 
 def test_options_reach_the_daemon(served: ServedNode, tmp_path: Path) -> None:
-    (tmp_path / "plan.toml").write_text('[[tasks]]\nid = "a"\nskill = "upper"\n')
+    (tmp_path / "plan.toml").write_text('[[step]]\nname = "a"\nskill = "upper"\n')
     words = ["--budget", "0.01", "--value", "$2", "--deadline", "2m", "--prefer", "fast", "--private", "--effort"]
     words += ["cheap", "--region", "eu", "--region", "us", "--verify", "full", "--min-score", "0.9", "--key", "k"]
     Ran(served.home, "decide", "upper", "x", *words, "--plan", str(tmp_path / "plan.toml"))
@@ -151,7 +151,45 @@ def test_options_reach_the_daemon(served: ServedNode, tmp_path: Path) -> None:
     assert (asked.budget_micro, asked.value_micro, asked.deadline_s, asked.prefer) == (10_000, 2_000_000, 120.0, "fast")
     assert (asked.privacy, asked.effort, asked.regions, asked.least_level) == ("secret", "cheap", ("eu", "us"), "full")
     assert (asked.min_score_ppm, asked.idempotency_key) == (900_000, "k")
-    assert msgspec.json.decode(asked.plan) == {"tasks": [{"id": "a", "skill": "upper"}]}
+    assert msgspec.json.decode(asked.plan) == {"step": [{"name": "a", "skill": "upper"}]}
+
+
+def test_a_plan_needs_no_skill_and_brings_its_files_along(served: ServedNode, tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(
+        '[[step]]\nname = "a"\nskill = "upper"\nfiles = ["q1.txt", "sub/q2.txt", "q3.txt"]\n'
+    )
+    (tmp_path / "sub").mkdir()
+    for name in ("q1.txt", "sub/q2.txt", "elsewhere.txt"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "sub" / "q3.txt").write_text("given")
+    Ran(served.home, "decide", "--plan", str(tmp_path / "plan.toml"), "-f", str(tmp_path / "sub" / "q3.txt"))
+    asked = served.on_loop(lambda node: node.asked)
+    assert asked is not None
+    assert asked.skill == "plan"
+    assert {file.name: file.data for file in asked.files} == {
+        "q3.txt": b"given",
+        "q1.txt": b"q1.txt",
+        "sub/q2.txt": b"sub/q2.txt",
+    }
+    (tmp_path / "q1.txt").unlink()
+    missing = Ran(served.home, "decide", "--plan", str(tmp_path / "plan.toml"), "-f", str(tmp_path / "sub" / "q3.txt"))
+    assert (missing.code, f"cannot read {tmp_path}/q1.txt" in missing.err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["/etc/hostname", "../outside.txt", "link.txt"])
+def test_a_plan_reads_nothing_outside_its_folder(served: ServedNode, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "plan"
+    folder.mkdir()
+    (tmp_path / "outside.txt").write_text("private")
+    (folder / "link.txt").symlink_to(tmp_path / "outside.txt")
+    (folder / "p.json").write_text(msgspec.json.encode({"step": [{"name": "a", "files": [name]}]}).decode())
+    ran = Ran(served.home, "decide", "--plan", str(folder / "p.json"))
+    assert (ran.code, "not below its own folder" in ran.err) == (2, True)
+
+
+def test_neither_skill_nor_plan_is_a_usage_error(served: ServedNode) -> None:
+    ran = Ran(served.home, "ask")
+    assert (ran.code, ran.err.startswith("error: say which skill")) == (2, True)
 
 
 # --- deciding and explaining ---

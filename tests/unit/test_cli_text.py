@@ -207,6 +207,13 @@ def test_the_media_type_comes_from_the_name_then_the_content(name: str, data: by
 
 
 def test_a_plan_may_be_json_or_toml(tmp_path: Any) -> None:
-    (tmp_path / "p.toml").write_text('[[tasks]]\nid = "a"\n')
-    (tmp_path / "p.json").write_text('{"tasks": [{"id": "a"}]}')
-    assert read_plan(tmp_path / "p.toml") == read_plan(tmp_path / "p.json") == '{"tasks":[{"id":"a"}]}'
+    (tmp_path / "p.toml").write_text('[[step]]\nname = "a"\nfiles = ["x"]\n')
+    (tmp_path / "p.json").write_text('{"step": [{"name": "a", "files": ["x"]}]}')
+    expected = ('{"step":[{"name":"a","files":["x"]}]}', ["x"])
+    assert read_plan(tmp_path / "p.toml") == read_plan(tmp_path / "p.json") == expected
+
+
+@pytest.mark.parametrize("plan", ["[]", "3", "{}", '{"step": 3}', '{"step": [3, {"files": 4}, {"files": [5, "x"]}]}'])
+def test_a_plan_of_any_shape_is_passed_on_for_the_daemon_to_refuse(tmp_path: Any, plan: str) -> None:
+    (tmp_path / "p.json").write_text(plan)
+    assert set(read_plan(tmp_path / "p.json")[1]) <= {"x"}
