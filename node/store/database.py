@@ -198,6 +198,9 @@ class Database:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
             self._synchronise(connection, full=True)
+            # SQLite opens a read-only file without a word and fails at the first write: better now.
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
             migrate(connection, self._schema, self.path)
         except sqlite3.Error as error:
             raise self._explained(error) from error

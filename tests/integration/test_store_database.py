@@ -206,10 +206,18 @@ async def test_a_directory_that_cannot_be_had_is_named(home: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(StorageError, match="choose another directory"):
-        await Database.open(tmp_path / "node.db", NODE)
+@pytest.mark.parametrize(("directory_mode", "file_mode"), [(0o500, 0o600), (0o700, 0o400)])
+async def test_a_read_only_directory_or_file_is_named_on_opening(
+    tmp_path: Path, directory_mode: int, file_mode: int
+) -> None:
+    await (await Database.open(tmp_path / "node.db", NODE)).close()
+    (tmp_path / "node.db").chmod(file_mode)
+    tmp_path.chmod(directory_mode)
+    try:
+        with pytest.raises(StorageError, match="choose another directory"):
+            await Database.open(tmp_path / "node.db", NODE)
+    finally:
+        tmp_path.chmod(0o700)
 
 
 async def test_a_file_in_use_by_another_process_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
