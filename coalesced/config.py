@@ -31,6 +31,7 @@ from node.net.config import NetConfig
 from node.net.endpoint import parse_endpoint
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.store.blobs import RetentionConfig
+from node.store.spending import Caps
 
 DEFAULT_PORT: Final = 7733
 PREFIX: Final = "COALESCED_"
@@ -99,6 +100,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     net: NetConfig = NetConfig()
     dht: DhtConfig = DhtConfig()
     client: ClientConfig = ClientConfig()
+    caps: Caps = Caps()
     contractor: ContractorConfig = ContractorConfig()
     pricing: PricingConfig = PricingConfig()
     execute: ExecuteConfig = ExecuteConfig()

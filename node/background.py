@@ -1,9 +1,33 @@
-"""A task beside a block of code: started with it, cancelled and awaited when it ends."""
+"""Work beside the work: for as long as a block of code runs, or for as long as the node lives."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
+
+import structlog
+
+from node.errors import NodeError
+
+log = structlog.get_logger()
+
+
+class Background:
+    """Does what nobody waits for, in the node's own task group; a failure is logged."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+
+    def __call__(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start `work`."""
+        self._group.create_task(_logged(work))
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except NodeError as error:
+        log.warning("background.failed", error=str(error))
 
 
 @asynccontextmanager

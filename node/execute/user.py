@@ -25,7 +25,7 @@ class UserSkill:
     module: str
     function: str
     directory: str
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     python: str = sys.executable
     price_micro: int = 0
     unit: str = "task"

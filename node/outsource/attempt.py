@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from crypto.identity import Identity
+from node.background import Background
 from node.env import Env
 from node.errors import NodeError
 from node.ledger.journal import award_record
@@ -69,7 +70,7 @@ class Attempts:
         spending: Spending,
         outcomes: Outcomes,
         settlement: Settlement,
-        in_background: Callable[[Awaitable[None]], None],
+        in_background: Background,
     ) -> None:
         self._identity = identity
         self._env = env
@@ -302,7 +303,7 @@ class _Throttle:
 
     STEP_PPM = 10_000
 
-    def __init__(self, tasks: TaskLog, task_id: bytes, in_background: Callable[[Awaitable[None]], None]) -> None:
+    def __init__(self, tasks: TaskLog, task_id: bytes, in_background: Background) -> None:
         self._tasks = tasks
         self._task_id = task_id
         self._in_background = in_background

@@ -110,8 +110,6 @@ class Client:
             await self._log.end(row.task_id, "failed", "the node stopped while this was under way", change)
         for reservation in await self._spending.open_reservations():
             await self._spending.release(reservation.task_id, reservation.peer)
-        for task_id in await self._blobs.live_tasks():
-            await self._blobs.finish(task_id, self._env.unix_ms())
 
     # --- one task
 

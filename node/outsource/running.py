@@ -83,12 +83,17 @@ class Running:
             raise UsageError(f"task {task_id.hex()[:8]} is not waiting for an answer")
         entry.answer.set_result(text)
 
-    async def stop(self, drain_s: float) -> None:
-        """Wait for what is under way, then cancel the rest and wait for its end."""
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait for what is under way; False when some of it still was at the end."""
         try:
-            async with asyncio.timeout(drain_s):
+            async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
         except TimeoutError:
-            for task_id in list(self._entries):
-                self.cancel(task_id)
-            await self._idle.wait()
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Cancel what is under way, and wait until that is written down."""
+        for task_id in list(self._entries):
+            self.cancel(task_id)
+        await self._idle.wait()

@@ -1,7 +1,6 @@
 """What this node sells: which skills, at which price, advertised where."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -46,7 +45,7 @@ class Shop:
         pricing: PricingConfig,
         work: LocalWork,
         discovery: Discovery,
-        advertised: Callable[[], Endpoint],
+        advertised: Endpoint,
     ) -> None:
         self._network = network
         self._config = config
@@ -87,8 +86,8 @@ class Shop:
         """Sell `ware` and advertise it; how many nodes hold the advert now."""
         self._wares[ware.label] = ware
         advert = Advert(
-            host=self._advertised().host,
-            port=self._advertised().port,
+            host=self._advertised.host,
+            port=self._advertised.port,
             skill=ware.label,
             caption=ware.caption,
             price_hint_micro=self.price_hint_micro(ware.label),

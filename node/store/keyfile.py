@@ -82,6 +82,11 @@ def load(path: Path, passphrase: str | None = None) -> Identity:
         raise _not_a_key(path, str(error)) from error
 
 
+def is_sealed(path: Path) -> bool:
+    """Whether the key file at `path` needs a passphrase. KeyFileError as `load` raises it."""
+    return SEALED_BEGIN in _read_private(path)
+
+
 def _write_new(path: Path, text: bytes, suffix: str) -> None:
     """Write under a temporary name, then link it to the real one, which fails if that exists."""
     draft = path.with_name(f".{path.name}.{suffix}")

@@ -1,0 +1,152 @@
+"""The daemon as a process: lock, key, files, signals, the ready line; it builds a node and lives until told to end."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack, ExitStack
+
+import structlog
+
+from coalesced import __version__
+from coalesced.compose import Built, Ground, build
+from coalesced.config import Config
+from coalesced.control.lock import hold_lock
+from coalesced.control.server import ControlServer
+from coalesced.logs import configure
+from coalesced.passphrase import read_passphrase
+from coalesced.paths import PathError, make_private
+from coalesced.reload import Reloader
+from coalesced.sdnotify import notify
+from crypto.identity import Identity, short_id
+from node.daemon import Daemon
+from node.env import Env
+from node.errors import NodeError
+from node.net.addresses import resolve
+from node.net.endpoint import parse_endpoint
+from node.net.websocket import WebSocketTransport
+from node.owner.doctor import Doctor
+from node.owner.network import Network
+from node.owner.owner import Owner
+from node.owner.records import Records
+from node.owner.status import StatusDesk
+from node.owner.tasks import TaskDesk
+from node.store import keyfile
+from node.store.store import Store
+
+log = structlog.get_logger()
+
+
+def run(config: Config) -> int:
+    """Run a daemon until it is stopped; the exit code. NodeError when it cannot start, with the reason."""
+    configure(config.log)
+    with ExitStack() as stack:
+        try:
+            make_private(config.paths.home)
+            stack.enter_context(hold_lock(config.paths.lock_file))
+        except (PathError, OSError) as error:
+            raise NodeError(f"cannot use {config.paths.home}: {error}") from error
+        env = Env()
+        identity = _identity(config, env)
+        try:
+            return asyncio.run(_live(config, env, identity))
+        except BaseExceptionGroup as group:
+            _raise_first(group)
+            raise
+
+
+def _identity(config: Config, env: Env) -> Identity:
+    """The key file's identity, created on first use; in memory a new one."""
+    if config.node.in_memory:
+        return Identity(env.entropy(32))
+    path = config.paths.key_file
+    passphrase = None
+    if path.exists() and keyfile.is_sealed(path):
+        passphrase = read_passphrase(config.node.passphrase_file)
+    return keyfile.load_or_create(path, env.entropy, passphrase)
+
+
+async def _live(config: Config, env: Env, identity: Identity) -> int:
+    """One daemon's whole life, inside one task group."""
+    bootstrap = tuple(parse_endpoint(text) for text in config.node.bootstrap)
+    directory = None if config.node.in_memory else config.paths.home
+    addresses = resolve(
+        listen=tuple(parse_endpoint(text) for text in config.node.listen),
+        port=config.node.port,
+        port_is_fixed="node.port" in config.origins,
+        advertise=parse_endpoint(config.node.advertise) if config.node.advertise else None,
+        bootstrap=bootstrap,
+    )
+    async with AsyncExitStack() as stack:
+        store = await Store.open(directory, identity, caps=config.caps, retention=config.retention)
+        stack.push_async_callback(store.close)
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        ground = Ground(
+            identity=identity,
+            env=env,
+            store=store,
+            addresses=addresses,
+            bootstrap=bootstrap,
+            transport=WebSocketTransport(config.net.max_message_bytes),
+            group=group,
+        )
+        built = build(config, ground)
+        daemon = built.daemon
+        await daemon.start()
+        reloader = Reloader(config, daemon.parts)
+        control = ControlServer(_owner(config, built, reloader), config.control, config.paths.socket)
+        await control.start()
+        _listen_to_signals(daemon, reloader)
+        _announce(config, daemon)
+        await daemon.until_stopped()
+        notify("STOPPING=1")
+        await daemon.stop()
+        # After the node, so that its owner could watch running work end.
+        await control.stop()
+    return 0
+
+
+def _owner(config: Config, built: Built, reloader: Reloader) -> Owner:
+    daemon, parts = built.daemon, built.daemon.parts
+    records = Records(parts)
+    return Owner(
+        daemon,
+        status=StatusDesk(daemon, version=__version__, home=str(config.paths.home)),
+        network=Network(parts, built.surveyor, config.decision),
+        tasks=TaskDesk(parts, records),
+        records=records,
+        doctor=Doctor(daemon, None if config.node.in_memory else config.paths.home),
+        reload=reloader.reload,
+    )
+
+
+def _listen_to_signals(daemon: Daemon, reloader: Reloader) -> None:
+    """The first SIGTERM or SIGINT drains, the second forces; SIGHUP reads the configuration again."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: daemon.ask_to_stop(drain=True))
+
+    async def reload() -> None:
+        await reloader.reload()
+
+    loop.add_signal_handler(signal.SIGHUP, lambda: daemon.parts.in_background(reload()))
+
+
+def _announce(config: Config, daemon: Daemon) -> None:
+    """The ready line, on stdout, for a person and for whatever started this process; and systemd's."""
+    node = short_id(daemon.parts.identity.public_key)
+    where = daemon.addresses
+    print(
+        f"ready: node {node} of network {config.node.network}, listening on "
+        f"{', '.join(str(one) for one in where.listen)} ({where.explanation}); "
+        f"peers see {where.advertised}; control {config.paths.socket}",
+        flush=True,
+    )
+    notify("READY=1")
+
+
+def _raise_first(group: BaseExceptionGroup[BaseException]) -> None:
+    """Raise the first NodeError in the group, if there is one: that is what a person can act on."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            _raise_first(error)
+        elif isinstance(error, NodeError):
+            raise error

@@ -1,0 +1,176 @@
+"""A node alive: its parts in the order in which they start and stop.
+
+start   recover -> sessions and DHT listen -> measure own skills -> put up offers
+stop    no new business -> running work ends or is cancelled -> adverts withdrawn -> sessions closed -> workers killed
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from crypto.identity import Identity, did_key, short_id
+from dht.contacts import ContactEvent, ContactJoined
+from dht.errors import DhtError
+from dht.service import KademliaDiscovery
+from node.background import Background
+from node.env import Env
+from node.errors import NodeError
+from node.events import EventHub
+from node.execute.executor import Executor
+from node.net.addresses import Addresses
+from node.net.endpoint import Endpoint
+from node.net.errors import ListenError
+from node.net.peers import Peers
+from node.outsource.client import Client
+from node.outsource.config import ContractorConfig
+from node.outsource.contractor import Contractor
+from node.outsource.localwork import LocalWork
+from node.outsource.running import Running
+from node.outsource.sales import Sales
+from node.outsource.shop import Shop
+from node.outsource.tasklog import TaskLog
+from node.store.store import Store
+from node.views import EventView
+
+log = structlog.get_logger()
+
+UPKEEP_S = 600.0
+"""How often what is past its retention is dropped."""
+REMEMBERED_PEERS = 16
+"""Known peers that a restarted node tries beside its bootstrap addresses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything a node is made of, wired by the composition root."""
+
+    identity: Identity
+    network: str
+    env: Env
+    hub: EventHub
+    store: Store
+    executor: Executor
+    work: LocalWork
+    discovery: KademliaDiscovery
+    peers: Peers
+    shop: Shop
+    sales: Sales
+    contractor: Contractor
+    client: Client
+    running: Running
+    tasks: TaskLog
+    contractor_config: ContractorConfig
+    in_background: Background
+
+
+class Daemon:
+    """Starts and stops the parts. `until_stopped` waits for somebody to ask for the end."""
+
+    def __init__(self, parts: Parts, addresses: Addresses, bootstrap: Sequence[Endpoint], group: asyncio.TaskGroup):
+        self.parts = parts
+        self.addresses = addresses
+        self.bootstrap = tuple(bootstrap)
+        self.is_ready = False
+        self.is_stopping = False
+        self._group = group
+        self._stop_asked = asyncio.Event()
+        self._force_asked = asyncio.Event()
+        self._own_tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Bring everything up; when it returns, the node serves."""
+        parts = self.parts
+        await parts.client.recover()
+        await parts.work.load()
+        for blocked in await parts.store.peers.blocked():
+            parts.peers.block(blocked.public_key, float("inf"))
+        await parts.peers.start(self.addresses.listen)
+        try:
+            await parts.discovery.start([(one.host, one.port) for one in self.addresses.listen])
+        except DhtError as error:
+            raise ListenError(str(error)) from error
+        known = await parts.store.peers.known(REMEMBERED_PEERS)
+        parts.discovery.add_bootstrap((one.host, one.port) for one in self.bootstrap)
+        parts.discovery.add_bootstrap((one.host, one.port) for one in known)
+        self._own_tasks = [self._group.create_task(work) for work in (self._keep_up(), self._settle_in())]
+        self.is_ready = True
+        log.info(
+            "node.started",
+            node=short_id(parts.identity.public_key),
+            did=did_key(parts.identity.public_key),
+            network=parts.network,
+            listening=[str(one) for one in self.addresses.listen],
+            advertised=str(self.addresses.advertised),
+            reach=self.addresses.explanation,
+        )
+
+    async def until_stopped(self) -> bool:
+        """Wait until the end is asked for; whether running work may finish first."""
+        await self._stop_asked.wait()
+        return not self._force_asked.is_set()
+
+    def ask_to_stop(self, *, drain: bool) -> None:
+        """Ask for the end; asking again, or without drain, forces it."""
+        if self._stop_asked.is_set() or not drain:
+            self._force_asked.set()
+        self._stop_asked.set()
+
+    async def stop(self) -> None:
+        """Bring everything down. Work that does not end in time, or when forced, is cancelled and says so."""
+        parts = self.parts
+        self.is_ready, self.is_stopping = False, True
+        parts.hub.publish(EventView(name="stopping", at_unix_ms=parts.env.unix_ms(), text="the node is stopping"))
+        drain_s = parts.contractor_config.drain_timeout_s
+        forced = self._group.create_task(self._wait_for_force())
+        draining = self._group.create_task(self._drain(drain_s))
+        await asyncio.wait([forced, draining], return_when=asyncio.FIRST_COMPLETED)
+        for task in (forced, draining, *self._own_tasks):
+            task.cancel()
+        await parts.running.stop()
+        await parts.discovery.stop()
+        await parts.peers.stop()
+        await parts.executor.stop()
+        log.info("node.stopped", node=short_id(parts.identity.public_key))
+
+    async def _drain(self, drain_s: float) -> None:
+        await asyncio.gather(self.parts.contractor.drain(drain_s), self.parts.running.drain(drain_s))
+
+    async def _wait_for_force(self) -> None:
+        await self._force_asked.wait()
+
+    async def _settle_in(self) -> None:
+        """What need not be done before the node serves: measure the own skills, then sell them at that cost."""
+        try:
+            await self.parts.work.measure_new()
+            await self.parts.sales.open()
+        except (NodeError, DhtError) as error:
+            log.error("offers.not_published", error=str(error))
+
+    async def _keep_up(self) -> None:
+        while True:
+            try:
+                await self.parts.store.sweep(self.parts.env.unix_ms())
+            except NodeError as error:
+                log.error("upkeep.failed", error=str(error))
+            await asyncio.sleep(UPKEEP_S)
+
+    def contact_changed(self, event: ContactEvent) -> None:
+        """Remember who is there, and tell listeners."""
+        contact, parts = event.contact, self.parts
+        joined = isinstance(event, ContactJoined)
+        parts.hub.publish(
+            EventView(
+                name="peer_connected" if joined else "peer_lost",
+                at_unix_ms=parts.env.unix_ms(),
+                peer=short_id(contact.public_key),
+                text=f"{contact.host}:{contact.port}",
+            )
+        )
+        if joined:
+            parts.in_background(
+                parts.store.peers.seen(
+                    contact.public_key, contact.host, contact.port, parts.env.unix_ms(), contact.rtt_s
+                )
+            )

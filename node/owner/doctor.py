@@ -1,0 +1,106 @@
+"""The checks that need a running node, each with a time limit of its own."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from crypto.identity import short_id
+from node.daemon import Daemon
+from node.errors import NodeError
+from node.net.endpoint import endpoint
+from node.views import Check, CheckStatus, DoctorView
+
+CHECK_TIMEOUT_S = 10.0
+LEAST_FREE_BYTES = 200 * 2**20
+GOOD_ERROR = 0.25
+"""A predicted time that is off by more than this, on average, makes decisions coarse."""
+Outcome = tuple[CheckStatus, str, str]
+SAMPLE = "The service was good."
+
+
+class Doctor:
+    """Examines one node."""
+
+    def __init__(self, daemon: Daemon, home: Path | None) -> None:
+        self._daemon = daemon
+        self._home = home
+
+    async def examine(self) -> DoctorView:
+        """All checks, one after the other: they share two cores with the work."""
+        checks: list[tuple[str, Callable[[], Awaitable[Outcome]]]] = [
+            ("disk", self._disk),
+            ("journal", self._journal),
+            ("network", self._network),
+            ("reach", self._reach),
+            ("worker", self._worker),
+            ("predictions", self._predictions),
+            ("offers", self._offers),
+        ]
+        return DoctorView(checks=tuple([await _timed(name, check) for name, check in checks]))
+
+    async def _disk(self) -> Outcome:
+        if self._home is None:
+            return "skip", "nothing is kept on disk", ""
+        free = shutil.disk_usage(self._home).free
+        status: CheckStatus = "pass" if free >= LEAST_FREE_BYTES else "fail"
+        return status, f"{free // 2**20} MiB free in {self._home}", "" if status == "pass" else "free some space"
+
+    async def _journal(self) -> Outcome:
+        broken = await self._daemon.parts.store.journal.check_end()
+        if broken is not None:
+            return "fail", str(broken), "coalesced journal verify"
+        return "pass", f"{await self._daemon.parts.store.journal.height()} entries, its end is as signed", ""
+
+    async def _network(self) -> Outcome:
+        contacts = len(self._daemon.parts.discovery.contacts())
+        if contacts:
+            return "pass", f"{contacts} nodes known", ""
+        if self._daemon.bootstrap:
+            where = ", ".join(str(one) for one in self._daemon.bootstrap)
+            return "warn", f"none of {where} answers", "start that node, or check its address and --network"
+        return "pass", "alone, which is fine: tasks are done here", ""
+
+    async def _reach(self) -> Outcome:
+        """Dial the first contact: shows that the encrypted channel works, not only datagrams."""
+        contacts = self._daemon.parts.discovery.contacts()
+        if not contacts:
+            return "skip", "no other node is known", ""
+        contact = contacts[0]
+        session = await self._daemon.parts.peers.session(contact.public_key, endpoint(contact.host, contact.port))
+        rtt_s = await session.probe(CHECK_TIMEOUT_S)
+        return "pass", f"{short_id(contact.public_key)} answers in {rtt_s * 1000:.1f} ms", ""
+
+    async def _worker(self) -> Outcome:
+        execution = await self._daemon.parts.executor.run(
+            "sentiment", SAMPLE.encode(), "text/plain", effort="cheapest", timeout_s=CHECK_TIMEOUT_S
+        )
+        return "pass", f"a worker process did a task in {execution.wall_s * 1000:.1f} ms", ""
+
+    async def _predictions(self) -> Outcome:
+        errors = self._daemon.parts.work.errors()
+        if not errors:
+            return "skip", "nothing was measured yet", ""
+        text = ", ".join(f"{key} {error:.0%} off after {runs} runs" for key, (runs, error) in errors.items())
+        known = [error for runs, error in errors.values() if runs >= 20]
+        return "warn" if any(error > GOOD_ERROR for error in known) else "pass", text, ""
+
+    async def _offers(self) -> Outcome:
+        offers = self._daemon.parts.sales.offers().offers
+        broken = [offer for offer in offers if offer.problem]
+        if broken:
+            return "fail", f"{broken[0].label}: {broken[0].problem}", f"coalesced sell rm {broken[0].label}"
+        return ("pass", f"{len(offers)} skills on sale", "") if offers else ("skip", "nothing is on sale", "")
+
+
+async def _timed(name: str, check: Callable[[], Awaitable[Outcome]]) -> Check:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            status, text, fix = await check()
+    except TimeoutError:
+        status, text, fix = "fail", f"no answer within {CHECK_TIMEOUT_S:g} s", "coalesced tail"
+    except NodeError as error:
+        status, text, fix = "fail", str(error), ""
+    return Check(name=name, status=status, text=text, fix=fix, took_s=time.perf_counter() - began)

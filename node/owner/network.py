@@ -1,0 +1,161 @@
+"""The owner's view of other nodes: who is there, how far away, who sells what, who is blocked."""
+
+import asyncio
+
+from crypto.identity import did_key, short_id
+from dht.contacts import Contact
+from node.daemon import Parts
+from node.decision.config import DecisionConfig
+from node.decision.reliability import pessimistic, posterior
+from node.errors import DeadlineError, NodeError, UsageError
+from node.net.endpoint import Endpoint, endpoint
+from node.net.session import Session
+from node.outsource.survey import Surveyor
+from node.owner.names import find_peer
+from node.skills.labels import check_label, nearest
+from node.store.peers import KnownPeer
+from node.views import OkView, PeerRow, PeersView, PingView, SellerRow, SellersView
+
+PING_TIMEOUT_S = 5.0
+FOREVER_S = float("inf")
+PPM = 1_000_000
+
+
+class Network:
+    """Peers and sellers."""
+
+    def __init__(self, parts: Parts, surveyor: Surveyor, decision: DecisionConfig) -> None:
+        self._parts = parts
+        self._surveyor = surveyor
+        self._decision = decision
+
+    async def peers(self) -> PeersView:
+        """Every node that is known, connected or not, with this node's own history."""
+        parts = self._parts
+        known = {peer.public_key: peer for peer in await parts.store.peers.known()}
+        contacts = {contact.public_key: contact for contact in parts.discovery.contacts()}
+        sessions = {session.peer_key: session for session in parts.peers.open_sessions()}
+        blocked = {peer.public_key for peer in await parts.store.peers.blocked()}
+        totals = await parts.store.outcomes.totals()
+        now = parts.env.unix_ms()
+        rows = []
+        for key in {*known, *contacts, *sessions, *blocked}:
+            contact, past, total = contacts.get(key), known.get(key), totals.get(key)
+            where, rtt_s, seen = _whereabouts(contact, past, sessions.get(key))
+            rows.append(
+                PeerRow(
+                    peer=short_id(key),
+                    did=did_key(key),
+                    endpoint=where,
+                    connected=contact is not None or key in sessions,
+                    rtt_s=rtt_s,
+                    last_seen_unix_ms=seen,
+                    tasks=total.jobs if total else 0,
+                    accepted=total.successes if total else 0,
+                    spent_micro=total.paid_micro if total else 0,
+                    exposure_micro=await parts.store.spending.peer_exposure_micro(key, now) if total else 0,
+                    offences=parts.peers.offences(key),
+                    blocked=key in blocked,
+                )
+            )
+        return PeersView(peers=tuple(sorted(rows, key=lambda row: (not row.connected, row.peer))))
+
+    async def keys(self) -> set[bytes]:
+        """The keys of all peers that a short id may mean."""
+        parts = self._parts
+        return {
+            *(peer.public_key for peer in await parts.store.peers.known()),
+            *(peer.public_key for peer in await parts.store.peers.blocked()),
+            *(contact.public_key for contact in parts.discovery.contacts()),
+            *(session.peer_key for session in parts.peers.open_sessions()),
+        }
+
+    async def ping(self, text: str) -> PingView:
+        """One keep-alive over the encrypted channel, dialled first if need be."""
+        key = find_peer(text, await self.keys())
+        where = await self._endpoint(key)
+        try:
+            async with asyncio.timeout(PING_TIMEOUT_S):
+                session = await self._parts.peers.session(key, where)
+                rtt_s = await session.probe(PING_TIMEOUT_S)
+        except TimeoutError as error:
+            raise DeadlineError(f"{short_id(key)} at {where} did not answer within {PING_TIMEOUT_S:g} s") from error
+        return PingView(peer=short_id(key), did=did_key(key), endpoint=str(where), rtt_s=rtt_s)
+
+    async def _endpoint(self, key: bytes) -> Endpoint:
+        for contact in self._parts.discovery.contacts():
+            if contact.public_key == key:
+                return endpoint(contact.host, contact.port)
+        for peer in await self._parts.store.peers.known():
+            if peer.public_key == key:
+                return endpoint(peer.host, peer.port)
+        for session in self._parts.peers.open_sessions():
+            if session.peer_key == key:
+                return session.remote
+        raise NodeError(f"no address is known for {short_id(key)}")
+
+    async def block(self, text: str) -> OkView:
+        """Neither dial, answer nor hire this peer until it is unblocked, also after restarts."""
+        key = find_peer(text, await self.keys())
+        await self._parts.store.peers.block(key, self._parts.env.unix_ms(), "by the owner")
+        self._parts.peers.block(key, FOREVER_S)
+        return OkView(text=f"{short_id(key)} is blocked")
+
+    async def unblock(self, text: str) -> OkView:
+        """Lift a block; UsageError when there was none."""
+        key = find_peer(text, await self.keys())
+        was_blocked = await self._parts.store.peers.unblock(key)
+        self._parts.peers.unblock(key)
+        if not was_blocked:
+            raise UsageError(f"{short_id(key)} was not blocked")
+        return OkView(text=f"{short_id(key)} is no longer blocked")
+
+    async def sellers(self, label: str, max_price_micro: int | None) -> SellersView:
+        """Who sells a skill now, cheapest first; UsageError, with the nearest labels, for a malformed one."""
+        known = [skill.label for skill in self._parts.executor.skills]
+        try:
+            check_label(label)
+        except UsageError as error:
+            near = nearest(label, known)
+            advice = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise UsageError(f"{error}{advice}") from error
+        listings = await self._surveyor.listings(label)
+        counts = await self._parts.store.outcomes.counts(
+            [listing.seller.key for listing in listings], label, self._parts.env.unix_ms()
+        )
+        rows = []
+        for listing in listings:
+            advert, history = listing.advert, counts[listing.seller.key]
+            if max_price_micro is not None and advert.price_hint_micro > max_price_micro:
+                continue
+            rows.append(
+                SellerRow(
+                    peer=listing.seller.name,
+                    did=did_key(listing.seller.key),
+                    endpoint=str(listing.seller.endpoint),
+                    caption=advert.caption,
+                    price_hint_micro=advert.price_hint_micro,
+                    load_ppm=advert.load_ppm,
+                    regions=advert.regions,
+                    expires_unix_ms=listing.expires_unix_ms,
+                    tasks=history.jobs,
+                    accepted=round(history.successes),
+                    success_ppm=self._success_ppm(history.successes, history.failures) if history.jobs else None,
+                )
+            )
+        return SellersView(skill=label, sellers=tuple(sorted(rows, key=lambda row: (row.price_hint_micro, row.peer))))
+
+    def _success_ppm(self, successes: float, failures: float) -> int:
+        config = self._decision
+        mean, deviation = posterior(successes, failures, prior_mean=config.prior_factor, prior_jobs=config.prior_jobs)
+        return round(pessimistic(mean, deviation, config.pessimism) * PPM)
+
+
+def _whereabouts(
+    contact: Contact | None, past: KnownPeer | None, session: Session | None
+) -> tuple[str, float | None, int | None]:
+    """Address, round trip and last sight of a peer, from what is freshest."""
+    for known in (contact, past):
+        if known is not None:
+            return str(Endpoint(known.host, known.port)), known.rtt_s, known.last_seen_unix_ms
+    return (str(session.remote) if session else ""), None, None

@@ -1,0 +1,102 @@
+"""One object with every call of the control API; each is one line around the desk that knows."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from node.daemon import Daemon
+from node.owner.doctor import Doctor
+from node.owner.network import Network
+from node.owner.records import Records
+from node.owner.status import StatusDesk
+from node.owner.tasks import TaskDesk
+from node.tasks.lifecycle import TaskState
+from node.views import (
+    AskRequest,
+    DecisionView,
+    DoctorView,
+    EventView,
+    JournalEntryView,
+    JournalView,
+    OffersView,
+    OfferView,
+    OkView,
+    PeersView,
+    PingView,
+    ReceiptView,
+    SellersView,
+    SellRequest,
+    SkillsView,
+    StatusView,
+    TasksView,
+    TaskView,
+    VerifyView,
+    WhyView,
+)
+
+
+class Owner:
+    """The node's owner, at the control socket. Every call may raise NodeError."""
+
+    def __init__(
+        self,
+        daemon: Daemon,
+        *,
+        status: StatusDesk,
+        network: Network,
+        tasks: TaskDesk,
+        records: Records,
+        doctor: Doctor,
+        reload: Callable[[], Awaitable[str]],
+    ) -> None:
+        self._daemon = daemon
+        self._status = status
+        self._network = network
+        self._tasks = tasks
+        self._records = records
+        self._doctor = doctor
+        self._reload = reload
+
+    # A line a method: the names and the views say it all.
+    # fmt: off
+    def is_ready(self) -> bool: return self._daemon.is_ready
+    def metrics(self) -> bytes: return self._status.metrics()
+    async def status(self) -> StatusView: return await self._status.status()
+    async def skills(self) -> SkillsView: return await self._status.skills()
+    async def doctor(self) -> DoctorView: return await self._doctor.examine()
+    async def peers(self) -> PeersView: return await self._network.peers()
+    async def ping(self, peer: str) -> PingView: return await self._network.ping(peer)
+    async def block(self, peer: str) -> OkView: return await self._network.block(peer)
+    async def unblock(self, peer: str) -> OkView: return await self._network.unblock(peer)
+    async def find_skill(self, label: str, *, max_price_micro: int | None = None) -> SellersView:
+        return await self._network.sellers(label, max_price_micro)
+    async def sell(self, request: SellRequest) -> OfferView: return await self._daemon.parts.sales.sell(request)
+    async def offers(self) -> OffersView: return self._daemon.parts.sales.offers()
+    async def decide(self, request: AskRequest) -> DecisionView: return await self._daemon.parts.client.decide(request)
+    def ask(self, request: AskRequest) -> AsyncIterator[EventView]: return self._tasks.ask(request)
+    async def tasks(self, *, limit: int, state: TaskState | None = None) -> TasksView:
+        return await self._tasks.listed(limit=limit, state=state)
+    async def task(self, task_id: str) -> TaskView: return await self._tasks.one(task_id)
+    def watch(self, task_id: str) -> AsyncIterator[EventView]: return self._tasks.watch(task_id)
+    async def cancel(self, task_id: str) -> TaskView: return await self._tasks.cancel(task_id)
+    async def answer(self, task_id: str, text: str) -> TaskView: return await self._tasks.answer(task_id, text)
+    async def result(self, task_id: str) -> tuple[bytes, str]: return await self._tasks.result(task_id)
+    async def why(self, task_id: str) -> WhyView: return await self._tasks.why(task_id)
+    async def receipt(self, task_id: str) -> ReceiptView: return await self._records.receipt(task_id)
+    async def journal_tail(self, limit: int) -> JournalView: return await self._records.tail(limit)
+    async def journal_show(self, height: int) -> JournalEntryView: return await self._records.show(height)
+    async def journal_verify(self) -> VerifyView: return await self._records.verify()
+    def events(self) -> AsyncIterator[EventView]: return self._daemon.parts.hub.stream()
+    # fmt: on
+
+    async def unsell(self, label: str) -> OkView:
+        """Take a skill off sale."""
+        await self._daemon.parts.sales.unsell(label)
+        return OkView(text=f"{label} is no longer on sale")
+
+    async def reload(self) -> OkView:
+        """Read the configuration again."""
+        return OkView(text=await self._reload())
+
+    async def stop(self, *, drain: bool) -> OkView:
+        """Ask the node to end."""
+        self._daemon.ask_to_stop(drain=drain)
+        return OkView(text="stopping once running work has ended" if drain else "stopping now")

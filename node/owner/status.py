@@ -1,0 +1,122 @@
+"""The owner's view of the node itself: one screen, problems last, each with the command that fixes it."""
+
+import asyncio
+import os
+from collections.abc import Iterable
+
+from crypto.identity import did_key, short_id
+from node.daemon import Daemon
+from node.metrics import render
+from node.tasks.lifecycle import TRANSITIONS
+from node.views import Problem, SkillRow, SkillsView, StatusView
+
+NEARLY = 0.9
+"""A cap that is used to this share is worth a word."""
+
+
+class StatusDesk:
+    """Status, skills and metrics."""
+
+    def __init__(self, daemon: Daemon, *, version: str, home: str) -> None:
+        self._daemon = daemon
+        self._version = version
+        self._home = home
+        self._started_at = asyncio.get_running_loop().time()
+
+    async def status(self) -> StatusView:
+        """Everything at a glance."""
+        daemon, parts = self._daemon, self._daemon.parts
+        now = parts.env.unix_ms()
+        spent = await parts.store.spending.day_used_micro(now)
+        contacts = parts.discovery.contacts()
+        key = parts.identity.public_key
+        return StatusView(
+            node=short_id(key),
+            did=did_key(key),
+            network=parts.network,
+            version=self._version,
+            pid=os.getpid(),
+            home=self._home,
+            uptime_s=asyncio.get_running_loop().time() - self._started_at,
+            listening=tuple(str(one) for one in daemon.addresses.listen),
+            advertised=str(daemon.addresses.advertised),
+            peers=len({session.peer_key for session in parts.peers.open_sessions()}),
+            contacts=len(contacts),
+            bootstrap=self._bootstrap(len(contacts)),
+            skills_sold=tuple(ware.label for ware in parts.shop.wares),
+            tasks=await self._task_counts(),
+            spent_today_micro=spent,
+            cap_today_micro=parts.store.spending.caps.day_micro,
+            journal_height=await parts.store.journal.height(),
+            draining=daemon.is_stopping,
+            problems=tuple(self._problems(len(contacts), spent)),
+        )
+
+    def _bootstrap(self, contacts: int) -> str:
+        wanted = len(self._daemon.bootstrap)
+        if contacts:
+            return f"joined, {contacts} contacts"
+        return f"trying {wanted} address{'es' if wanted != 1 else ''}" if wanted else "no bootstrap address"
+
+    async def _task_counts(self) -> dict[str, int]:
+        counts = await self._daemon.parts.store.tasks.count_by_state()
+        return {state: counts[state] for state in TRANSITIONS if counts.get(state)}
+
+    def _problems(self, contacts: int, spent_micro: int) -> Iterable[Problem]:
+        daemon, parts = self._daemon, self._daemon.parts
+        if daemon.bootstrap and not contacts:
+            where = ", ".join(str(one) for one in daemon.bootstrap)
+            yield Problem(text=f"no node answers at {where}: tasks are done here", fix="coalesced doctor")
+        cap = parts.store.spending.caps.day_micro
+        if spent_micro >= cap * NEARLY:
+            yield Problem(text=f"{spent_micro} of today's {cap} micro-dollars are spent", fix="coalesced config show")
+        for offer in parts.sales.offers().offers:
+            if offer.problem:
+                yield Problem(
+                    text=f"{offer.label} is not on sale: {offer.problem}", fix=f"coalesced sell rm {offer.label}"
+                )
+
+    async def skills(self) -> SkillsView:
+        """What this node can do itself."""
+        parts = self._daemon.parts
+        rows = []
+        for skill in parts.executor.skills:
+            sold = parts.shop.sells(skill.label)
+            rows.append(
+                SkillRow(
+                    label=skill.label,
+                    caption=skill.caption,
+                    description=skill.description,
+                    efforts=skill.efforts,
+                    input_media_types=skill.input_media_types,
+                    output_media_type=skill.output_media_type,
+                    levels=("none", *skill.verification),
+                    sold=sold,
+                    price_hint_micro=parts.shop.price_hint_micro(skill.label) if sold else None,
+                    seconds_per_unit=parts.work.seconds_per_unit(skill.label),
+                    source="builtin" if skill.is_builtin else "sold function",
+                )
+            )
+        return SkillsView(skills=tuple(sorted(rows, key=lambda row: row.label)))
+
+    def metrics(self) -> bytes:
+        """Prometheus text."""
+        parts, dht = self._daemon.parts, self._daemon.parts.discovery.stats
+        gauges = {
+            "contacts": ("Nodes in the routing table.", float(len(parts.discovery.contacts()))),
+            "sessions": ("Open encrypted sessions.", float(len(parts.peers.open_sessions()))),
+            "tasks_running": ("Tasks of the owner under way.", float(len(parts.running))),
+            "jobs_running": ("Executions under way.", float(parts.executor.running)),
+            "jobs_queued": ("Executions waiting.", float(parts.executor.queue_depth)),
+            "offers": ("Skills on sale.", float(len(parts.shop.wares))),
+        }
+        counters = {
+            "dht_datagrams": (
+                "Datagrams of the DHT.",
+                "direction",
+                {"sent": dht.sent, "received": dht.received, "retransmitted": dht.retransmitted, "lost": dht.lost},
+            ),
+            "dht_dropped": ("Datagrams dropped, by reason.", "reason", dict(dht.dropped)),
+            "events_dropped": ("Live events that a slow listener missed.", "reason", {"slow": parts.hub.dropped}),
+        }
+        return render(gauges, counters)

@@ -1,0 +1,87 @@
+"""The owner's view of tasks: what runs, what ran, and why it ran where it did."""
+
+from collections.abc import AsyncIterator
+
+from node.daemon import Parts
+from node.outsource.taskview import task_view
+from node.owner.names import find_task
+from node.owner.records import Records
+from node.store.tasks import TaskRow
+from node.tasks.lifecycle import TaskState
+from node.views import AskRequest, DecisionView, EventView, TasksView, TaskView, TimelineRow, WhyView
+
+QUIET = frozenset({"progress"})
+"""Events that a timeline leaves out: there may be hundreds."""
+
+
+class TaskDesk:
+    """Tasks of both roles."""
+
+    def __init__(self, parts: Parts, records: Records) -> None:
+        self._parts = parts
+        self._records = records
+
+    async def ask(self, request: AskRequest) -> AsyncIterator[EventView]:
+        """Take on a task and tell its course to the end; leaving does not cancel it."""
+        task_id = await self._parts.client.submit(request)
+        async for event in self._parts.tasks.watch(task_id):
+            yield event
+
+    async def listed(self, *, limit: int, state: TaskState | None) -> TasksView:
+        """The latest tasks first."""
+        states = (state,) if state else ()
+        rows = await self._parts.store.tasks.select(states=states, limit=limit)
+        return TasksView(tasks=tuple([await self._view(row) for row in rows]))
+
+    async def _view(self, row: TaskRow) -> TaskView:
+        return task_view(row, await self._parts.tasks.events(row.task_id))
+
+    async def one(self, text: str) -> TaskView:
+        """One task as it stands."""
+        return await self._parts.tasks.view((await self._row(text)).task_id)
+
+    async def watch(self, text: str) -> AsyncIterator[EventView]:
+        """A task's log, from its beginning to its end."""
+        async for event in self._parts.tasks.watch((await self._row(text)).task_id):
+            yield event
+
+    async def cancel(self, text: str) -> TaskView:
+        """End a task now."""
+        return await self._parts.client.cancel((await self._row(text)).task_id)
+
+    async def answer(self, text: str, answer: str) -> TaskView:
+        """Answer the question that a task waits with."""
+        return await self._parts.client.answer((await self._row(text)).task_id, answer)
+
+    async def result(self, text: str) -> tuple[bytes, str]:
+        """The stored result and its media type."""
+        content = await self._parts.client.result((await self._row(text)).task_id)
+        return content.data, content.media_type
+
+    async def why(self, text: str) -> WhyView:
+        """Everything about one task on one screen: its last decision, what was tried, what happened when."""
+        row = await self._row(text)
+        events = await self._parts.tasks.events(row.task_id)
+        view = await self._parts.tasks.view(row.task_id)
+        children = await self._parts.store.tasks.select(parent_id=row.task_id, limit=1000)
+        return WhyView(
+            task=view,
+            decision=_last_decision(events),
+            timeline=tuple(
+                TimelineRow(after_s=(event.at_unix_ms - row.created_unix_ms) / 1000, name=event.name, text=event.text)
+                for event in events
+                if event.name not in QUIET
+            ),
+            tried=view.tried,
+            receipt=await self._records.receipt_of(row),
+            subtasks=tuple([await self._view(child) for child in reversed(children)]),
+        )
+
+    async def _row(self, text: str) -> TaskRow:
+        return await find_task(self._parts.store.tasks, text)
+
+
+def _last_decision(events: tuple[EventView, ...]) -> DecisionView | None:
+    """The decision that the outcome rests on; earlier ones are in the timeline."""
+    made = [event.decision for event in events if event.decision is not None]
+    return made[-1] if made else None
