@@ -110,12 +110,15 @@ class Node:
 
         Cancelling this coroutine leaves the task running: give it `deadline_s`, or cancel it by id.
         """
-        task: shapes.Task | None = None
+        task_id = ""
         async with aclosing(self.stream(skill, text, **options)) as events:
             async for event in events:
-                task = event["task"] or task
-        if task is None or task["state"] != "completed":
-            raise TaskFailedError(task) if task is not None else LostDaemonError("the daemon sent no events")
+                task_id = event["task_id"]
+        if not task_id:
+            raise LostDaemonError("the daemon sent no events")
+        task = await self.control.task(task_id)
+        if task["state"] != "completed":
+            raise TaskFailedError(task)
         data, media_type = await self.control.result(task["id"])
         why = await self.control.why(task["id"])
         return Answer(data, media_type, task, why["decision"], why["receipt"])

@@ -38,14 +38,14 @@ def ask(face: Face, /, *, dry_run: bool, stream: bool, output: Path | None, **gi
         return 0
 
     async def call(client: ControlClient) -> int:
-        task = await follow(face, client, client.ask(request), stream=stream)
-        return await finish(face, client, task, output)
+        task_id = await follow(face, client, client.ask(request), stream=stream)
+        return await finish(face, client, task_id, output)
 
     return face.run(call)
 
 
-async def follow(face: Face, client: ControlClient, events: Any, *, stream: bool) -> shapes.Task:
-    """Show a task's events until it has ended; the task. Being cancelled cancels the task as well."""
+async def follow(face: Face, client: ControlClient, events: Any, *, stream: bool) -> str:
+    """Show a task's events until they end; the task's id. Being cancelled cancels the task as well."""
     task_id = ""
     try:
         with Progress(face.err, always=stream and not face.as_json) as progress:
@@ -58,17 +58,13 @@ async def follow(face: Face, client: ControlClient, events: Any, *, stream: bool
                     if event["name"] == "input_required":
                         progress.pause()
                         await answer_question(face, client, event)
-                    if event["task"] is not None and event["name"] != "submitted":
-                        ended: shapes.Task = event["task"]
-                        return ended
     except asyncio.CancelledError:
         if task_id:
             face.note(f"cancelling {short_task(task_id)}; ^C again leaves at once")
             async with asyncio.timeout(CANCEL_TIMEOUT_S):
                 await client.cancel(task_id)
         raise
-    short = short_task(task_id)
-    raise CliError(f"the daemon ended the stream of task {short} early", exit_code=1, hint=f"coalesced why {short}")
+    return task_id
 
 
 async def answer_question(face: Face, client: ControlClient, event: shapes.Event) -> None:
@@ -93,14 +89,19 @@ async def read_line() -> str:
     return sys.stdin.readline()
 
 
-async def finish(face: Face, client: ControlClient, task: shapes.Task, output: Path | None) -> int:
+async def finish(face: Face, client: ControlClient, task_id: str, output: Path | None) -> int:
     """Print an ended task's answer, or why there is none; the exit code."""
+    # Asked for anew: only the daemon's own view has the final cost, which the ending event only leads to.
+    task = await client.task(task_id)
+    short = short_task(task["id"])
+    if task["state"] not in ("completed", "failed", "cancelled", "rejected"):
+        raise CliError(f"task {short} is still {task['state']}", exit_code=1, hint=f"coalesced task watch {short}")
     if task["state"] != "completed":
         error = task["error"] or {"code": "failed", "text": f"the task was {task['state']}", "exit_code": 1}
-        hint = "" if face.as_json else f"coalesced why {short_task(task['id'])}"
+        hint = "" if face.as_json else f"coalesced why {short}"
         raise CliError(error["text"], code=error["code"], exit_code=error["exit_code"] or 1, hint=hint)
     data, media_type = await client.result(task["id"])
     print_answer(face, task, data, media_type, output)
     if not face.as_json:
-        face.note(f"{explain.outcome(task)} · why: coalesced why {short_task(task['id'])}")
+        face.note(f"{explain.outcome(task)} · why: coalesced why {short}")
     return 0

@@ -23,8 +23,8 @@ def keys(ctx: click.Context) -> None:
 def show(face: Face, /) -> None:
     """The node's did:key, and its key file."""
     file = face.paths.key_file
-    did = find_did(face)
     sealed = is_sealed(file)
+    did = find_did(face)
     if face.as_json:
         face.print_json({"schema": "coalesced.keys/1", "did": did, "file": str(file), "sealed": sealed})
         return
@@ -56,8 +56,7 @@ def stored_did(file: Path) -> str:
     from node.errors import NodeError
     from node.store.keyfile import load
 
-    if not file.exists():
-        raise CliError(f"there is no key file {file}", code="failed", exit_code=1, hint="coalesced init")
+    _refuse_absent(file)
     try:
         return did_key(load(file).public_key)
     except NodeError as error:
@@ -65,11 +64,17 @@ def stored_did(file: Path) -> str:
 
 
 def is_sealed(file: Path) -> bool:
-    """Whether the key in `file` needs a passphrase."""
-    from node.store.keyfile import SEALED_BEGIN
+    """Whether the key in `file` needs a passphrase; CliError when there is none."""
+    from node.errors import NodeError
+    from node.store import keyfile
 
+    _refuse_absent(file)
     try:
-        with file.open("rb") as opened:
-            return SEALED_BEGIN in opened.read(4096)
-    except OSError:
-        return False
+        return keyfile.is_sealed(file)
+    except NodeError as error:
+        raise CliError(str(error), code=error.code, exit_code=error.exit_code) from error
+
+
+def _refuse_absent(file: Path) -> None:
+    if not file.exists():
+        raise CliError(f"there is no key file {file}", code="failed", exit_code=1, hint="coalesced init")

@@ -49,7 +49,7 @@ def watch(face: Face, /, task_id: str) -> int:
                 progress.show(event)
                 if face.as_json:
                     face.print_json(event)
-        return await finish(face, client, await client.task(task_id), None)
+        return await finish(face, client, task_id, None)
 
     return face.run(call)
 
