@@ -199,7 +199,8 @@ class Database:
             connection.execute("PRAGMA trusted_schema = OFF")
             self._synchronise(connection, full=True)
             # SQLite opens a read-only file without a word and fails at the first write: better now.
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN")
+            connection.execute("PRAGMA user_version = 0")
             connection.execute("ROLLBACK")
             migrate(connection, self._schema, self.path)
         except sqlite3.Error as error:
