@@ -189,3 +189,18 @@ def _sentence(rng: random.Random) -> tuple[str, int]:
     word, opposite = (rng.choice(_GOOD), rng.choice(_BAD)) if feeling > 0 else (rng.choice(_BAD), rng.choice(_GOOD))
     lower = subject[0].lower() + subject[1:]
     return template.format(subject=subject, word=word, opposite=opposite, lower=lower), sign * feeling
+
+
+def probe(label: str) -> Case:
+    """An input of about a tenth of a second of work: enough to calibrate a machine on, small enough for a start."""
+    match label:
+        case "document-analysis":
+            return analysis_case(0, documents=2, pages=40, questions=6)
+        case "portfolio":
+            return portfolio_case(0, assets=250, points=20)
+        case "risk":
+            return risk_case(0, paths=50_000)
+        case "sentiment":
+            return sentiment_case(0, texts=80)
+        case _:
+            raise KeyError(f"{label!r} is not a builtin skill")

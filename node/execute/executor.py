@@ -202,6 +202,7 @@ class Executor:
         InputError for everything that its author must change: no such module or function, no type hints, ...
         """
         launch = user_launch(*split_target(target), directory, environment, python)
+        self._pool.forget(launch.key)
         memory = self._config.memory_limit_bytes
         order: Header = {"op": "describe", "media_type": "", "cpu_s": None}
         header, _ = await self._carry_out(self._checks, launch, order, b"", timeout_s, memory)

@@ -52,7 +52,7 @@ class Pool:
     def give_back(self, worker: WorkerProcess) -> None:
         """Keep a worker that finished its task cleanly, unless it is worn or there are enough idle ones."""
         worker.tasks_done += 1
-        is_worn = worker.tasks_done >= self._config.max_tasks_per_worker
+        is_worn = worker.is_stale or worker.tasks_done >= self._config.max_tasks_per_worker
         if self._is_closed or is_worn or not worker.is_alive or self._config.idle_limit_s == 0:
             self.drop(worker)
             return
@@ -68,9 +68,12 @@ class Pool:
             self._all.discard(worker)
 
     def forget(self, key: str) -> None:
-        """Retire the idle workers of `key`: what they hold is out of date."""
-        for worker, _ in list(self._idle):
+        """Retire the workers of `key`, busy ones after their task: what they hold is out of date."""
+        for worker in list(self._all):
             if worker.launch.key == key:
+                worker.is_stale = True
+        for worker, _ in list(self._idle):
+            if worker.is_stale:
                 self._retire(worker)
 
     async def close(self) -> None:

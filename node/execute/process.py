@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from node.execute.errors import ExecutionError
@@ -45,7 +45,8 @@ class Launch:
     python: str
     arguments: tuple[str, ...]
     directory: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
+    """Not shown anywhere: environments hold secrets."""
 
 
 def builtin_launch() -> Launch:
@@ -65,6 +66,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def __init__(self, launch: Launch, stderr_tail_bytes: int) -> None:
         self.launch = launch
         self.tasks_done = 0
+        self.is_stale = False
         self.exited = asyncio.Event()
         self._stderr_ended = asyncio.Event()
         self._events: asyncio.Queue[tuple[Header, bytes] | None] = asyncio.Queue()

@@ -37,7 +37,7 @@ async def executor() -> AsyncIterator[Executor]:
 
 async def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> None:
     async with asyncio.timeout(within_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  (another process has no event to wait for)
             await asyncio.sleep(0.01)
 
 

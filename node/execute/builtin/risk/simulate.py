@@ -11,6 +11,10 @@ from node.execute.errors import InputError
 
 Array = NDArray[np.float64]
 
+ASYMMETRY = 1e-9
+"""Of a covariance, relative to its largest entry; more is a mistake in the input, not rounding."""
+RISKLESS = 1e-9
+"""Deviation relative to that of the same positions unhedged: below it only rounding is left."""
 JITTER = 1e-12
 """Added to the covariance's diagonal, relative to its mean, where it is singular."""
 
@@ -44,10 +48,15 @@ def model_of(task: RiskTask) -> Model:
         covariance = np.atleast_2d(np.cov(history, rowvar=False))
     else:
         means, covariance = np.array(task.means), np.array(task.covariance)
-    if not np.allclose(covariance, covariance.T, rtol=1e-9, atol=1e-300):
+    if float(np.abs(covariance - covariance.T).max()) > ASYMMETRY * float(np.abs(covariance).max()):
         raise InputError("covariance is not symmetric")
+    positions = np.array(task.amounts, dtype=np.float64)
+    gross = float(np.abs(positions) @ np.sqrt(np.maximum(np.diag(covariance), 0)))
+    if float(positions @ covariance @ positions) <= (RISKLESS * gross) ** 2:
+        loss = -task.horizon * float(means @ positions)
+        raise InputError(f"this portfolio carries no risk: it loses {loss:g} whatever happens, nothing to simulate")
     return Model(
-        positions=np.array(task.amounts, dtype=np.float64),
+        positions=positions,
         means=means,
         covariance=covariance,
         factor=_factor(covariance),

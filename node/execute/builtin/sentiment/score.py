@@ -85,14 +85,13 @@ def _influence(words: list[str], index: int) -> float:
 
 def plain_score(sentence: str) -> int:
     """The same from the words alone, without looking at their neighbours."""
-    return _thousandths(sum(VALENCES.get(word, 0.0) for word in sentence.lower().split()))
+    return _thousandths(sum(VALENCES.get(word, 0.0) for word in TOKEN.findall(sentence.lower())))
 
 
 def _thousandths(total: float) -> int:
     return round(1000 * total / math.sqrt(total * total + SOFTNESS))
 
 
-def mean(scores: list[int]) -> int:
-    """Rounded mean of the scores that are not zero, exactly; 0 where there are none."""
-    felt = [value for value in scores if value]
-    return round(sum(felt) / len(felt)) if felt else 0
+def mean(total: int, count: int) -> int:
+    """Rounded mean of `count` scores that add up to `total`; 0 where there are none."""
+    return round(total / count) if count else 0

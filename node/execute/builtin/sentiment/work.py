@@ -34,12 +34,17 @@ def run(input: bytes, media_type: str, effort: Effort, progress: Progress) -> by
                     (done_chars + start) * 990_000 // total_chars, f"{done_chars + start} of {total_chars} characters"
                 )
         done_chars += len(text)
-        texts.append(TextSentiment(score=mean([value for _, _, value in found]), sentences=found))
+        texts.append(TextSentiment(score=_mean([value for _, _, value in found]), sentences=found))
     scores = [value for text in texts for _, _, value in text.sentences]
-    total = mean(scores)
+    total = _mean(scores)
     positive, negative = sum(value > 0 for value in scores), sum(value < 0 for value in scores)
     summary = (
         f"{'Positive' if total > 0 else 'Negative' if total < 0 else 'Neutral'} overall ({total / 1000:+.3f}): "
         f"{positive} positive, {negative} negative and {len(scores) - positive - negative} neutral sentences."
     )
     return msgspec.json.encode(SentimentResult(summary=summary, score=total, texts=texts))
+
+
+def _mean(scores: list[int]) -> int:
+    felt = [value for value in scores if value]
+    return mean(sum(felt), len(felt))
