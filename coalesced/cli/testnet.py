@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import click
 
-from coalesced.cli.errors import CliError
+from coalesced.cli.errors import INTERRUPTED, CliError
 from coalesced.cli.face import Face, command_options
 
 if TYPE_CHECKING:
@@ -74,7 +74,11 @@ def up(face: Face, place: Place, nodes: int) -> None:
     def report(text: str) -> None:
         face.note(escaped(text))
 
-    manifest = asyncio.run(runner.up(place.name, place.directory, roles_for(nodes), report))
+    try:
+        manifest = asyncio.run(runner.up(place.name, place.directory, roles_for(nodes), report))
+    except asyncio.CancelledError:
+        face.note("interrupted; everything was taken down")
+        click.get_current_context().exit(INTERRUPTED)
     _show(face, place)
     if not face.as_json:
         buyer = manifest.home(manifest.nodes[-1])

@@ -4,8 +4,10 @@ import asyncio
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +74,7 @@ async def up(name: str, directory: Path, roles: tuple[Role, ...], report: Report
 
     What a crashed earlier run left there is removed first. On failure, or when cancelled, nothing is left.
     """
+    end_like_interrupt()
     _clear_stale(directory, report)
     for attempt in range(1, PORT_ATTEMPTS + 1):
         manifest = plan(name, directory, roles=roles, ports=free_ports(len(roles)), nonce=secrets.token_hex(4))
@@ -91,6 +94,14 @@ async def up(name: str, directory: Path, roles: tuple[Role, ...], report: Report
         else:
             return manifest
     raise AssertionError("the last attempt returns or raises")
+
+
+def end_like_interrupt() -> None:
+    """Let SIGTERM and SIGHUP cancel the current task, as ^C does, so that what it started is taken down."""
+    task = asyncio.current_task()
+    if task is not None and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 def _clear_stale(directory: Path, report: Report) -> None:

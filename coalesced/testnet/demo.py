@@ -1,0 +1,260 @@
+"""The demo: five real nodes, three tasks, and the question why. Every claim on the way is checked.
+
+Run by scripts/demo. Exit code 0 when all claims hold; whatever happens, no process and no file is left behind.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import tempfile
+import time
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coalesced.cli.escape import escaped
+from coalesced.control.client import ControlClient
+from coalesced.control.errors import ControlError
+from coalesced.control.shapes import AskRequest, Event, Task, Why
+from coalesced.testnet import chaos, processes, runner
+from coalesced.testnet.manifest import Manifest, NodePlan, TestnetError, roles_for
+from coalesced.testnet.stage import Stage
+
+NODES = 5
+SELLERS_TIMEOUT_S = 30.0
+TASK_TIMEOUT_S = 120.0
+SETTLE_TIMEOUT_S = 10.0
+"""A seller writes its half of a receipt a moment after the buyer has its answer."""
+KILL_AT_PPM = 100_000
+"""The third task's seller dies at a tenth of the work: late enough to be seen at work, early enough to be quick."""
+
+
+@dataclass
+class Demo:
+    """The network, a client of every node, and what has been asked so far."""
+
+    stage: Stage
+    manifest: Manifest
+    clients: dict[str, ControlClient] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """Node name by short id."""
+
+    @property
+    def buyer(self) -> ControlClient:
+        """The node that has the tasks: the last."""
+        return self.clients[self.manifest.nodes[-1].name]
+
+    def node_called(self, peer: str) -> NodePlan:
+        """The node of this testnet that `peer`, a short id, is."""
+        return self.manifest.node(self.names[peer])
+
+
+async def meet(demo: Demo, stack: AsyncExitStack) -> None:
+    """Act 0: the network stands, and sellers are found by skill."""
+    stage = demo.stage
+    for state in await runner.states(demo.manifest):
+        client = ControlClient(runner.socket_of(demo.manifest, state.plan))
+        demo.clients[state.plan.name] = await stack.enter_async_context(client)
+        if state.status is not None:
+            demo.names[state.status["node"]] = state.plan.name
+            rate = state.plan.rate_micro_per_hour / 1e6
+            sells = ", ".join(state.status["skills_sold"]) or "nothing"
+            stage.say(
+                f"  {state.plan.name}  {state.status['node']}  pid {state.pid}  {state.plan.endpoint}  "
+                f"its hour costs ${rate:.2f}  knows {state.status['contacts']}  sells {sells}"
+            )
+    stage.claim("five processes found each other through one bootstrap address", len(demo.names) == NODES)
+    wanted = sum(node.role != "buyer" for node in demo.manifest.nodes)
+    stage.command("coalesced skills find risk")
+    found = await demo.buyer.find_skill("risk")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SELLERS_TIMEOUT_S):
+            while len(found["sellers"]) < wanted:
+                await asyncio.sleep(0.2)
+                found = await demo.buyer.find_skill("risk")
+    stage.show(found)
+    stage.claim(f"the buyer found {wanted} sellers of the skill `risk` in the DHT", len(found["sellers"]) == wanted)
+
+
+async def ask(demo: Demo, request: AskRequest, *, kill_seller: bool = False) -> tuple[Task, list[Event]]:
+    """Have one task done on the buyer, its events printed; kills the seller once it is seen at work."""
+    seen: list[Event] = []
+    shown_ppm = -1
+    killed = not kill_seller
+    async with asyncio.timeout(TASK_TIMEOUT_S), aclosing(demo.buyer.ask(request)) as events:
+        async for event in events:
+            seen.append(event)
+            done_ppm = event["done_ppm"] or 0
+            if event["name"] != "progress" or done_ppm >= shown_ppm + 200_000:
+                demo.stage.event(event)
+                shown_ppm = done_ppm if event["name"] == "progress" else -1
+            if not killed and event["name"] == "progress" and done_ppm >= KILL_AT_PPM:
+                killed = True
+                hired = next(e["peer"] for e in reversed(seen) if e["name"] in ("awarded", "accepted"))
+                demo.stage.say(f"  >> {await chaos.disturb(demo.manifest, demo.node_called(hired).name, 'kill')}")
+            if event["task"] is not None and event["name"] != "submitted":
+                return event["task"], seen
+    raise TestnetError("the buyer's event stream ended before the task did")
+
+
+async def act_outsourced(demo: Demo) -> Why:
+    """Act 1: heavy work on a dear machine is hired out."""
+    stage = demo.stage
+    stage.title("1  heavy work: is it worth hiring?")
+    stage.say(
+        "Value at risk of a portfolio, by simulation. The buyer could do it; its machine is dear, so an hour of it is "
+        "better spent elsewhere. It prices the work here, asks the sellers for signed quotes, and compares."
+    )
+    stage.command("coalesced ask risk -f book.json")
+    task, seen = await ask(demo, risk_request(seed=1, paths=1_200_000))
+    why = await demo.buyer.why(task["id"])
+    if why["decision"] is not None:
+        stage.show(why["decision"])
+    quotes = {option["name"] for option in (why["decision"] or {"options": []})["options"] if option["name"] != "local"}
+    stage.claim(f"{len(quotes)} sellers quoted, and the decision was OUTSOURCE", len(quotes) >= 2 and is_bought(task))
+    stage.claim("progress was streamed while the seller worked", any(event["name"] == "progress" for event in seen))
+    stage.claim(f"the result was verified before it was paid: {task['verdict']}", task["verdict"] == "accepted")
+    receipt = why["receipt"]
+    stage.claim("both sides signed a receipt", receipt is not None and receipt["countersigned"])
+    if receipt is not None:
+        stage.show(receipt)
+        seller = demo.clients[demo.names[receipt["contractor"]]]
+        found = await until_in_journal(seller, "receipt", task["id"])
+        stage.claim("the seller's journal has the receipt too", found)
+    return why
+
+
+async def act_local(demo: Demo) -> Why:
+    """Act 2: light work stays here."""
+    demo.stage.title("2  light work: not worth an order")
+    demo.stage.command("coalesced ask sentiment 'The room was not clean, but the staff were wonderful!'")
+    text = "The room was not clean, but the staff were wonderful!"
+    task, _ = await ask(demo, {"skill": "sentiment", "text": text})
+    why = await demo.buyer.why(task["id"])
+    if why["decision"] is not None:
+        demo.stage.show(why["decision"])
+    is_local = task["state"] == "completed" and task["choice"] == "local"
+    demo.stage.claim("the decision was LOCAL, and the work was done here", is_local)
+    return why
+
+
+async def act_fallback(demo: Demo) -> Why:
+    """Act 3: the seller dies half-way."""
+    stage = demo.stage
+    stage.title("3  longer work: its seller dies half-way")
+    stage.command("coalesced ask risk -f large-book.json      and, meanwhile, coalesced testnet chaos kill ...")
+    task, seen = await ask(demo, risk_request(seed=2, paths=3_000_000), kill_seller=True)
+    why = await demo.buyer.why(task["id"])
+    stage.claim("the buyer saw it and fell back", any(event["name"] == "fell_back" for event in seen))
+    stage.claim("what was tried is on record", bool(task["tried"]))
+    stage.claim(f"the task was completed all the same ({task['choice']})", task["state"] == "completed")
+    stage.claim("the fault is in the buyer's journal", await until_in_journal(demo.buyer, "fault", task["id"]))
+    return why
+
+
+async def explain(demo: Demo, whys: list[Why]) -> None:
+    """Act 4: why, for each, and the journals of both sides."""
+    stage = demo.stage
+    stage.title("4  why?")
+    for why in whys:
+        stage.command(f"coalesced why {why['task']['id']}")
+        stage.show(why)
+        stage.claim("one screen says what was decided and what happened", why["decision"] is not None)
+    stage.title("5  the journals of both sides")
+    receipt = whys[0]["receipt"]
+    sides = [demo.manifest.nodes[-1].name] + ([demo.names[receipt["contractor"]]] if receipt else [])
+    for name in sides:
+        client = demo.clients[name]
+        if processes.state(demo.manifest.home(demo.manifest.node(name))) != "running":
+            stage.say(f"\n{name} was the seller that died; it is started again, on its old directory")
+            await chaos.disturb(demo.manifest, name, "restart")
+        stage.command(f"coalesced --home {name} journal tail; coalesced --home {name} journal verify")
+        stage.show(await client.journal_tail(10))
+        verified = await client.journal_verify()
+        stage.show(verified)
+        stage.claim(f"the journal of {name} holds, entry by entry", verified["ok"] and verified["checked"] > 0)
+
+
+def risk_request(*, seed: int, paths: int) -> AskRequest:
+    """A portfolio whose value at risk takes some seconds to simulate."""
+    from node.execute.corpus import risk_case
+
+    case = risk_case(seed, assets=12, paths=paths, horizon=10)
+    return {
+        "skill": case.label,
+        "files": [{"name": "book.json", "media_type": case.media_type, "data": case.input}],
+        "privacy": "public",
+        "deadline_s": TASK_TIMEOUT_S,
+    }
+
+
+def is_bought(task: Task) -> bool:
+    """Whether a seller did it, to the end."""
+    return task["state"] == "completed" and task["choice"] == "outsource"
+
+
+async def until_in_journal(client: ControlClient, kind: str, task_id: str) -> bool:
+    """Whether the node's journal has, soon, an entry of this kind about the task."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE_TIMEOUT_S):
+            while True:
+                entries = (await client.journal_tail(50))["entries"]
+                if any(entry["kind"] == kind and entry["task_id"] == task_id for entry in entries):
+                    return True
+                await asyncio.sleep(0.1)
+    return False
+
+
+def is_gone(directory: Path, homes: list[Path]) -> bool:
+    """Whether nothing is left of a testnet."""
+    return not processes.members(homes) and not directory.exists()
+
+
+async def play(stage: Stage, directory: Path) -> None:
+    """The whole demo, on a testnet in `directory`, which is taken down however it ends."""
+    stage.title(f"{NODES} nodes, each a process of its own, form a network")
+    manifest = await runner.up("demo", directory, roles_for(NODES), lambda text: stage.say(f"  {text}"))
+    homes = [manifest.home(node) for node in manifest.nodes]
+    try:
+        async with AsyncExitStack() as stack:
+            demo = Demo(stage, manifest)
+            await meet(demo, stack)
+            whys = [await act_outsourced(demo), await act_local(demo), await act_fallback(demo)]
+            await explain(demo, whys)
+    finally:
+        runner.down(directory)
+    stage.title("the end")
+    stage.claim("no process and no file is left", is_gone(directory, homes))
+
+
+async def run() -> int:
+    """Play the demo; 0 when every claim holds."""
+    stage = Stage()
+    runner.end_like_interrupt()
+    began_s = time.monotonic()
+    # Short, because a control socket's path has at most 104 bytes and some temporary directories are long.
+    with tempfile.TemporaryDirectory(prefix="coalesced-") as temporary:
+        await play(stage, Path(temporary) / "demo")
+    held = len(stage.claims) - len(stage.failed)
+    stage.say(f"{held} of {len(stage.claims)} claims hold, after {time.monotonic() - began_s:.0f} s.")
+    for text in stage.failed:
+        stage.say(f"NOT SO: {text}")
+    return 1 if stage.failed else 0
+
+
+def main() -> int:
+    """Parse the command line and play; 130 when interrupted, after everything was taken down."""
+    argparse.ArgumentParser(prog="scripts/demo", description=__doc__).parse_args()
+    try:
+        return asyncio.run(run())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("\ninterrupted; everything was taken down", file=sys.stderr)
+        return 130
+    except (TestnetError, ControlError, TimeoutError) as error:
+        print(f"scripts/demo: {escaped(str(error)) or type(error).__name__}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""What a person sees with three terminals: a seller, a buyer that joined through it, and commands to the buyer."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.processes import Daemon, Daemons, daemons, environment, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+DEAR = "[machine]\nhourly_rate_usd = 60.0\n[execute]\nmax_workers = 1\n"
+CHEAP = "[machine]\nhourly_rate_usd = 0.05\n[execute]\nmax_workers = 1\n"
+
+
+@pytest.fixture
+def network() -> Iterator[Daemons]:
+    with daemons() as made:
+        yield made
+
+
+def pair(network: Daemons) -> tuple[Daemon, Daemon]:
+    """A cheap seller, and a dear buyer that joined through it and sees its offers."""
+    seller, buyer = network.make("seller"), network.make("buyer")
+    seller.configure(CHEAP)
+    buyer.configure(DEAR)
+    seller.start()
+    buyer.start("--bootstrap", seller.endpoint, "--no-sell")
+    wait_until(lambda: buyer.json("skills", "find", "risk")["sellers"], 30, "the buyer finds the seller")
+    return seller, buyer
+
+
+def book(directory: Path, paths: int) -> str:
+    """A portfolio whose value at risk takes a while: about a second for 500,000 paths."""
+    size = 12
+    covariance = [[0.0001 if row == column else 0.00002 for column in range(size)] for row in range(size)]
+    task = {
+        "positions": {f"A{number}": 10_000.0 * (number + 1) for number in range(size)},
+        "means": [0.0003] * size,
+        "covariance": covariance,
+        "paths": paths,
+    }
+    path = directory / f"book-{paths}.json"
+    path.write_text(json.dumps(task))
+    return str(path)
+
+
+def ask_in_background(buyer: Daemon, *arguments: str) -> "subprocess.Popen[str]":
+    """`ask`, its events on stderr as they come."""
+    return subprocess.Popen(
+        [*buyer.program, "--home", str(buyer.home), "ask", "--stream", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        text=True,
+    )
+
+
+def read_until(asking: "subprocess.Popen[str]", word: str) -> list[str]:
+    """The lines of stderr up to the first that holds `word`."""
+    assert asking.stderr is not None
+    lines: list[str] = []
+    for line in asking.stderr:
+        lines.append(line)
+        if word in line:
+            return lines
+    raise AssertionError(f"{word!r} never came: {''.join(lines)}")
+
+
+def test_a_task_of_the_second_node_is_served_by_the_first(network: Daemons, tmp_path: Path) -> None:
+    seller, buyer = pair(network)
+    answer = buyer.json("ask", "risk", "-f", book(tmp_path, 400_000), "--privacy", "public")
+    task = answer["task"]
+    assert (task["state"], task["choice"], task["peer"]) == ("completed", "outsource", seller.json("status")["node"])
+    assert json.loads(answer["text"])["value_at_risk"] > 0
+    assert buyer.json("task", "receipt", task["id"])["countersigned"]
+    for side in (seller, buyer):
+        wait_until(lambda side=side: receipts(side, task["id"]), 10, "the receipt in both journals")  # type: ignore[misc]
+        assert side.json("journal", "verify")["ok"]
+    assert "OUTSOURCE" in buyer.cli("why", task["id"]).stdout
+
+
+def receipts(daemon: Daemon, task_id: str) -> list[str]:
+    """The heights of the task's receipts in a node's journal."""
+    entries = daemon.json("journal", "tail")["entries"]
+    return [entry["height"] for entry in entries if entry["kind"] == "receipt" and entry["task_id"] == task_id]
+
+
+def test_light_work_is_done_at_home(network: Daemons) -> None:
+    _, buyer = pair(network)
+    task = buyer.json("ask", "sentiment", "not bad at all")["task"]
+    assert (task["state"], task["choice"]) == ("completed", "local")
+
+
+def test_a_seller_that_dies_mid_task_is_replaced_and_the_buyer_says_so(network: Daemons, tmp_path: Path) -> None:
+    seller, buyer = pair(network)
+    asking = ask_in_background(buyer, "risk", "-f", book(tmp_path, 3_000_000), "--privacy", "public")
+    try:
+        read_until(asking, "progress")
+        seller.kill()
+        fallen = read_until(asking, "fell_back")[-1]
+        out, err = asking.communicate(timeout=120)
+    finally:
+        asking.kill()
+        asking.wait()
+    assert asking.returncode == 0, err + buyer.log_text()
+    assert "value_at_risk" in out
+    (task,) = buyer.json("task", "ls")["tasks"][:1]
+    assert (task["state"], task["choice"]) == ("completed", "local")
+    assert task["tried"], fallen
+    why = buyer.cli("why", task["id"]).stdout
+    assert "fell_back" in why or "tried" in why
+    assert any(entry["kind"] == "fault" for entry in buyer.json("journal", "tail")["entries"])
+
+
+def test_both_nodes_know_their_history_after_a_restart(network: Daemons, tmp_path: Path) -> None:
+    seller, buyer = pair(network)
+    task_id = buyer.json("ask", "risk", "-f", book(tmp_path, 400_000), "--privacy", "public")["task"]["id"]
+    wait_until(lambda: receipts(seller, task_id), 10, "the seller's receipt")
+    before = {side.home.name: (side.json("status")["did"], side.json("journal", "verify")) for side in (seller, buyer)}
+    seller.kill()
+    assert buyer.stop() == 0
+    seller.start()
+    buyer.start("--bootstrap", seller.endpoint, "--no-sell")
+    for side in (seller, buyer):
+        did, journal = before[side.home.name]
+        assert side.json("status")["did"] == did
+        assert side.json("journal", "verify") == journal
+        assert task_id in [task["id"] for task in side.json("task", "ls")["tasks"]]
+    assert buyer.json("why", task_id)["decision"]["choice"] == "outsource"
+    assert buyer.json("peers", "ls")["peers"][0]["tasks"] == 1
