@@ -13,7 +13,7 @@ from dht.endpoint import Endpoint
 from dht.routing import Routing
 from dht.search import Searcher
 
-LOOK_AROUND_PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0)
+LOOK_AROUND_PAUSES_S = (0.0, 1.0, 4.0)
 RESOLVE_TIMEOUT_S = 5.0
 MAX_ADDRESSES_PER_NAME = 4
 """A host name may have many addresses; this many are tried."""

@@ -153,6 +153,10 @@ class KademliaDiscovery:
         living = [record for record in best.values() if not record.is_withdrawal]
         return sorted(living, key=lambda record: distance(record.publisher_id, self._own_id))[: self._config.max_found]
 
+    async def closest(self, key: bytes) -> list[NodeAddress]:
+        """The k nodes closest to the key that answer now, this one left out, closest first."""
+        return (await self._searcher.nodes(key)).nodes
+
     def contacts(self) -> list[Contact]:
         """The nodes that answered us and are believed to be there."""
         return self._routing.contacts()

@@ -2,17 +2,21 @@
 
 import asyncio
 import random
-import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from crypto.identity import Identity
 from dht.config import DhtConfig
 from dht.contacts import Address, ContactEvent
+from dht.datagram import Datagram, Ping, Request, decode, encode
+from dht.ids import network_tag
 from dht.service import KademliaDiscovery
 from tests.harness.simloop import SimLoop
 
 NETWORK = "sim"
 PORT = 4_000
+SETTLED_S = 20.0
+"""After this long, joining nodes have looked around for the last time."""
 
 
 @dataclass(slots=True)
@@ -60,10 +64,18 @@ class World:
         """Numbers of the nodes that are not dead."""
         return [number for number in self.nodes if number not in self.dead]
 
-    async def stop(self) -> None:
-        """Stop every node."""
-        for node in self.nodes.values():
-            await node.stop()
+    async def find(self, number: int, key: bytes, **options: Any) -> list[bytes]:
+        """The bodies that node `number` finds, sorted."""
+        found = await self.nodes[number].find(key, timeout_s=10, **options)
+        return sorted(record.body for record in found)
+
+
+async def world_of(loop: SimLoop, seed: int, count: int, config: DhtConfig | None = None) -> World:
+    """A world of `count` nodes that have joined and settled."""
+    world = World(loop, seed, config or DhtConfig())
+    await world.grow(count)
+    await asyncio.sleep(SETTLED_S)
+    return world
 
 
 def identity(seed: int, number: int) -> Identity:
@@ -81,6 +93,54 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def stopwatch() -> float:
-    """Real seconds, for reports only."""
-    return time.perf_counter()
+class Sink(asyncio.DatagramProtocol):
+    """Counts what reaches an address and answers nothing."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """Count it."""
+        self.bytes += len(data)
+
+
+class RawPeer(asyncio.DatagramProtocol):
+    """A peer that speaks the wire form but obeys no rule: sends any one request and reads the answer."""
+
+    def __init__(self, loop: SimLoop, key: Identity) -> None:
+        self._loop = loop
+        self._key = key
+        self._answers: asyncio.Queue[Datagram] = asyncio.Queue()
+        self._count = 0
+
+    @classmethod
+    async def bind(cls, loop: SimLoop, key: Identity, number: int) -> "RawPeer":
+        """A peer at the address of node `number`."""
+        peer = cls(loop, key)
+        await loop.create_datagram_endpoint(lambda: peer, address(number))
+        return peer
+
+    def connection_made(self, transport: Any) -> None:
+        """Keep the socket."""
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """Keep answers; pings that check this peer go unanswered."""
+        datagram = decode(data, network_tag(NETWORK))
+        if not isinstance(datagram.body, Ping):
+            self._answers.put_nowait(datagram)
+
+    async def ask(self, recipient: int, recipient_id: bytes, body: Request) -> Any:
+        """Send a request to node `recipient`; gives the body of its answer."""
+        self._count += 1
+        request_id = self._count.to_bytes(16, "big")
+        raw = encode(self._key, network_tag(NETWORK), recipient_id, request_id, self._loop.unix_ms(), body)
+        self._transport.sendto(raw, address(recipient))
+        async with asyncio.timeout(5):
+            return (await self._answers.get()).body
+
+
+def forged(loop: SimLoop, rng: random.Random, body: Request, recipient_id: bytes) -> bytes:
+    """A well-signed request by a key made up for it."""
+    stranger = Identity(rng.randbytes(32))
+    return encode(stranger, network_tag(NETWORK), recipient_id, rng.randbytes(16), loop.unix_ms(), body)

@@ -68,7 +68,10 @@ class SimLoop(BaseEventLoop):
 
     def __init__(self, seed: int, link: Link | None = None) -> None:
         super().__init__()
+        self.seed = seed
         self.now_s = 0.0
+        self.clock_offset_ms = 0
+        """Added to the wall clock: a clock jump."""
         self.network = SimNetwork(self, random.Random(seed), link or Link())
         self.names: dict[str, list[str]] = {}
         """Host names that resolve, with their addresses."""
@@ -82,7 +85,7 @@ class SimLoop(BaseEventLoop):
 
     def unix_ms(self) -> int:
         """The wall clock of this world."""
-        return START_UNIX_MS + int(self.now_s * 1000)
+        return START_UNIX_MS + self.clock_offset_ms + int(self.now_s * 1000)
 
     async def create_datagram_endpoint(self, protocol_factory: Any, local_addr: Any = None, **_: Any) -> Any:  # type: ignore[override]
         """Bind in the simulated network; OSError when the address is taken."""
@@ -152,6 +155,8 @@ class SimNetwork:
         self.link = link
         self.unplugged: set[str] = set()
         """Hosts that neither send nor receive, as if their machine had died."""
+        self.tampering: dict[str, Callable[[bytes], bytes]] = {}
+        """What happens to datagrams that these hosts send."""
         self.sent = 0
         self._sockets: dict[Address, SimTransport] = {}
         self._trace = hashlib.sha256()
@@ -177,6 +182,8 @@ class SimNetwork:
         self._trace.update(f"{self._loop.time():.9f} {source} {target} ".encode() + data)
         if source[0] in self.unplugged:
             return
+        if source[0] in self.tampering:
+            data = self.tampering[source[0]](data)
         copies = 2 if self._rng.random() < self.link.duplication else 1
         for _ in range(copies):
             if self._rng.random() >= self.link.loss:
