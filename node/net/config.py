@@ -29,6 +29,7 @@ class NetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     - `max_inbound` 512, `max_inbound_per_address` 64: accepted connections; a test network on one machine fits.
     - `session_max_age_s` 3600: new keys at least hourly.
     - `drain_s` 5: how long a session that is closed may finish what is under way.
+    - `probe_timeout_s` 5: how long a session may take to prove alive when another to the same peer has appeared.
     - `spare_close_s` 30: a second session to the same peer (both dialled, or it was renewed) goes when it has been
       unused for so long; closing it sooner would fail those who are between two requests on it.
     - `idle_close_s` 600: a session that nothing used for so long is closed; opening one costs about a millisecond.
@@ -52,6 +53,7 @@ class NetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_inbound_per_address: Count = 64
     session_max_age_s: Seconds = 3600.0
     drain_s: Seconds = 5.0
+    probe_timeout_s: Seconds = 5.0
     spare_close_s: Seconds = 30.0
     idle_close_s: Seconds = 600.0
     max_offences: Count = 3

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from node.errors import UsageError
 
-_HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?")
+_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+_HOST_NAME = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\.?\Z){_LABEL}\.?")
+"""The last label is not a number: 1.2.3 and 1.2.3.400 are mistyped addresses, not names."""
 MAX_HOST_CHARS = 253
 """RFC 1035, 2.3.4, in the dotted form."""
 
@@ -51,7 +53,7 @@ def endpoint(host: str, port: int) -> Endpoint:
 
 def parse_endpoint(text: str) -> Endpoint:
     """Read "host:port" or "[ipv6]:port"; UsageError otherwise."""
-    match = re.fullmatch(r"\[([0-9a-fA-F:.%]+)\]:([0-9]{1,5})|([^:\[\]]+):([0-9]{1,5})", text.strip())
+    match = re.fullmatch(r"\[([0-9a-fA-F.]*:[0-9a-fA-F:.]*)\]:([0-9]{1,5})|([^:\[\]]+):([0-9]{1,5})", text.strip())
     if match is None:
         raise UsageError(f"{text[:80]!r} is not an address: write host:port, or [address]:port for IPv6")
     bracketed, bracketed_port, host, port = match.groups()

@@ -27,8 +27,6 @@ from protocol.hello import Hello
 
 UPKEEP_S: Final = 15.0
 """How often ages and idleness are looked at, unless a setting is shorter."""
-PROBE_TIMEOUT_S: Final = 5.0
-"""How long a session may take to prove alive when another to the same peer has appeared."""
 KEY_BYTES: Final = 32
 
 log = structlog.get_logger(__name__)
@@ -214,7 +212,7 @@ class Peers:
         log.info("session.opened", peer=short_id(session.peer_key), remote=str(session.remote), dialled=is_initiator)
         others = self._sessions.setdefault(session.peer_key, [])
         for other in others:
-            self._group.create_task(_drop_if_dead(other))
+            self._group.create_task(_drop_if_dead(other, self._config.probe_timeout_s))
         others.append(session)
         return session
 
@@ -276,9 +274,9 @@ class Peers:
                 self._group.create_task(session.close("too old", drain_s=config.session_max_age_s))
 
 
-async def _drop_if_dead(session: Session) -> None:
+async def _drop_if_dead(session: Session, timeout_s: float) -> None:
     try:
-        await session.probe(PROBE_TIMEOUT_S)
+        await session.probe(timeout_s)
     except TimeoutError:
         session.abort("the peer has opened another session and does not answer on this one")
     except SessionClosed:

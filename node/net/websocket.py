@@ -7,6 +7,7 @@ shrink), and so are its pings (the session has its own, which the far end's even
 import asyncio
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 
 import aiohttp
 from aiohttp import WSMsgType, web
@@ -30,6 +31,7 @@ class WebSocketStream:
     def __init__(self, websocket: web.WebSocketResponse | aiohttp.ClientWebSocketResponse, remote: Endpoint) -> None:
         self._websocket = websocket
         self._remote = remote
+        self._is_stuck = False  # a send was given up: the peer did not read
         self.closed = asyncio.Event()
 
     @property
@@ -44,6 +46,9 @@ class WebSocketStream:
             await self._websocket.send_bytes(frame)  # type: ignore[arg-type]
         except (ConnectionError, RuntimeError) as error:
             raise StreamClosed(f"the connection broke: {error}") from error
+        except asyncio.CancelledError:
+            self._is_stuck = True
+            raise
 
     async def receive(self) -> bytes:
         """The next binary message; anything else ends the stream."""
@@ -67,11 +72,27 @@ class WebSocketStream:
     async def close(self, reason: str = "") -> None:
         """Close, telling the peer the reason; waits at most a second for its own close."""
         try:
-            await self._websocket.close(code=1000, message=reason.encode()[:MAX_REASON_BYTES])
+            if self._is_stuck:
+                # aiohttp (3.14) waits for the buffer with a future that the given-up send has cancelled, so that close
+                # would raise CancelledError in a task that nobody cancelled.
+                self._cut()
+                return
+            # aiohttp limits the wait for the peer's close frame, but not the sending of ours.
+            async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
+                await self._websocket.close(code=1000, message=reason.encode()[:MAX_REASON_BYTES])
+        except TimeoutError:
+            self._cut()
         except (ConnectionError, RuntimeError):
             pass  # Broken already: nothing is left to close.
         finally:
             self.closed.set()
+
+    def _cut(self) -> None:
+        """End the connection to a peer that does not read: closing would wait until the last byte has gone."""
+        connection = self._websocket.get_extra_info("socket")
+        if connection is not None:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class WebSocketTransport:
@@ -80,7 +101,7 @@ class WebSocketTransport:
     def __init__(self, max_message_bytes: int) -> None:
         """`max_message_bytes` limits a session's message; the frame around it is a little larger."""
         self.app = web.Application()
-        self._max_frame_bytes = frame_bytes(max_message_bytes)
+        self._max_frame_bytes = frame_bytes(max_message_bytes) + 1  # aiohttp refuses its limit itself
         self._runner: web.AppRunner | None = None
         self._client: aiohttp.ClientSession | None = None
         self._streams: set[WebSocketStream] = set()

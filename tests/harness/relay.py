@@ -43,6 +43,7 @@ class Relay:
                 self.recorded += data
                 sink.write(data)
                 await sink.drain()
+        await self._flowing.wait()
         sink.close()
 
     async def stop(self) -> None:

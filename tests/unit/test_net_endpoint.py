@@ -1,0 +1,54 @@
+"""Addresses in one spelling."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.errors import UsageError
+from node.net.endpoint import Endpoint, endpoint, parse_endpoint
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:9000", "127.0.0.1", 9000),
+        ("[::1]:9000", "::1", 9000),
+        ("[2001:DB8:0:0::1]:0", "2001:db8::1", 0),
+        ("[::ffff:192.0.2.1]:80", "192.0.2.1", 80),
+        ("Example.ORG:65535", "example.org", 65535),
+        ("  localhost:1 ", "localhost", 1),
+    ],
+)
+def test_what_people_write_is_read_into_one_form(text: str, host: str, port: int) -> None:
+    assert parse_endpoint(text) == Endpoint(host, port)
+    assert parse_endpoint(str(Endpoint(host, port))) == Endpoint(host, port)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ":", "9000", "host", "host:", ":9000", "::1:9000", "[::1]", "host:65536", "host:-1", "ho st:1", "a..b:1",
+     "-a:1", "http://host:1", "[host]:1", "[1.2.3]:1", "1.2.3:1", "1.2.3.400:1", "[fe80::1%1]:1", "x" * 254 + ":1", "host:٣"],
+)  # fmt: skip
+def test_anything_else_is_a_usage_error_that_quotes_it(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_endpoint(text)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_an_endpoint_or_a_usage_error(text: str) -> None:
+    try:
+        parsed = parse_endpoint(text)
+    except UsageError:
+        return
+    assert parse_endpoint(str(parsed)) == parsed
+
+
+def test_loopback_is_recognised() -> None:
+    assert all(endpoint(host, 1).is_loopback for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"))
+    assert not any(endpoint(host, 1).is_loopback for host in ("192.0.2.1", "::", "0.0.0.0", "example.org"))
+
+
+def test_ipv6_addresses_of_one_64_count_as_one_party() -> None:
+    assert endpoint("2001:db8::1", 1).address_group == endpoint("2001:db8::ffff:1", 2).address_group
+    assert endpoint("2001:db8::1", 1).address_group != endpoint("2001:db8:0:1::1", 1).address_group
+    assert endpoint("192.0.2.1", 1).address_group != endpoint("192.0.2.2", 1).address_group

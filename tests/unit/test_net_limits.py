@@ -1,0 +1,83 @@
+"""Counting connections and offences."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.net.config import NetConfig
+from node.net.endpoint import Endpoint
+from node.net.limits import MAX_REMEMBERED, Admission, Conduct
+
+CONFIG = NetConfig(
+    max_half_open=3, max_half_open_per_address=2, max_inbound=5, max_inbound_per_address=4, max_offences=2, block_s=10
+)
+ONE, TWO, THREE = (Endpoint(f"192.0.2.{number}", 1) for number in (1, 2, 3))
+
+
+def test_half_open_connections_are_limited_per_address_and_in_all() -> None:
+    admission = Admission(CONFIG)
+    admission.connected(ONE)
+    admission.connected(ONE)
+    assert "from 192.0.2.1, the limit per address" in (admission.refusal(ONE) or "")
+    assert admission.refusal(TWO) is None
+    admission.connected(TWO)
+    assert "3 handshakes are under way, the limit in all" in (admission.refusal(THREE) or "")
+    admission.handshake_ended(ONE)
+    assert admission.refusal(THREE) is None
+
+
+def test_open_connections_are_limited_per_address_and_in_all() -> None:
+    admission = Admission(CONFIG)
+    for remote in (ONE, ONE, ONE, ONE):
+        assert admission.refusal(remote) is None
+        admission.connected(remote)
+        admission.handshake_ended(remote)
+    assert "4 connections are open from 192.0.2.1" in (admission.refusal(ONE) or "")
+    admission.connected(TWO)
+    admission.handshake_ended(TWO)
+    assert "5 inbound connections are open" in (admission.refusal(THREE) or "")
+    admission.disconnected(ONE)
+    assert admission.refusal(THREE) is None
+
+
+@given(st.lists(st.sampled_from([ONE, TWO, THREE]), max_size=40))
+def test_the_counts_return_to_nothing(remotes: list[Endpoint]) -> None:
+    admission = Admission(CONFIG)
+    admitted = []
+    for remote in remotes:
+        if admission.refusal(remote) is None:
+            admission.connected(remote)
+            admitted.append(remote)
+    assert len(admitted) <= CONFIG.max_half_open
+    for remote in admitted:
+        admission.handshake_ended(remote)
+        admission.disconnected(remote)
+    assert not admission._half_open
+    assert not admission._inbound
+
+
+def test_offences_add_up_to_a_block_that_ends() -> None:
+    conduct, peer = Conduct(CONFIG), bytes(32)
+    assert conduct.offended(peer, now=0.0) == 1
+    assert not conduct.is_blocked(peer, now=0.0)
+    assert conduct.offended(peer, now=1.0) == 2
+    assert conduct.is_blocked(peer, now=10.9)
+    assert conduct.blocked(now=10.9) == [peer]
+    assert conduct.offences(peer) == 0
+    assert not conduct.is_blocked(peer, now=11.0)
+    assert conduct.blocked(now=11.0) == []
+
+
+def test_unblocking_takes_effect_and_is_harmless_otherwise() -> None:
+    conduct, peer = Conduct(CONFIG), bytes(32)
+    conduct.block(peer, until=100.0)
+    conduct.unblock(peer)
+    conduct.unblock(peer)
+    assert not conduct.is_blocked(peer, now=0.0)
+
+
+def test_any_number_of_keys_takes_bounded_memory() -> None:
+    conduct = Conduct(CONFIG)
+    for number in range(MAX_REMEMBERED + 100):
+        conduct.offended(number.to_bytes(32, "big"), now=0.0)
+        conduct.block(number.to_bytes(32, "big"), until=1.0)
+    assert len(conduct._offences) == len(conduct.blocked(0.0)) == MAX_REMEMBERED
