@@ -30,7 +30,9 @@ def doctor(face: Face, /, bundle: Path | None) -> int:
     """Check everything, and say what to fix. Fails when any check does."""
     checks = [_timed(check, face) for check in OFFLINE]
     try:
-        checks += face.run(lambda client: client.doctor())["checks"]
+        asked = face.run(lambda client: client.doctor())["checks"]
+        named = {check["name"] for check in asked}
+        checks = [check for check in checks if check["name"] not in named] + asked
         checks.append(_check("daemon", "pass", "it answers"))
     except ControlError as error:
         status = "skip" if error.exit_code == 3 else "fail"

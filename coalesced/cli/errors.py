@@ -18,7 +18,6 @@ HINTS: Final = {
     "no_offer": "coalesced skills ls; coalesced skills find LABEL",
     "timed_out": "a longer --deadline, or coalesced task watch ID",
     "verification_failed": "coalesced why ID",
-    "lost_daemon": "coalesced status",
 }
 """What to try next, by error code, where the text of the error does not say it already."""
 

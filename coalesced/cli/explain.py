@@ -46,7 +46,8 @@ def table_lines(decision: shapes.Decision) -> Iterator[str]:
     """The options as aligned lines, the chosen one marked, with those that are out named below."""
     rows = best_of_each(decision["options"])
     feasible = [row for row in rows if row["feasible"]]
-    decimals = max((decimals_for(row["total_micro"]) for row in feasible), default=4)
+    # Less than a micro-dollar is shown as one with six zeros, not as if it were free.
+    decimals = max((decimals_for(row["total_micro"] or 1) for row in feasible), default=4)
     cells = [TITLES] + [
         (
             escaped(row["name"]),

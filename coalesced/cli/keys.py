@@ -23,8 +23,9 @@ def keys(ctx: click.Context) -> None:
 def show(face: Face, /) -> None:
     """The node's did:key, and its key file."""
     file = face.paths.key_file
-    sealed = is_sealed(file)
     did = find_did(face)
+    # A node started with --dev has a did and no file.
+    sealed = file.exists() and is_sealed(file)
     if face.as_json:
         face.print_json({"schema": "coalesced.keys/1", "did": did, "file": str(file), "sealed": sealed})
         return

@@ -54,6 +54,8 @@ def raw(column: Column, row: Row) -> str:
         return ""
     if isinstance(value, bool):
         return "1" if value else "0"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return escaped(",".join(value) if column.kind == "words" else str(value))
 
 

@@ -153,6 +153,10 @@ def test_small_amounts_are_shown_in_full_and_alike() -> None:
     assert "$0.007100" in lines[2]
 
 
+def test_what_rounds_to_nothing_is_not_shown_as_free_in_cents() -> None:
+    assert list(table_lines(decision(option("local", 0))))[1].split()[1] == "$0.000000"
+
+
 def test_a_table_of_nothing_is_its_titles() -> None:
     assert list(table_lines(decision())) == ["  option  price  +time  +risk  +verify  =total  p(good)"]
 
