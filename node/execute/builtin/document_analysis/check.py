@@ -24,8 +24,9 @@ from node.execute.builtin.document_analysis.text import Reading, question_terms
 from node.tasks.verify import FULL_SCORE_PPM, Finding
 from protocol.specification import Level
 
-SHARE: dict[Level, float] = {"cheap": 0.2, "full": 1.0}
-MAX_HITS: dict[Level, int] = {"cheap": 60, "full": 300}
+SHARE: dict[Level, float] = {"cheap": 0.1, "full": 1.0}
+MIN_QUESTIONS = 2
+MAX_HITS: dict[Level, int] = {"cheap": 25, "full": 200}
 """Passages looked at for one question."""
 SEARCHED_TERMS = 2
 TOLERANCE = 1e-9
@@ -48,7 +49,7 @@ def check(input: bytes, media_type: str, output: bytes, *, level: Level, seed: b
         if reason := checker.quotes(answer):
             return Finding(0, (reason,))
     rng = random.Random(seed)
-    sampled = rng.sample(result.answers, math.ceil(SHARE[level] * len(result.answers)))
+    sampled = rng.sample(result.answers, _sample(len(result.answers), level))
     reason = checker.passages(result) if level == "full" else ""
     total, note = 0.0, ""
     for answer in sampled:
@@ -65,6 +66,10 @@ def check(input: bytes, media_type: str, output: bytes, *, level: Level, seed: b
     if read < 1:
         notes = (*notes, f"only {read:.1%} of the passages were read")
     return Finding(round(total / len(sampled) * math.sqrt(read) * FULL_SCORE_PPM), notes)
+
+
+def _sample(questions: int, level: Level) -> int:
+    return min(questions, max(MIN_QUESTIONS, math.ceil(SHARE[level] * questions)))
 
 
 class _Checker:

@@ -130,7 +130,7 @@ SKILL = Skill(
     unit="characters",
     example=EXAMPLE,
     verification={
-        "cheap": "every quote at its place; for a fifth of the questions scores, term counts and better passages",
+        "cheap": "every quote at its place; for a tenth of the questions scores, term counts and better passages",
         "full": "the same for every question, and the number of passages",
         "redundant": "a second run agrees",
     },
