@@ -146,7 +146,6 @@ def build(config: Config, ground: Ground) -> Built:
         log_=tasks,
         tasks=store.tasks,
         blobs=store.blobs,
-        spending=store.spending,
     )
     parts = Parts(
         identity=identity,

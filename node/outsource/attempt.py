@@ -8,7 +8,7 @@ from crypto.identity import Identity
 from node.background import Background
 from node.env import Env
 from node.errors import NodeError
-from node.ledger.journal import award_record
+from node.ledger.journal import award_record, paid_micro
 from node.net.errors import NetError
 from node.net.peers import Peers
 from node.net.session import Session
@@ -133,14 +133,27 @@ class Attempts:
                 ask, offer, level, patience_s=patience_s, remaining_s=remaining_s, explored=explored, question=question
             )
         except BaseException:
-            await asyncio.shield(self._spending.release(ask.task_id, offer.seller.key))
+            await asyncio.shield(self.close_reservation(ask.task_id, offer.seller.key))
             raise
         if isinstance(outcome, Fault):
-            await self._spending.release(ask.task_id, offer.seller.key)
+            await self.close_reservation(ask.task_id, offer.seller.key)
             await self._report(ask, offer, outcome)
             code = "verification_failed" if outcome.kind == "bad_result" else outcome.kind
             return Failed(code, f"{offer.seller.name}: {outcome.kind}: {outcome.text}")
         return outcome
+
+    async def close_reservation(self, task_id: bytes, contractor: bytes) -> None:
+        """End a promise of money: what the journal says was signed counts as paid, else the promise is released."""
+        paid = paid_micro(await self._journal.of_task(task_id), contractor)
+        if paid is None:
+            await self._spending.release(task_id, contractor)
+        else:
+            await self._spending.settle(task_id, contractor, paid)
+
+    async def close_open_reservations(self) -> None:
+        """After a restart: nothing is under way, so every open promise ends."""
+        for reservation in await self._spending.open_reservations():
+            await self.close_reservation(reservation.task_id, reservation.peer)
 
     async def _hire_and_judge(
         self,
@@ -261,7 +274,7 @@ class Attempts:
     ) -> None:
         """Write down a success: what is owed counts as spent, with or without the contractor's countersignature."""
         paid = delivery.result.terms.invoice_micro
-        await self._spending.settle(ask.task_id, offer.seller.key, paid)
+        await self.close_reservation(ask.task_id, offer.seller.key)
         kind = "ok"
         if isinstance(settled, Fault):
             await self._report(ask, offer, settled, counts=False)

@@ -20,7 +20,6 @@ from node.outsource.running import Running
 from node.outsource.tasklog import TaskLog
 from node.skills.labels import check_label, unknown_label
 from node.store.blobs import Blobs
-from node.store.spending import Spending
 from node.store.tasks import TaskChange, TaskRow, Tasks
 from node.tasks.content import Content
 from node.tasks.lifecycle import TaskState
@@ -47,7 +46,6 @@ class Client:
         log_: TaskLog,
         tasks: Tasks,
         blobs: Blobs,
-        spending: Spending,
     ) -> None:
         self._env = env
         self._config = config
@@ -57,7 +55,6 @@ class Client:
         self._log = log_
         self._tasks = tasks
         self._blobs = blobs
-        self._spending = spending
 
     # --- what the owner asks
 
@@ -108,8 +105,7 @@ class Client:
         for row in await self._tasks.unfinished():
             change = TaskChange(error_code="interrupted", error_text="the node stopped while this was under way")
             await self._log.end(row.task_id, "failed", "the node stopped while this was under way", change)
-        for reservation in await self._spending.open_reservations():
-            await self._spending.release(reservation.task_id, reservation.peer)
+        await self._course.recover()
 
     # --- one task
 

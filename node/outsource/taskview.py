@@ -70,6 +70,8 @@ def _fold(folded: dict[str, Any], event: EventView) -> None:
             folded["local_micro"] = decision.local_micro
             folded["explored"] = decision.explored
             folded["level"] = decision.level
+            # Of the decision, not of the price: waiting, risk and verification have their cost too.
+            folded["saving_micro"] = decision.saving_micro if decision.choice == "outsource" else None
         case "progress":
             folded["done_ppm"] = event.done_ppm or 0
         case "input_required":
@@ -84,7 +86,5 @@ def _fold(folded: dict[str, Any], event: EventView) -> None:
             folded["journal_height"] = event.receipt.journal_height
         case "completed":
             folded["cost_micro"] = event.cost_micro
-            if event.cost_micro is not None and folded.get("local_micro") is not None:
-                folded["saving_micro"] = folded["local_micro"] - event.cost_micro
         case _:
             pass
