@@ -11,11 +11,11 @@ Leaving. Goodbye means: no more requests from me, send me none. The other side a
 closes when both have said it and nothing is under way. Requests that crossed our goodbye on the wire are still served.
 """
 
-import heapq
 import math
 from dataclasses import dataclass
 from typing import Final, assert_never
 
+from protocol import session_steps as steps
 from protocol.envelope import (
     Cancel,
     Credit,
@@ -33,34 +33,7 @@ from protocol.envelope import (
 )
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.packing import MAX_MESSAGE_BYTES
-from protocol.session_steps import (
-    Abandon,
-    Answer,
-    Answered,
-    Ask,
-    AskId,
-    CallId,
-    Closed,
-    Consumed,
-    CreditArrived,
-    Effect,
-    Emit,
-    EventArrived,
-    Input,
-    Leave,
-    PeerLeaving,
-    Probe,
-    ProbeAnswered,
-    Received,
-    Refuse,
-    Refused,
-    Send,
-    StartCall,
-    StopCall,
-    Tick,
-    TimedOut,
-    Withdraw,
-)
+from protocol.timers import Timers
 
 EVENT_OVERHEAD_BYTES: Final = 512
 """Charged for every event on top of its bytes: what a small one costs its receiver as an object."""
@@ -104,12 +77,12 @@ class SessionCore:
 
     def __init__(self, limits: SessionLimits, now: float) -> None:
         self._limits = limits
-        self._asks: dict[AskId, _Ask] = {}
-        self._calls: dict[CallId, _Call] = {}
+        self._asks: dict[steps.AskId, _Ask] = {}
+        self._calls: dict[steps.CallId, _Call] = {}
         self._call_bytes = 0
         self._last_ask = 0
         self._last_call = 0
-        self._timers: list[tuple[float, int, bool]] = []  # (deadline, id, whether it is an ask); may hold ended ones
+        self._timers: Timers[tuple[bool, int]] = Timers(self._is_running)  # (whether it is an ask, its id)
         self._heard_at = now
         self._probed_at = -math.inf
         self._probes_open = 0
@@ -124,16 +97,16 @@ class SessionCore:
         return not (self._closed or self._said_goodbye or self._heard_goodbye)
 
     @property
-    def next_ask(self) -> AskId:
+    def next_ask(self) -> steps.AskId:
         """The id that the next Ask must carry."""
-        return AskId(self._last_ask + 1)
+        return steps.AskId(self._last_ask + 1)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way in either direction."""
         return not self._asks and not self._calls
 
-    def may_emit(self, call: CallId) -> bool:
+    def may_emit(self, call: steps.CallId) -> bool:
         """Whether an event of this call need not wait; one that nobody wants any more is dropped at once."""
         state = self._calls.get(call)
         return state is None or state.stopped or state.window_bytes == 0 or state.credit_bytes > 0
@@ -142,50 +115,49 @@ class SessionCore:
         """When to step with Tick at the latest; infinite once closed."""
         if self._closed:
             return math.inf
-        while self._timers and not self._is_running(self._timers[0]):
-            heapq.heappop(self._timers)
         waited = self._limits.silence_s if self._probed_at >= self._heard_at else self._limits.keep_alive_s
         alive = self._heard_at + waited
-        return min(alive, self._timers[0][0]) if self._timers else alive
+        due = self._timers.next_at()
+        return alive if due is None else min(alive, due)
 
-    def step(self, event: Input, now: float) -> list[Effect]:
+    def step(self, event: steps.Input, now: float) -> list[steps.Effect]:
         """What to do about `event`, in order. RemoteProtocolError: the peer broke a rule; LocalProtocolError: we."""
         if self._closed:
             return []
         match event:
-            case Received():
+            case steps.Received():
                 effects = self._received(event.payload, now)
-            case Ask():
+            case steps.Ask():
                 effects = self._ask(event, now)
-            case Withdraw():
-                effects = self._end_ask(event.id, Send(encode_envelope(Cancel(id=event.id))))
-            case Consumed():
+            case steps.Withdraw():
+                effects = self._end_ask(event.id, steps.Send(encode_envelope(Cancel(id=event.id))))
+            case steps.Consumed():
                 effects = self._consumed(event)
-            case Emit():
+            case steps.Emit():
                 effects = self._emit(event)
-            case Answer():
+            case steps.Answer():
                 effects = self._end_call(event.id, Response(id=event.id, body=checked_body(event.body)))
-            case Refuse():
+            case steps.Refuse():
                 code, text = event.code[:64] or "refused", event.text[:MAX_TEXT_CHARS]
                 effects = self._end_call(event.id, Error(id=event.id, code=code, text=text))
-            case Abandon():
+            case steps.Abandon():
                 effects = self._end_call(event.id, None)
-            case Probe():
+            case steps.Probe():
                 effects = self._probe(now)
-            case Leave():
+            case steps.Leave():
                 effects = self._leave(event.reason)
-            case Tick():
+            case steps.Tick():
                 effects = self._tick(now)
             case _:
                 assert_never(event)
         if self._said_goodbye and self._heard_goodbye and self.is_idle and not self._closed:
             self._closed = True
-            effects.append(Closed("goodbye", self._goodbye_reason))
+            effects.append(steps.Closed("goodbye", self._goodbye_reason))
         return effects
 
     # --- This side's requests
 
-    def _ask(self, ask: Ask, now: float) -> list[Effect]:
+    def _ask(self, ask: steps.Ask, now: float) -> list[steps.Effect]:
         if not self.accepts_asks:
             raise LocalProtocolError("this session takes no more requests: one side has said goodbye")
         if ask.id != self.next_ask:
@@ -200,13 +172,13 @@ class SessionCore:
         self._last_ask = ask.id
         self._asks[ask.id] = _Ask(ask.window_bytes, ask.window_bytes)
         self._add_timer(now + ask.timeout_s, ask.id, is_ask=True)
-        return [Send(encoded)]
+        return [steps.Send(encoded)]
 
-    def _end_ask(self, ask: AskId, *effects: Effect) -> list[Effect]:
+    def _end_ask(self, ask: steps.AskId, *effects: steps.Effect) -> list[steps.Effect]:
         """Forget the request and give the effects; nothing when it has already ended."""
         return list(effects) if self._asks.pop(ask, None) else []
 
-    def _consumed(self, event: Consumed) -> list[Effect]:
+    def _consumed(self, event: steps.Consumed) -> list[steps.Effect]:
         ask = self._asks.get(event.id)
         if ask is None:
             return []
@@ -216,11 +188,11 @@ class SessionCore:
             return []
         granted, ask.consumed_bytes = ask.consumed_bytes, 0
         ask.credit_bytes += granted
-        return [Send(encode_envelope(Credit(id=event.id, bytes=granted)))]
+        return [steps.Send(encode_envelope(Credit(id=event.id, bytes=granted)))]
 
     # --- The peer's requests
 
-    def _emit(self, event: Emit) -> list[Effect]:
+    def _emit(self, event: steps.Emit) -> list[steps.Effect]:
         call = self._calls.get(event.id)
         if call is None or call.stopped or call.window_bytes == 0:
             return []
@@ -228,9 +200,9 @@ class SessionCore:
             raise LocalProtocolError(f"request {event.id} has no credit left for events: wait for CreditArrived")
         encoded = self._encode(Event(id=event.id, body=checked_body(event.body)))
         call.credit_bytes -= len(encoded) + EVENT_OVERHEAD_BYTES
-        return [Send(encoded)]
+        return [steps.Send(encoded)]
 
-    def _end_call(self, call_id: CallId, answer: Response | Error | None) -> list[Effect]:
+    def _end_call(self, call_id: steps.CallId, answer: Response | Error | None) -> list[steps.Effect]:
         """Forget the call; the answer goes out unless the call was stopped before."""
         # Encoded first: when it cannot be sent, the call is still there to be refused.
         encoded = None if answer is None else self._encode(answer)
@@ -238,55 +210,52 @@ class SessionCore:
         if call is None:
             return []
         self._call_bytes -= call.request_bytes
-        return [] if encoded is None or call.stopped else [Send(encoded)]
+        return [] if encoded is None or call.stopped else [steps.Send(encoded)]
 
-    def _stop_call(self, call_id: CallId) -> list[Effect]:
+    def _stop_call(self, call_id: steps.CallId) -> list[steps.Effect]:
         """Its place stays taken until the handler has ended, so that cancelling does not buy more than the limit."""
         call = self._calls.get(call_id)
         if call is None or call.stopped:
             return []
         call.stopped = True
-        return [StopCall(call_id)]
+        return [steps.StopCall(call_id)]
 
     # --- Time and leaving
 
-    def _tick(self, now: float) -> list[Effect]:
+    def _tick(self, now: float) -> list[steps.Effect]:
         if now >= self._heard_at + self._limits.silence_s:
             self._closed = True
-            return [Closed("silent", f"nothing was heard from the peer for {self._limits.silence_s:g} s")]
-        effects: list[Effect] = []
-        while self._timers and self._timers[0][0] <= now:
-            timer = heapq.heappop(self._timers)
-            if not self._is_running(timer):
-                continue
-            _, number, is_ask = timer
+            return [steps.Closed("silent", f"nothing was heard from the peer for {self._limits.silence_s:g} s")]
+        effects: list[steps.Effect] = []
+        while (timer := self._timers.pop_due(now)) is not None:
+            is_ask, number = timer
             if is_ask:
-                ask = AskId(number)
-                effects += self._end_ask(ask, Send(encode_envelope(Cancel(id=ask))), TimedOut(ask))
+                ask = steps.AskId(number)
+                effects += self._end_ask(ask, steps.Send(encode_envelope(Cancel(id=ask))), steps.TimedOut(ask))
             else:
                 late = Error(id=number, code="deadline", text="the request's own deadline passed before the answer")
-                effects += [*self._stop_call(CallId(number)), Send(encode_envelope(late))]
+                effects += [*self._stop_call(steps.CallId(number)), steps.Send(encode_envelope(late))]
         if now >= self._heard_at + self._limits.keep_alive_s and self._probed_at < self._heard_at:
             effects += self._probe(now)
         return effects
 
-    def _probe(self, now: float) -> list[Effect]:
+    def _probe(self, now: float) -> list[steps.Effect]:
         self._probed_at = now
         self._probes_open += 1
-        return [Send(encode_envelope(KeepAlive()))]
+        return [steps.Send(encode_envelope(KeepAlive()))]
 
-    def _leave(self, reason: str) -> list[Effect]:
+    def _leave(self, reason: str) -> list[steps.Effect]:
         if self._said_goodbye:
             return []
         self._said_goodbye = True
         self._goodbye_reason = self._goodbye_reason or reason[:MAX_TEXT_CHARS]
-        return [Send(encode_envelope(Goodbye(reason=reason[:MAX_TEXT_CHARS])))]
+        return [steps.Send(encode_envelope(Goodbye(reason=reason[:MAX_TEXT_CHARS])))]
 
     # --- What the peer sends
 
-    def _received(self, payload: bytes | memoryview, now: float) -> list[Effect]:
+    def _received(self, payload: bytes | memoryview, now: float) -> list[steps.Effect]:
         self._heard_at = now
-        effects: list[Effect] = []
+        effects: list[steps.Effect] = []
         try:
             for envelope, size in decode_envelopes(payload, self._limits.max_message_bytes):
                 effects += self._handle(envelope, size, now)
@@ -295,36 +264,38 @@ class SessionCore:
             raise
         return effects
 
-    def _handle(self, envelope: Envelope, size: int, now: float) -> list[Effect]:
+    def _handle(self, envelope: Envelope, size: int, now: float) -> list[steps.Effect]:
         match envelope:
             case Request():
                 return self._handle_request(envelope, size, now)
             case Event():
                 return self._handle_event(envelope, size)
             case Response():
-                return self._end_ask(self._own(envelope.id), Answered(AskId(envelope.id), envelope.body))
+                return self._end_ask(self._own(envelope.id), steps.Answered(steps.AskId(envelope.id), envelope.body))
             case Error():
-                return self._end_ask(self._own(envelope.id), Refused(AskId(envelope.id), envelope.code, envelope.text))
+                return self._end_ask(
+                    self._own(envelope.id), steps.Refused(steps.AskId(envelope.id), envelope.code, envelope.text)
+                )
             case Cancel():
                 return self._stop_call(self._theirs(envelope.id))
             case Credit():
                 return self._handle_credit(envelope)
             case KeepAlive():
-                return [Send(encode_envelope(KeepAliveReply()))]
+                return [steps.Send(encode_envelope(KeepAliveReply()))]
             case KeepAliveReply():
                 if self._probes_open == 0:
                     raise RemoteProtocolError("unasked", "a keep-alive reply came that nothing had asked for")
                 self._probes_open -= 1
-                return [ProbeAnswered()]
+                return [steps.ProbeAnswered()]
             case Goodbye():
                 if self._heard_goodbye:
                     raise RemoteProtocolError("after_goodbye", "a second goodbye came")
                 self._heard_goodbye = True
-                return [PeerLeaving(envelope.reason), *self._leave(envelope.reason)]
+                return [steps.PeerLeaving(envelope.reason), *self._leave(envelope.reason)]
             case _:
                 assert_never(envelope)
 
-    def _handle_request(self, request: Request, size: int, now: float) -> list[Effect]:
+    def _handle_request(self, request: Request, size: int, now: float) -> list[steps.Effect]:
         if self._heard_goodbye:
             raise RemoteProtocolError("after_goodbye", f"request {request.id} came after the peer's goodbye")
         if request.id <= self._last_call:
@@ -338,13 +309,13 @@ class SessionCore:
             return [self._refusal(request.id, "busy", text)]
         if request.deadline_ms == 0:
             return [self._refusal(request.id, "deadline", "the request arrived with no time left")]
-        call_id, deadline = CallId(request.id), now + request.deadline_ms / 1000
+        call_id, deadline = steps.CallId(request.id), now + request.deadline_ms / 1000
         self._calls[call_id] = _Call(size, request.window_bytes, request.window_bytes)
         self._call_bytes += size
         self._add_timer(deadline, call_id, is_ask=False)
-        return [StartCall(call_id, request.body, deadline)]
+        return [steps.StartCall(call_id, request.body, deadline)]
 
-    def _handle_event(self, event: Event, size: int) -> list[Effect]:
+    def _handle_event(self, event: Event, size: int) -> list[steps.Effect]:
         ask_id = self._own(event.id)
         ask = self._asks.get(ask_id)
         if ask is None:
@@ -353,9 +324,9 @@ class SessionCore:
             raise RemoteProtocolError("over_credit", f"an event of request {event.id} came without credit for it")
         charge = size + EVENT_OVERHEAD_BYTES
         ask.credit_bytes -= charge
-        return [EventArrived(ask_id, event.body, charge)]
+        return [steps.EventArrived(ask_id, event.body, charge)]
 
-    def _handle_credit(self, credit: Credit) -> list[Effect]:
+    def _handle_credit(self, credit: Credit) -> list[steps.Effect]:
         call_id = self._theirs(credit.id)
         call = self._calls.get(call_id)
         if call is None or call.stopped:
@@ -365,23 +336,23 @@ class SessionCore:
             raise RemoteProtocolError(
                 "bad_credit", f"request {credit.id} was granted more than its window of {call.window_bytes} bytes"
             )
-        return [CreditArrived(call_id)]
+        return [steps.CreditArrived(call_id)]
 
-    def _own(self, number: int) -> AskId:
+    def _own(self, number: int) -> steps.AskId:
         """An id of ours that the peer refers to. One that has ended is normal: its answer and our cancel may cross."""
         if number > self._last_ask:
             raise RemoteProtocolError("bad_id", f"an answer came to request {number}, which was never made")
-        return AskId(number)
+        return steps.AskId(number)
 
-    def _theirs(self, number: int) -> CallId:
+    def _theirs(self, number: int) -> steps.CallId:
         if number > self._last_call:
             raise RemoteProtocolError("bad_id", f"the peer refers to its request {number}, which it never made")
-        return CallId(number)
+        return steps.CallId(number)
 
     # --- Small parts
 
-    def _refusal(self, call: int, code: str, text: str) -> Send:
-        return Send(encode_envelope(Error(id=call, code=code, text=text)))
+    def _refusal(self, call: int, code: str, text: str) -> steps.Send:
+        return steps.Send(encode_envelope(Error(id=call, code=code, text=text)))
 
     def _encode(self, envelope: Envelope) -> bytes:
         encoded = encode_envelope(envelope)
@@ -391,16 +362,12 @@ class SessionCore:
             )
         return encoded
 
-    def _is_running(self, timer: tuple[float, int, bool]) -> bool:
-        _, number, is_ask = timer
+    def _is_running(self, timer: tuple[bool, int]) -> bool:
+        is_ask, number = timer
         if is_ask:
-            return AskId(number) in self._asks
-        call = self._calls.get(CallId(number))
+            return steps.AskId(number) in self._asks
+        call = self._calls.get(steps.CallId(number))
         return call is not None and not call.stopped
 
     def _add_timer(self, at: float, number: int, *, is_ask: bool) -> None:
-        heapq.heappush(self._timers, (at, number, is_ask))
-        if len(self._timers) > 64 + 2 * (len(self._asks) + len(self._calls)):
-            # Requests that ended early leave their timers behind; without this a busy session would collect them.
-            self._timers = [timer for timer in self._timers if self._is_running(timer)]
-            heapq.heapify(self._timers)
+        self._timers.add(at, (is_ask, number), running=len(self._asks) + len(self._calls))

@@ -27,7 +27,8 @@ def test_what_people_write_is_read_into_one_form(text: str, host: str, port: int
 @pytest.mark.parametrize(
     "text",
     ["", ":", "9000", "host", "host:", ":9000", "::1:9000", "[::1]", "host:65536", "host:-1", "ho st:1", "a..b:1",
-     "-a:1", "http://host:1", "[host]:1", "[1.2.3]:1", "1.2.3:1", "1.2.3.400:1", "[fe80::1%1]:1", "x" * 254 + ":1", "host:٣"],
+     "-a:1", "http://host:1", "[host]:1", "[1.2.3]:1", "1.2.3:1", "1.2.3.400:1", "[fe80::1%1]:1",
+     "x" * 254 + ":1", "host:٣"],
 )  # fmt: skip
 def test_anything_else_is_a_usage_error_that_quotes_it(text: str) -> None:
     with pytest.raises(UsageError):
