@@ -35,6 +35,7 @@ from node.store.spending import Caps
 
 DEFAULT_PORT: Final = 7733
 PREFIX: Final = "COALESCED_"
+COMMAND_LINE: Final = "the command line"
 OWN_VARIABLES: Final = frozenset({"COALESCED_HOME", "COALESCED_CONFIG", "COALESCED_TESTNETS"})
 """Read by paths.py and the testnet, which must know them before any configuration exists."""
 
@@ -165,7 +166,7 @@ def variable(section: str, key: str) -> str:
 def _given(source: Source, document: "_Document", section: str, info: msgspec.structs.FieldInfo) -> _Given | None:
     key = f"{section}.{info.name}"
     if source.flags.get(key) is not None:
-        return _Given(_checked(source.flags[key], info.type, key, "the command line"), "flag")
+        return _Given(_checked(source.flags[key], info.type, key, COMMAND_LINE), "flag")
     name = variable(section, info.name)
     if name in source.environ:
         return _Given(_from_text(source.environ[name], info.type, key, name), name)
@@ -204,6 +205,7 @@ def _section_error(
     """A mistake that only the whole section shows, at the key that its text names."""
     key = next((key for key in values if key in str(error)), None)
     where = origins.get(f"{name}.{key}", "") if key else ""
+    where = COMMAND_LINE if where == "flag" else where
     return ConfigError(f"{where}: {name}.{error}" if where else f"[{name}] {error}")
 
 

@@ -11,17 +11,22 @@ from coalesced.control.errors import NoDaemonError
 
 
 @click.group(invoke_without_command=True)
-@click.pass_context
-def keys(ctx: click.Context) -> None:
+@command_options
+def keys(face: Face, /) -> None:
     """The node's identity: its public name, and where its key file is."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(show)
+    if click.get_current_context().invoked_subcommand is None:
+        show_identity(face)
 
 
 @keys.command()
 @command_options
 def show(face: Face, /) -> None:
     """The node's did:key, and its key file."""
+    show_identity(face)
+
+
+def show_identity(face: Face) -> None:
+    """Print who this node is."""
     file = face.paths.key_file
     did = find_did(face)
     # A node started with --dev has a did and no file.

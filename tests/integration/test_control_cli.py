@@ -358,6 +358,7 @@ def test_init_makes_what_is_missing_and_keeps_what_is_there(tmp_path: Path) -> N
     assert "kept the key" in again.out
     assert (home / "identity.key").read_bytes() == key
     assert Ran(home, "keys", "export").out.strip() == made["did"]
+    assert Ran(home, "keys", "--json").json == Ran(home, "keys", "show", "--json").json
     shown = Ran(home, "keys")
     assert str(home / "identity.key") in shown.out
     assert not any(line in shown.out for line in key.decode().splitlines() if not line.startswith("-"))

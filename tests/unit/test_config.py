@@ -121,6 +121,8 @@ def test_a_wrong_variable_is_told_by_name(tmp_path: Path) -> None:
 def test_a_wrong_flag_is_told_as_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^the command line: node\.network = 'A B': write text"):
         load(with_flags(source(tmp_path), node__network="A B"))
+    with pytest.raises(ConfigError, match=r"^the command line: node\.bootstrap: 'nowhere' is not an address"):
+        load(with_flags(source(tmp_path), node__bootstrap=("nowhere",)))
 
 
 def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:
