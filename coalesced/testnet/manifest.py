@@ -84,9 +84,9 @@ def default_directory(name: str, *, environ: Mapping[str, str]) -> Path:
 
 SELLER_RATE = 200_000
 """$0.20 an hour: a machine whose owner wants its idle hours paid."""
-BUYER_RATE = 60_000_000
-"""$60 an hour: a machine whose time is better spent on something else, so that heavy work is worth buying."""
-RATES: dict[Role, int] = {"seller": SELLER_RATE, "buyer": BUYER_RATE, "both": 2_000_000}
+BUYER_RATE = 3_500_000
+"""$3.50 an hour: a rented accelerator, whose time is better spent on something else than work any machine can do."""
+RATES: dict[Role, int] = {"seller": SELLER_RATE, "buyer": BUYER_RATE, "both": 400_000}
 
 
 def roles_for(count: int) -> tuple[Role, ...]:

@@ -173,21 +173,30 @@ async def wait_ready(manifest: Manifest, node: NodePlan, child: subprocess.Popen
 
 
 async def wait_met(manifest: Manifest) -> None:
-    """Wait until every node knows every other, or a bucketful of them."""
+    """Wait until every node knows every other, or a bucketful of them, and the sellers sell."""
     wanted = min(len(manifest.nodes) - 1, MANY_CONTACTS)
-    missing: dict[str, int] = {}
+    missing: list[str] = []
     try:
         async with asyncio.timeout(MEET_TIMEOUT_S):
             while True:
-                found = await states(manifest)
-                missing = {s.plan.name: n for s in found if (n := s.status["contacts"] if s.status else 0) < wanted}
+                missing = [text for state in await states(manifest) if (text := _what_is_missing(state, wanted))]
                 if not missing:
                     return
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
-        counts = ", ".join(f"{name} knows {count}" for name, count in missing.items())
-        text = f"the nodes did not find each other within {MEET_TIMEOUT_S:.0f} s: {counts} of {wanted}"
+        text = f"the nodes did not find each other within {MEET_TIMEOUT_S:.0f} s: {'; '.join(missing)}"
         raise TestnetError(text) from None
+
+
+def _what_is_missing(state: NodeState, wanted: int) -> str:
+    name, status = state.plan.name, state.status
+    if status is None:
+        return f"{name} does not answer"
+    if status["contacts"] < wanted:
+        return f"{name} knows {status['contacts']} of {wanted}"
+    if state.plan.role != "buyer" and not status["skills_sold"]:
+        return f"{name} has nothing on sale yet"
+    return ""
 
 
 async def ask_status(manifest: Manifest, node: NodePlan) -> Status | None:

@@ -1,6 +1,7 @@
 """What the demo prints, and what it claims: every claim is checked, and one that does not hold fails the demo."""
 
 import io
+import re
 import shutil
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from coalesced.cli.render import draw, event_line
 from coalesced.control.shapes import Event
 
 MAX_WIDTH = 110
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Drawing(io.StringIO):
@@ -50,7 +52,8 @@ class Stage:
         """A view of the control API, drawn as the command line draws it."""
         drawn = Drawing()
         draw(view, drawn)
-        self._print(textwrap.indent(drawn.getvalue().rstrip("\n"), "  "))
+        text = drawn.getvalue().rstrip("\n")
+        self._print(text if self.out.isatty() else _STYLE.sub("", text))
 
     def claim(self, text: str, holds: bool) -> None:
         """Something that must be so."""
