@@ -96,6 +96,8 @@ class Publisher:
         if advert is None:
             return
         async with advert.lock:
+            if key in self._adverts:
+                return  # Published anew while this waited: that supersedes the old record as well.
             record = self._signed(key, b"")
             self._hold(record)
             await self._store_at(list(advert.holders.values()), record, advert)
@@ -147,9 +149,7 @@ class Publisher:
     async def _publish(self, key: bytes, advert: _Advert) -> None:
         """One publication: to the remembered holders, or after a look-up to whoever is closest now."""
         now_s = asyncio.get_running_loop().time()
-        spread_ppm = self._config.republish_jitter_ppm
-        period_ppm = 1_000_000 + self._rng.randint(-spread_ppm, spread_ppm)
-        advert.due_s = now_s + self._config.republish_s * period_ppm / 1_000_000
+        advert.due_s = now_s + RETRY_S  # Should this round be cancelled half-way.
         is_full = advert.wants_lookup or advert.rounds % self._config.full_lookup_every == 0
         advert.rounds += 1
         targets = list(advert.holders.values())
@@ -172,11 +172,20 @@ class Publisher:
         advert.newcomers = {node.id: node for node in advert.newcomers.values() if node.id not in tried}
         if not advert.newcomers:
             advert.welcome_s = math.inf
-        advert.wants_lookup = not is_full and 2 * len(advert.holders) < len(targets)
-        if advert.wants_lookup:
-            advert.due_s = now_s + SETTLE_S
-        elif not advert.holders and len(self._routing):
-            advert.due_s = now_s + RETRY_S
+        advert.due_s = now_s + self._pause_s(advert, len(targets), is_full)
+
+    def _pause_s(self, advert: _Advert, asked: int, was_full: bool) -> float:
+        """Time until the next round: the republication period, unless this round went badly."""
+        has_failed = not advert.holders and len(self._routing) > 0
+        has_lost_holders = not was_full and 2 * len(advert.holders) < asked
+        advert.wants_lookup = has_failed or has_lost_holders
+        if has_lost_holders:
+            return SETTLE_S
+        if has_failed:
+            return RETRY_S
+        spread_ppm = self._config.republish_jitter_ppm
+        period_ppm = 1_000_000 + self._rng.randint(-spread_ppm, spread_ppm)
+        return self._config.republish_s * period_ppm / 1_000_000
 
     async def _welcome(self, advert: _Advert) -> None:
         """Store the record, as it is, at the newcomers."""

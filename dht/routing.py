@@ -49,7 +49,7 @@ class Routing:
         self._by_address: dict[Address, bytes] = {}
 
     def __len__(self) -> int:
-        return len(self._by_address)
+        return sum(1 for _ in self._table)
 
     def contacts(self) -> list[Contact]:
         """All contacts, replacements left out."""
@@ -139,8 +139,10 @@ class Routing:
         promoted = self._table.remove(node)
         if not was_contact:
             return []
-        del self._by_address[node.node.address]
         effects: list[RoutingEffect] = [ContactLeft(_contact(node))]
+        del self._by_address[node.node.address]
+        while promoted is not None and promoted.node.address in self._by_address:
+            promoted = self._table.remove(promoted)  # Its address has become another contact's meanwhile.
         if promoted is not None:
             self._by_address[promoted.node.address] = promoted.id
             effects.append(ContactJoined(_contact(promoted)))

@@ -5,6 +5,7 @@
 
 import asyncio
 import random
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, assert_never
@@ -13,7 +14,7 @@ from crypto.identity import Identity
 from dht.bootstrap import Joiner
 from dht.config import DhtConfig
 from dht.contacts import Address, Contact, ContactEvent, ContactJoined, ContactLeft, NodeAddress
-from dht.datagram import Ping
+from dht.datagram import Ping, Pong
 from dht.endpoint import Answer, Endpoint, Hooks
 from dht.errors import LocalDhtError
 from dht.ids import distance
@@ -27,6 +28,8 @@ from dht.storage import RecordStore
 
 FAREWELL_S = 0.5
 """Time that `stop` spends on withdrawing what this node had published."""
+MAX_OBSERVED = 15
+"""Latest answers that count when peers say where they see us."""
 
 
 class Discovery(Protocol):
@@ -84,6 +87,7 @@ class KademliaDiscovery:
         self._joiner = Joiner(own_id, self._endpoint, self._routing, self._searcher, config, rng=rng)
         self._bootstrap: dict[Address, None] = {}
         self._checking: set[NodeAddress] = set()
+        self._observed: deque[Address] = deque(maxlen=MAX_OBSERVED)
         self._tasks: list[asyncio.Task[None]] = []
         self._group: asyncio.TaskGroup | None = None
         self._main: asyncio.Task[None] | None = None
@@ -161,6 +165,10 @@ class KademliaDiscovery:
         """The nodes that answered us and are believed to be there."""
         return self._routing.contacts()
 
+    def observed_address(self) -> Address | None:
+        """The address that most peers lately saw us at; None before any said so. One peer alone may lie."""
+        return Counter(self._observed).most_common(1)[0][0] if self._observed else None
+
     async def _run(self, started: asyncio.Event) -> None:
         try:
             async with asyncio.TaskGroup() as group:
@@ -186,6 +194,8 @@ class KademliaDiscovery:
             self._perform(self._routing.heard(sender, asyncio.get_running_loop().time()))
 
     def _answered(self, answer: Answer) -> None:
+        if isinstance(answer.body, Pong):
+            self._observed.append((answer.body.observed_host, answer.body.observed_port))
         now_s = asyncio.get_running_loop().time()
         self._perform(self._routing.answered(answer.node, answer.public_key, answer.rtt_s, now_s, self._unix_ms()))
 

@@ -17,6 +17,7 @@ REMEMBER_MS = MAX_TTL_MS + MAX_CLOCK_SKEW_MS
 """How long a seq outlives its record: a record that was acceptable before cannot be alive after that."""
 MAX_REMEMBERED_RATIO = 2
 """Remembered seqs are bounded by this multiple of the record limit."""
+SPARE_ENTRIES = 64
 RING = 2**ID_BITS
 """Publisher ids as a ring: the order in which long lists are paged."""
 
@@ -47,6 +48,8 @@ class Page:
 class _Held:
     record: Record
     group: str | None
+    position: int
+    """Of the publisher, on the ring."""
 
 
 class RecordStore:
@@ -76,8 +79,10 @@ class RecordStore:
         if held is None:
             self._count += 1
         self._ended.pop((record.key, record.public_key), None)
-        self._by_key.setdefault(record.key, {})[record.public_key] = _Held(record, group)
-        heapq.heappush(self._due, (record.expires_unix_ms, record.key, record.public_key))
+        self._by_key.setdefault(record.key, {})[record.public_key] = _Held(
+            record, group, int.from_bytes(record.publisher_id, "big")
+        )
+        self._schedule(record.expires_unix_ms, record.key, record.public_key)
         return Outcome.STORED
 
     def held_seq(self, key: bytes, public_key: bytes) -> int:
@@ -98,15 +103,15 @@ class RecordStore:
         Each costs its wire form plus `overhead_bytes`. Readers start at different positions, so that few
         answers cover a long list.
         """
+        self.expire(now_unix_ms)
         start = int.from_bytes(after, "big")
-        living = self.find(key, now_unix_ms)
-        living.sort(key=lambda record: (int.from_bytes(record.publisher_id, "big") - start - 1) % RING)
+        living = sorted(self._by_key.get(key, {}).values(), key=lambda held: (held.position - start - 1) % RING)
         taken: list[Record] = []
-        for record in living:
-            budget_bytes -= len(record.raw) + overhead_bytes
+        for held in living:
+            budget_bytes -= len(held.record.raw) + overhead_bytes
             if budget_bytes < 0:
                 break
-            taken.append(record)
+            taken.append(held.record)
         return Page(tuple(taken), len(living))
 
     def expire(self, now_unix_ms: int) -> None:
@@ -127,9 +132,18 @@ class RecordStore:
         self._count -= 1
         forget_ms = record.expires_unix_ms + REMEMBER_MS
         self._ended[record.key, record.public_key] = (record.seq, forget_ms)
-        heapq.heappush(self._due, (forget_ms, record.key, record.public_key))
+        self._schedule(forget_ms, record.key, record.public_key)
         if len(self._ended) > MAX_REMEMBERED_RATIO * self._config.max_records:
             del self._ended[next(iter(self._ended))]
+
+    def _schedule(self, due_ms: int, key: bytes, public_key: bytes) -> None:
+        heapq.heappush(self._due, (due_ms, key, public_key))
+        if len(self._due) > 2 * (self._count + len(self._ended)) + SPARE_ENTRIES:
+            # Mostly entries of replaced records: a publisher that updates without end must not fill our memory.
+            living = [held.record for holders in self._by_key.values() for held in holders.values()]
+            self._due = [(record.expires_unix_ms, record.key, record.public_key) for record in living]
+            self._due += [(forget_ms, *name) for name, (_, forget_ms) in self._ended.items()]
+            heapq.heapify(self._due)
 
     def _has_room(self, key: bytes, group: str | None) -> bool:
         holders = self._by_key.get(key, {})

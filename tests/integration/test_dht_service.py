@@ -72,6 +72,7 @@ async def test_five_nodes_meet_through_one_bootstrap_address() -> None:
         seen = {contact.port for contact in nodes[4].contacts()}
         assert seen == {port for _, port in addresses[:4]}
         assert all(contact.rtt_s is not None for contact in nodes[4].contacts())
+        assert nodes[4].observed_address() == addresses[4]
 
 
 async def test_what_one_publishes_all_find_until_it_is_withdrawn() -> None:

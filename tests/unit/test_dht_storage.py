@@ -1,5 +1,7 @@
 """The record store: the higher seq wins for good, limits hold, what is over is gone."""
 
+import tracemalloc
+
 from crypto.identity import Identity
 from dht.config import DhtConfig
 from dht.ids import skill_key
@@ -115,3 +117,15 @@ def test_pages_from_any_start_cover_a_long_list() -> None:
         seen |= {record.public_key for record in page.records}
         after = page.records[-1].publisher_id
     assert len(seen) == 12
+
+
+def test_endless_updates_of_one_record_take_no_more_room() -> None:
+    store = RecordStore(DhtConfig())
+    records = [advert(seq=seq) for seq in range(1000)]
+    tracemalloc.start()
+    for record in records:
+        assert store.put(record, None, NOW_MS) is Outcome.STORED
+    used_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used_bytes < 40_000
+    assert store.find(KEY, NOW_MS + TTL_MS) == []
