@@ -53,7 +53,7 @@ def model_of(task: RiskTask) -> Model:
     positions = np.array(task.amounts, dtype=np.float64)
     gross = float(np.abs(positions) @ np.sqrt(np.maximum(np.diag(covariance), 0)))
     if float(positions @ covariance @ positions) <= (RISKLESS * gross) ** 2:
-        loss = -task.horizon * float(means @ positions)
+        loss = 0.0 - task.horizon * float(means @ positions)
         raise InputError(f"this portfolio carries no risk: it loses {loss:g} whatever happens, nothing to simulate")
     return Model(
         positions=positions,
