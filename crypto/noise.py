@@ -40,6 +40,28 @@ class NonceExhaustedError(NoiseError):
     """2^64 - 1 messages went one way; the session must end (section 5.1)."""
 
 
+class KeyPair:
+    """An X25519 key with its public half. Its repr never shows the private key."""
+
+    __slots__ = ("_private", "public")
+
+    def __init__(self, secret: bytes) -> None:
+        """From 32 secret random bytes."""
+        self._private = X25519PrivateKey.from_private_bytes(secret)
+        self.public: bytes = self._private.public_key().public_bytes_raw()
+
+    def exchange(self, public: bytes) -> bytes:
+        """The 32-byte shared secret; NoiseError for a low-order point."""
+        try:
+            # Raises for an all-zero result, so that such a point cannot force a key (section 12.1 leaves it open).
+            return self._private.exchange(X25519PublicKey.from_public_bytes(public))
+        except ValueError as error:
+            raise NoiseError("the peer's key is a low-order point, which would fix the shared secret") from error
+
+    def __repr__(self) -> str:
+        return f"KeyPair({self.public.hex()[:8]})"
+
+
 class CipherState:
     """One direction of a keyed channel: AES-256-GCM with a counter (section 5.1)."""
 
@@ -145,11 +167,11 @@ class Handshake:
 
     __slots__ = ("_ephemeral", "_initiator", "_remote_ephemeral", "_static", "_symmetric", "_turn", "remote_static")
 
-    def __init__(self, *, initiator: bool, static: bytes, ephemeral: bytes, prologue: bytes) -> None:
-        """`static` and `ephemeral` are 32 secret bytes each; the ephemeral ones must be fresh."""
+    def __init__(self, *, initiator: bool, static: KeyPair, ephemeral: KeyPair, prologue: bytes) -> None:
+        """`ephemeral` must be fresh."""
         self._initiator = initiator
-        self._static = X25519PrivateKey.from_private_bytes(static)
-        self._ephemeral = X25519PrivateKey.from_private_bytes(ephemeral)
+        self._static = static
+        self._ephemeral = ephemeral
         self._remote_ephemeral: bytes | None = None
         self.remote_static: bytes | None = None
         self._symmetric = _SymmetricState(prologue)
@@ -158,7 +180,7 @@ class Handshake:
     @property
     def static_public(self) -> bytes:
         """This side's static public key."""
-        return self._static.public_key().public_bytes_raw()
+        return self._static.public
 
     @property
     def hash(self) -> bytes:
@@ -176,9 +198,8 @@ class Handshake:
         for token in self._next_tokens(writing=True):
             match token:
                 case "e":
-                    public = self._ephemeral.public_key().public_bytes_raw()
-                    self._symmetric.mix_hash(public)
-                    message += public
+                    self._symmetric.mix_hash(self._ephemeral.public)
+                    message += self._ephemeral.public
                 case "s":
                     message += self._symmetric.encrypt_and_hash(self.static_public)
                 case _:
@@ -227,12 +248,7 @@ class Handshake:
         private = self._ephemeral if mine == "e" else self._static
         public = self._remote_ephemeral if theirs == "e" else self.remote_static
         assert public is not None, "the pattern sends every key before it is used"
-        try:
-            # Raises for an all-zero result, so a low-order point cannot force a key (section 12.1 leaves it open).
-            shared = private.exchange(X25519PublicKey.from_public_bytes(public))
-        except ValueError as error:
-            raise NoiseError("the peer's key is a low-order point, which would fix the shared secret") from error
-        self._symmetric.mix_key(shared)
+        self._symmetric.mix_key(private.exchange(public))
 
 
 def _cut(data: bytes, size: int) -> tuple[bytes, bytes]:

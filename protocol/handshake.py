@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from crypto.identity import Identity, short_id, verify
-from crypto.noise import KEY_BYTES, Handshake, NoiseError
+from crypto.noise import KEY_BYTES, Handshake, KeyPair, NoiseError
 from protocol.channel import Channel, ReceiveBuffer
 from protocol.errors import RemoteProtocolError
 from protocol.hello import Hello, check_hello, decode_hello
@@ -41,14 +41,14 @@ class HelloMismatchError(RemoteProtocolError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What both roles need. `static` and `ephemeral` are 32 secret bytes each, the ephemeral ones fresh every time.
+    """What both roles need. `static` is one key per process, `ephemeral` a fresh one every time.
 
     `peer` names the other side in error texts.
     """
 
     identity: Identity
-    static: bytes
-    ephemeral: bytes
+    static: KeyPair
+    ephemeral: KeyPair
     hello: Hello
     peer: str = "the peer"
     max_payload_bytes: int = MAX_MESSAGE_BYTES

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from node.net.endpoint import Endpoint
 from node.net.errors import DialError, ListenError, StreamClosed
@@ -61,6 +61,7 @@ class MemoryStream:
         self._remote = remote
         self._incoming = incoming
         self._outgoing = outgoing
+        self.is_closed = False
 
     @property
     def remote(self) -> Endpoint:
@@ -77,6 +78,7 @@ class MemoryStream:
 
     async def close(self, reason: str = "") -> None:
         """Close both ways."""
+        self.is_closed = True
         self._outgoing.close(reason or "the peer closed the connection", discard=False)
         self._incoming.close("this side closed the connection", discard=True)
 
@@ -91,7 +93,7 @@ class MemoryNetwork:
     """The addresses of one simulated world, and who listens there."""
 
     def __init__(self) -> None:
-        self.listeners: dict[Endpoint, OnStream] = {}
+        self.listeners: dict[Endpoint, Callable[[MemoryStream], None]] = {}
         self._next_port = 49152
 
     def free_port(self) -> int:
@@ -112,9 +114,8 @@ class MemoryTransport:
     async def listen(self, endpoints: Sequence[Endpoint], on_stream: OnStream) -> list[Endpoint]:
         """Accept streams; ListenError when an address is taken."""
 
-        def accept(stream: object) -> None:
-            assert isinstance(stream, MemoryStream)
-            self._streams.append(stream)
+        def accept(stream: MemoryStream) -> None:
+            self._keep(stream)
             on_stream(stream)
 
         bound = []
@@ -133,7 +134,7 @@ class MemoryTransport:
         if accept is None:
             raise DialError(f"nobody listens at {endpoint}")
         ours, theirs = memory_pair(Endpoint(self._host, self._network.free_port()), endpoint)
-        self._streams.append(ours)
+        self._keep(ours)
         accept(theirs)
         return ours
 
@@ -143,3 +144,6 @@ class MemoryTransport:
             self._network.listeners.pop(address, None)
         for stream in self._streams:
             await stream.close()
+
+    def _keep(self, stream: MemoryStream) -> None:
+        self._streams = [*(kept for kept in self._streams if not kept.is_closed), stream]

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from crypto.identity import Identity, short_id
+from crypto.noise import KEY_BYTES, KeyPair
 from node.net.config import NetConfig
 from node.net.endpoint import Endpoint
 from node.net.errors import DialError, SessionClosed, StreamClosed
@@ -27,7 +28,6 @@ from protocol.hello import Hello
 
 UPKEEP_S: Final = 15.0
 """How often ages and idleness are looked at, unless a setting is shorter."""
-KEY_BYTES: Final = 32
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class Peers:
         self._handler = handler
         self._entropy = entropy
         self._config = config or NetConfig()
-        self._static = entropy(KEY_BYTES)  # one static key per process, in memory only
+        self._static = KeyPair(entropy(KEY_BYTES))  # one per process, in memory only
         self._buffer = ReceiveBuffer()
         self._admission = Admission(self._config)
         self._conduct = Conduct(self._config)
@@ -134,7 +134,7 @@ class Peers:
         return Opening(
             identity=self._identity,
             static=self._static,
-            ephemeral=self._entropy(KEY_BYTES),
+            ephemeral=KeyPair(self._entropy(KEY_BYTES)),
             hello=self._hello,
             peer=peer,
             max_payload_bytes=self._config.max_message_bytes,

@@ -30,7 +30,7 @@ from protocol.session import SessionCore
 
 __all__ = ["Call", "Handler", "Session", "Stream"]
 
-CONTROL_BYTES: Final = 2**20
+CONTROL_BYTES: Final = 2**18
 """What replies that cannot wait (keep-alive, refusals, credit) may add to a full outbox before the session ends."""
 FLUSH_S: Final = 1.0
 """How long the last words of a session may take."""
@@ -130,8 +130,11 @@ class Session:
         self._probes.append(answered)
         started = self._loop.time()
         self._step(steps.Probe())
-        async with asyncio.timeout(timeout_s):
-            await answered
+        try:
+            async with asyncio.timeout(timeout_s):
+                await answered
+        except TimeoutError:
+            raise TimeoutError(f"{short_id(self.peer_key)} did not answer within {timeout_s:g} s") from None
         return self._loop.time() - started
 
     async def close(self, reason: str, *, drain_s: float | None = None) -> None:
@@ -181,12 +184,8 @@ class Session:
     @asynccontextmanager
     async def _exchange(self, body: Message, timeout_s: float, window_bytes: int) -> AsyncIterator[Stream]:
         deadline = self._loop.time() + timeout_s
-        async with asyncio.timeout_at(deadline):
-            await self._places.acquire()
+        await self._take_place(deadline)
         try:
-            async with asyncio.timeout_at(deadline):
-                while self.is_open and not self._outbox.has_space:
-                    await self._changed.wait()
             self._require_open()
             ask = self._core.next_ask
             stream = Stream(lambda charge: self._step(steps.Consumed(ask, charge)))
@@ -201,6 +200,27 @@ class Session:
                     self._step(steps.Withdraw(ask))
         finally:
             self._places.release()
+
+    async def _take_place(self, deadline: float) -> None:
+        """Wait until one more request may be made: the peer would refuse it, or has not taken those before."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._places.acquire()
+                try:
+                    await self._space()
+                except asyncio.CancelledError:
+                    self._places.release()
+                    raise
+        except TimeoutError:
+            raise TimeoutError(
+                f"no more requests could be made to {short_id(self.peer_key)} in time: "
+                f"{self._config.max_calls} are under way, or it reads too slowly"
+            ) from None
+
+    async def _space(self) -> None:
+        """Wait for space in the outbox, or the end of the session."""
+        while self.is_open and not self._outbox.has_space:
+            await self._changed.wait()
 
     def _require_open(self) -> None:
         if not self.is_open:
@@ -217,8 +237,7 @@ class Session:
         """Run the handler and step the core with how it ended."""
         try:
             answer = await self._handler(call)
-            while self.is_open and not self._outbox.has_space:
-                await self._changed.wait()
+            await self._space()
             self._step(steps.Answer(call_id, answer))
         except Refusal as refusal:
             self._step(steps.Refuse(call_id, refusal.code, refusal.text))

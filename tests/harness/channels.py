@@ -1,6 +1,7 @@
 """Handshakes and open channels without any transport, with fixed keys, so that every run is the same."""
 
 from crypto.identity import Identity
+from crypto.noise import KeyPair
 from protocol.channel import Channel
 from protocol.handshake import Initiator, Opening, Responder
 from protocol.hello import Hello
@@ -20,8 +21,8 @@ def opening(
     """An Opening whose secrets follow from the identity, unless given."""
     return Opening(
         identity=identity,
-        static=static or identity.public_key[::-1],
-        ephemeral=ephemeral or identity.public_key,
+        static=KeyPair(static or identity.public_key[::-1]),
+        ephemeral=KeyPair(ephemeral or identity.public_key),
         hello=hello or Hello("test"),
         max_payload_bytes=max_payload_bytes,
     )

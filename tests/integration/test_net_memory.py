@@ -6,13 +6,17 @@ import os
 import pytest
 
 from crypto.identity import Identity
+from node.net.config import NetConfig
 from node.net.endpoint import Endpoint
 from node.net.errors import DialError, ListenError, StreamClosed
+from node.net.handshake import initiate
 from node.net.memory import MAX_FRAMES_IN_FLIGHT, MemoryNetwork, MemoryTransport, memory_pair
 from node.net.peers import Peers
 from node.net.session import Call
 from node.net.transport import FrameStream
+from protocol.envelope import MAX_ENVELOPES, KeepAlive, encode_envelope, join
 from protocol.messages import Message, Ok, Ping, Pong, Progress
+from tests.harness.channels import ALICE, opening
 from tests.harness.peering import pong
 
 HERE, THERE = Endpoint("10.0.0.1", 1), Endpoint("10.0.0.2", 2)
@@ -40,6 +44,22 @@ async def test_requests_and_streams_work_over_memory() -> None:
     with pytest.raises(DialError, match="nobody listens"):
         await client.session(server_identity.public_key, endpoint)
     await client.stop()
+
+
+async def test_a_flood_that_must_be_answered_ends_the_session_when_nobody_reads_the_answers() -> None:
+    network, identity = MemoryNetwork(), Identity(os.urandom(32))
+    config = NetConfig(outbox_bytes=4096, max_message_bytes=2**17, drain_s=0.1)
+    server = Peers(identity, "test", MemoryTransport(network, "10.0.0.2"), pong, os.urandom, config)
+    (endpoint,) = await server.start([Endpoint("10.0.0.2", 0)])
+    stream = await MemoryTransport(network, "10.0.0.1").dial(endpoint)
+    channel = await initiate(stream, opening(ALICE), identity.public_key)
+    questions = join([encode_envelope(KeepAlive())] * MAX_ENVELOPES)
+    with pytest.raises(StreamClosed, match="slow"):
+        async with asyncio.timeout(20):
+            while True:
+                await stream.send(channel.seal(questions))
+    assert server.open_sessions() == []
+    await server.stop()
 
 
 async def test_frames_sent_before_a_close_still_arrive_and_then_its_reason() -> None:

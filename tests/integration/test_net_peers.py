@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from crypto.identity import Identity, short_id
+from crypto.noise import KeyPair
 from node.net.config import NetConfig
 from node.net.endpoint import Endpoint
 from node.net.errors import DialError, ListenError, SessionClosed, StreamClosed
@@ -34,8 +35,8 @@ LOW, HIGH = sorted((bytes([number]) * 32 for number in (1, 2)), key=lambda seed:
 def opening(identity: Identity | None = None, hello: Hello | None = None) -> Opening:
     return Opening(
         identity=identity or Identity(os.urandom(32)),
-        static=os.urandom(32),
-        ephemeral=os.urandom(32),
+        static=KeyPair(os.urandom(32)),
+        ephemeral=KeyPair(os.urandom(32)),
         hello=hello or Hello("test"),
     )
 
@@ -79,12 +80,12 @@ async def test_one_who_gives_up_waiting_does_not_end_the_dial_of_the_others() ->
         assert (await second).is_open
 
 
-@pytest.mark.parametrize("attempt", range(5))
+@pytest.mark.parametrize("attempt", range(3))
 async def test_simultaneous_dials_end_in_the_same_session_on_both_sides(attempt: int) -> None:
-    config = NetConfig(spare_close_s=0.05, drain_s=0.2)
+    config = NetConfig(spare_close_s=0.2, drain_s=0.2)
     async with member(seed=LOW, config=config) as low, member(seed=HIGH, config=config) as high:
         dialled = await asyncio.gather(low.to(high), high.to(low))
-        assert all([await session.request(Ping(), timeout_s=5) == Pong() for session in dialled])
+        assert await asyncio.gather(*(session.request(Ping(), timeout_s=5) for session in dialled)) == [Pong()] * 2
         await until(lambda: len(low.peers.open_sessions()) == len(high.peers.open_sessions()) == 1)
         (left,), (right,) = low.peers.open_sessions(), high.peers.open_sessions()
         assert left.handshake_hash == right.handshake_hash

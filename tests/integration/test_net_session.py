@@ -201,6 +201,27 @@ async def test_requests_beyond_the_limit_wait_here_and_are_refused_there() -> No
         assert await asyncio.gather(*asking) == [Ok()] * 5
 
 
+async def test_a_request_that_finds_no_place_in_time_says_so() -> None:
+    handler = Probing()
+    async with two(handler, NetConfig(max_calls=1, drain_s=0.2)) as (client, server):
+        session = await client.to(server)
+        async with session.stream(Ping(), timeout_s=60) as stream:
+            await anext(stream)
+            with pytest.raises(TimeoutError, match="1 are under way"):
+                await session.request(Ping(), timeout_s=0.05)
+        handler.release.set()
+        assert await session.request(Ping(), timeout_s=5) == Ok(), "the place was given back"
+
+
+async def test_a_probe_of_a_silent_peer_says_how_long_it_waited() -> None:
+    async with two() as (client, server), relay(server.endpoint) as wire:
+        session = await client.peers.session(server.identity.public_key, wire.endpoint)
+        assert 0 < await session.probe(5) < 5
+        wire.stall()
+        with pytest.raises(TimeoutError, match=r"did not answer within 0.05 s"):
+            await session.probe(0.05)
+
+
 async def test_goodbye_lets_what_is_under_way_finish() -> None:
     handler = Probing()
     async with two(handler) as (client, server):

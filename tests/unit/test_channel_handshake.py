@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.identity import Identity
-from crypto.noise import Handshake
+from crypto.noise import Handshake, KeyPair
 from protocol.errors import RemoteProtocolError
 from protocol.handshake import SIGNATURE_LABEL, HelloMismatchError, Initiator, Responder
 from protocol.hello import Hello, decode_hello
@@ -180,7 +180,10 @@ def forged_reply(first: bytes, static: bytes, payload: bytes) -> bytes:
     ours = hello.encode()
     said = b"".join(len(part).to_bytes(2, "big") + part for part in (ours, ours))
     handshake = Handshake(
-        initiator=False, static=static, ephemeral=b"f" * 32, prologue=prologue(hello.network) + b"\0" + said
+        initiator=False,
+        static=KeyPair(static),
+        ephemeral=KeyPair(b"f" * 32),
+        prologue=prologue(hello.network) + b"\0" + said,
     )
     handshake.read_message(message)
     return ours + handshake.write_message(lambda _: payload)
@@ -189,9 +192,11 @@ def forged_reply(first: bytes, static: bytes, payload: bytes) -> bytes:
 def identity_payload(identity: Identity, static: bytes, *, role: bytes = b"responder") -> bytes:
     """Bob's true payload in another session: the hash that it signs is that session's."""
     seen: list[bytes] = []
-    session = Handshake(initiator=False, static=static, ephemeral=b"o" * 32, prologue=b"another")
+    session = Handshake(initiator=False, static=KeyPair(static), ephemeral=KeyPair(b"o" * 32), prologue=b"another")
     session.read_message(
-        Handshake(initiator=True, static=b"i" * 32, ephemeral=b"j" * 32, prologue=b"").write_message(bytes)
+        Handshake(initiator=True, static=KeyPair(b"i" * 32), ephemeral=KeyPair(b"j" * 32), prologue=b"").write_message(
+            bytes
+        )
     )
 
     def payload(handshake_hash: bytes) -> bytes:

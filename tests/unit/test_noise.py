@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from crypto.noise import MAX_NONCE, CipherState, Handshake, NoiseError, NonceExhaustedError
+from crypto.noise import MAX_NONCE, CipherState, Handshake, KeyPair, NoiseError, NonceExhaustedError
 
 VECTOR = Path(__file__).parents[1] / "vectors" / "noise_xx_25519_aesgcm_sha256.json"
 LOW_ORDER_POINTS = [
@@ -29,8 +29,8 @@ def vector() -> dict[str, Any]:
 
 def pair(prologues: tuple[bytes, bytes] = (b"", b"")) -> tuple[Handshake, Handshake]:
     return (
-        Handshake(initiator=True, static=b"\1" * 32, ephemeral=b"\2" * 32, prologue=prologues[0]),
-        Handshake(initiator=False, static=b"\3" * 32, ephemeral=b"\4" * 32, prologue=prologues[1]),
+        Handshake(initiator=True, static=KeyPair(b"\1" * 32), ephemeral=KeyPair(b"\2" * 32), prologue=prologues[0]),
+        Handshake(initiator=False, static=KeyPair(b"\3" * 32), ephemeral=KeyPair(b"\4" * 32), prologue=prologues[1]),
     )
 
 
@@ -52,8 +52,8 @@ def test_the_cacophony_vector_is_met_byte_for_byte() -> None:
     initiator, responder = (
         Handshake(
             initiator=side == "init",
-            static=raw[f"{side}_static"],
-            ephemeral=raw[f"{side}_ephemeral"],
+            static=KeyPair(raw[f"{side}_static"]),
+            ephemeral=KeyPair(raw[f"{side}_ephemeral"]),
             prologue=raw[f"{side}_prologue"],
         )
         for side in ("init", "resp")
