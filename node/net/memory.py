@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from node.net.endpoint import Endpoint
 from node.net.errors import DialError, ListenError, StreamClosed
@@ -70,17 +71,29 @@ class MemoryStream:
 
     async def send(self, frame: Frame) -> None:
         """Send one frame; waits while 16 are unread."""
-        await self._outgoing.send(frame)
+        with self._naming_who_closed():
+            await self._outgoing.send(frame)
 
     async def receive(self) -> bytes:
         """The next frame; what the peer sent before it closed still arrives."""
-        return await self._incoming.receive()
+        with self._naming_who_closed():
+            return await self._incoming.receive()
 
     async def close(self, reason: str = "") -> None:
         """Close both ways."""
         self.is_closed = True
-        self._outgoing.close(reason or "the peer closed the connection", discard=False)
-        self._incoming.close("this side closed the connection", discard=True)
+        told = reason or "the peer closed the connection"
+        self._outgoing.close(told, discard=False)
+        self._incoming.close(told, discard=True)
+
+    @contextmanager
+    def _naming_who_closed(self) -> Iterator[None]:
+        try:
+            yield
+        except StreamClosed as error:
+            if self.is_closed:
+                raise StreamClosed("this side closed the connection") from error
+            raise
 
 
 def memory_pair(one: Endpoint, other: Endpoint) -> tuple[MemoryStream, MemoryStream]:
