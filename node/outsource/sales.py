@@ -1,0 +1,128 @@
+"""Putting skills on sale and taking them off, as the owner asks; remembered across restarts."""
+
+import sys
+from pathlib import Path
+
+import structlog
+
+from dht.errors import DhtError
+from node.env import Env
+from node.errors import NodeError, UsageError
+from node.execute.executor import Executor
+from node.execute.skill import Skill
+from node.execute.user import UserSkill, split_target
+from node.outsource.shop import Shop, Ware
+from node.skills.labels import check_label
+from node.store.offers import SoldFunction, SoldFunctions
+from node.views import OffersView, OfferView, SellRequest
+
+log = structlog.get_logger()
+
+
+class Sales:
+    """The owner's side of the shop."""
+
+    def __init__(self, *, env: Env, executor: Executor, shop: Shop, sold: SoldFunctions) -> None:
+        self._env = env
+        self._executor = executor
+        self._shop = shop
+        self._sold = sold
+        self._problems: dict[str, str] = {}
+        """Remembered offers that could not be put on sale again, and why."""
+
+    async def open(self) -> None:
+        """Put on sale what the configuration names and what the owner once offered."""
+        await self._shop.open()
+        for sold in await self._sold.load():
+            try:
+                await self._put_up(sold)
+            except (NodeError, DhtError) as error:
+                self._problems[sold.label] = str(error)
+                log.warning("offer.not_restored", skill=sold.label, error=str(error))
+
+    async def sell(self, request: SellRequest) -> OfferView:
+        """Offer a skill that this node has, or a function of the caller's; UsageError says what is wrong with it."""
+        sold = SoldFunction(
+            label=request.label or (request.target if ":" not in request.target else ""),
+            target=request.target,
+            caption=request.caption,
+            directory=request.directory,
+            python=_python(request.environment),
+            environment=request.environment,
+            price_micro=request.price_micro,
+            timeout_s=request.timeout_s,
+            memory_bytes=request.memory_bytes,
+        )
+        ware, held = await self._put_up(sold)
+        named = SoldFunction(**{**{name: getattr(sold, name) for name in sold.__struct_fields__}, "label": ware.label})
+        await self._sold.save(named, self._env.unix_ms())
+        self._problems.pop(ware.label, None)
+        return self._view(ware, held)
+
+    async def unsell(self, label: str) -> None:
+        """Take a skill off sale, now and after restarts; UsageError when it is not on sale."""
+        if self._shop.sells(label) or label not in self._problems:
+            await self._shop.take_down(label)
+        self._problems.pop(label, None)
+        self._executor.unregister(label)
+        await self._sold.remove(label)
+
+    def offers(self) -> OffersView:
+        """Everything on sale, and what should be and is not."""
+        on_sale = [self._view(ware, self._shop.published.get(ware.label, 0)) for ware in self._shop.wares]
+        broken = [OfferView(label=label, problem=problem) for label, problem in sorted(self._problems.items())]
+        return OffersView(offers=(*on_sale, *broken))
+
+    async def _put_up(self, sold: SoldFunction) -> tuple[Ware, int]:
+        if ":" in sold.target:
+            skill = await self._function(sold)
+            price = sold.price_micro if sold.price_micro is not None else skill.price_micro
+            ware = self._shop.ware(skill, price, sold.target, sold.caption)
+        else:
+            skill = self._executor.skill(sold.target)
+            ware = self._shop.ware(skill, sold.price_micro, "builtin", sold.caption)
+        return ware, await self._shop.put_up(ware)
+
+    async def _function(self, sold: SoldFunction) -> Skill:
+        """Import the function in a worker and offer it as a skill."""
+        if not sold.directory or not Path(sold.directory).is_absolute():
+            raise UsageError(f"the directory {sold.directory!r} must be an absolute path: where the module is")
+        module, function = split_target(sold.target)
+        found = await self._executor.describe_user_function(
+            sold.target, directory=sold.directory, environment=sold.environment, python=sold.python
+        )
+        label = check_label(sold.label or found.label or function.replace("_", "-"))
+        return self._executor.register(
+            UserSkill(
+                label=label,
+                module=module,
+                function=function,
+                directory=sold.directory,
+                environment=sold.environment,
+                python=sold.python,
+                price_micro=found.price_micro or 0,
+                unit=found.unit,
+                caption=sold.caption or found.caption,
+                description=found.description,
+                input_media_types=found.input_media_types,
+                output_media_type=found.output_media_type,
+                example=found.example,
+            )
+        )
+
+    def _view(self, ware: Ware, held: int) -> OfferView:
+        return OfferView(
+            label=ware.label,
+            caption=ware.caption,
+            source=ware.source,
+            price_micro=ware.unit_price_micro,
+            price_hint_micro=self._shop.price_hint_micro(ware.label),
+            published_to=held,
+        )
+
+
+def _python(environment: dict[str, str]) -> str:
+    """The caller's interpreter: its virtual environment's, where it has one."""
+    virtual = environment.get("VIRTUAL_ENV", "")
+    candidate = Path(virtual) / "bin" / "python"
+    return str(candidate) if virtual and candidate.exists() else sys.executable
