@@ -20,6 +20,7 @@ from crypto.identity import Identity, short_id
 from node.daemon import Daemon
 from node.env import Env
 from node.errors import NodeError
+from node.execute.processes import ProcessExecutor
 from node.net.addresses import resolve
 from node.net.endpoint import parse_endpoint
 from node.net.websocket import WebSocketTransport
@@ -86,6 +87,7 @@ async def _live(config: Config, env: Env, identity: Identity) -> int:
             addresses=addresses,
             bootstrap=bootstrap,
             transport=WebSocketTransport(config.net.max_message_bytes),
+            executor=ProcessExecutor(config.execute, env),
             group=group,
         )
         built = build(config, ground)

@@ -50,6 +50,7 @@ class Ground:
     addresses: Addresses
     bootstrap: tuple[Endpoint, ...]
     transport: Transport
+    executor: Executor
     group: asyncio.TaskGroup
 
 
@@ -65,7 +66,7 @@ def build(config: Config, ground: Ground) -> Built:
     """Wire one node. Nothing starts, listens or spawns here."""
     identity, env, store, network = ground.identity, ground.env, ground.store, config.node.network
     hub, background = EventHub(), Background(ground.group)
-    executor = Executor(config.execute, env)
+    executor = ground.executor
     work = LocalWork(executor, store.calibrations, machine_rates(config), config.verification, env.unix_ms)
     tasks = TaskLog(store.tasks, hub, env.unix_ms)
     running = Running(ground.group, config.client.max_running_tasks)

@@ -15,20 +15,21 @@ import pytest
 
 from node.execute.config import ExecuteConfig
 from node.execute.errors import ExecutionError, InputError
-from node.execute.executor import Execution, Executor
+from node.execute.executor import Execution
+from node.execute.processes import ProcessExecutor
 from node.execute.user import UserSkill
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-async def executor() -> AsyncIterator[Executor]:
-    one = Executor(ExecuteConfig(max_workers=2))
+async def executor() -> AsyncIterator[ProcessExecutor]:
+    one = ProcessExecutor(ExecuteConfig(max_workers=2))
     yield one
     await one.stop()
 
 
-async def offer(executor: Executor, folder: Path, code: str, function: str = "work", **changes: Any) -> None:
+async def offer(executor: ProcessExecutor, folder: Path, code: str, function: str = "work", **changes: Any) -> None:
     (folder / "mine.py").write_text(code)
     found = await executor.describe_user_function(
         f"mine:{function}", directory=str(folder), environment=dict(os.environ), python=sys.executable
@@ -45,11 +46,11 @@ async def offer(executor: Executor, folder: Path, code: str, function: str = "wo
     executor.register(UserSkill(**fields))
 
 
-async def run(executor: Executor, data: bytes, media_type: str = "text/plain", **more: Any) -> Execution:
+async def run(executor: ProcessExecutor, data: bytes, media_type: str = "text/plain", **more: Any) -> Execution:
     return await executor.run("mine", data, media_type, timeout_s=30, **more)
 
 
-async def test_an_async_function_reports_progress_and_asks(executor: Executor, tmp_path: Path) -> None:
+async def test_an_async_function_reports_progress_and_asks(executor: ProcessExecutor, tmp_path: Path) -> None:
     code = (
         "from coalesced.skill import ask, progress, skill\n"
         "@skill('mine', price='0.002/page', caption='Greets')\n"
@@ -72,7 +73,7 @@ async def test_an_async_function_reports_progress_and_asks(executor: Executor, t
     assert seen == [(250_000, "thinking")]
 
 
-async def test_a_question_that_nobody_answers_raises_in_the_function(executor: Executor, tmp_path: Path) -> None:
+async def test_a_question_that_nobody_answers_raises_in_the_function(executor: ProcessExecutor, tmp_path: Path) -> None:
     code = (
         "import coalesced.skill\n"
         "async def work(text: str) -> str:\n"
@@ -85,7 +86,7 @@ async def test_a_question_that_nobody_answers_raises_in_the_function(executor: E
     assert b"takes no questions" in (await run(executor, b"x")).output
 
 
-async def test_the_users_own_modules_win_over_ours(executor: Executor, tmp_path: Path) -> None:
+async def test_the_users_own_modules_win_over_ours(executor: ProcessExecutor, tmp_path: Path) -> None:
     for name in ("crypto", "node", "protocol", "frames", "worker", "skill"):
         (tmp_path / f"{name}.py").write_text(f"mark = 'the user: {name}'\n")
     code = (
@@ -99,7 +100,7 @@ async def test_the_users_own_modules_win_over_ours(executor: Executor, tmp_path:
     assert marks == [f"the user: {name}" for name in ("crypto", "node", "protocol", "frames", "worker", "skill")]
 
 
-async def test_our_packages_are_not_importable_from_a_users_function(executor: Executor, tmp_path: Path) -> None:
+async def test_our_packages_are_not_importable_from_a_users_function(executor: ProcessExecutor, tmp_path: Path) -> None:
     code = (
         "import importlib.util\n"
         "def work(text: str) -> list[str]:\n"
@@ -109,7 +110,7 @@ async def test_our_packages_are_not_importable_from_a_users_function(executor: E
     assert json.loads((await run(executor, b"x")).output) == ["end"]
 
 
-async def test_directory_and_environment_are_the_callers(executor: Executor, tmp_path: Path) -> None:
+async def test_directory_and_environment_are_the_callers(executor: ProcessExecutor, tmp_path: Path) -> None:
     code = (
         "import os\n"
         "def work(text: str) -> dict[str, str]:\n"
@@ -120,7 +121,7 @@ async def test_directory_and_environment_are_the_callers(executor: Executor, tmp
     assert found == {"directory": str(tmp_path.resolve()), "value": "7"}
 
 
-async def test_prints_and_reads_do_not_disturb_the_result(executor: Executor, tmp_path: Path) -> None:
+async def test_prints_and_reads_do_not_disturb_the_result(executor: ProcessExecutor, tmp_path: Path) -> None:
     code = (
         "import os, subprocess, sys\n"
         "def work(text: str) -> str:\n"
@@ -133,7 +134,7 @@ async def test_prints_and_reads_do_not_disturb_the_result(executor: Executor, tm
 
 
 async def test_a_failure_names_the_error_and_keeps_its_traceback_for_the_seller(
-    executor: Executor, tmp_path: Path
+    executor: ProcessExecutor, tmp_path: Path
 ) -> None:
     await offer(executor, tmp_path, "def work(text: str) -> str:\n    raise KeyError('no such page')\n")
     with pytest.raises(ExecutionError, match="KeyError: 'no such page'") as caught:
@@ -142,7 +143,7 @@ async def test_a_failure_names_the_error_and_keeps_its_traceback_for_the_seller(
     assert "mine.py" in caught.value.stderr_tail
 
 
-async def test_a_dying_process_is_reported_with_its_last_words(executor: Executor, tmp_path: Path) -> None:
+async def test_a_dying_process_is_reported_with_its_last_words(executor: ProcessExecutor, tmp_path: Path) -> None:
     code = "import os, sys\ndef work(text: str) -> str:\n    print('last words', flush=True); os._exit(7)\n"
     await offer(executor, tmp_path, code)
     with pytest.raises(ExecutionError, match="exit code 7") as caught:
@@ -150,14 +151,14 @@ async def test_a_dying_process_is_reported_with_its_last_words(executor: Executo
     assert "last words" in caught.value.stderr_tail
 
 
-async def test_calling_exit_is_a_failure_not_an_end(executor: Executor, tmp_path: Path) -> None:
+async def test_calling_exit_is_a_failure_not_an_end(executor: ProcessExecutor, tmp_path: Path) -> None:
     await offer(executor, tmp_path, "def work(text: str) -> str:\n    raise SystemExit(3)\n")
     for _ in range(2):
         with pytest.raises(ExecutionError, match=r"exit\(3\)"):
             await run(executor, b"x")
 
 
-async def test_state_stays_warm_between_tasks(executor: Executor, tmp_path: Path) -> None:
+async def test_state_stays_warm_between_tasks(executor: ProcessExecutor, tmp_path: Path) -> None:
     code = (
         "import asyncio\n"
         "loops = []\n"
@@ -169,7 +170,7 @@ async def test_state_stays_warm_between_tasks(executor: Executor, tmp_path: Path
     assert [(await run(executor, b"x")).output for _ in range(3)] == [b"1", b"2", b"3"]
 
 
-async def test_typed_arguments_come_as_json_and_are_checked(executor: Executor, tmp_path: Path) -> None:
+async def test_typed_arguments_come_as_json_and_are_checked(executor: ProcessExecutor, tmp_path: Path) -> None:
     code = (
         "from typing import Literal, TypedDict\n"
         "class Line(TypedDict):\n"
@@ -196,7 +197,7 @@ async def test_typed_arguments_come_as_json_and_are_checked(executor: Executor, 
             await run(executor, json.dumps(bad).encode(), "application/json")
 
 
-async def test_an_envelope_is_joined_for_text_and_unpacked_for_bytes(executor: Executor, tmp_path: Path) -> None:
+async def test_an_envelope_is_joined_for_text_and_unpacked_for_bytes(executor: ProcessExecutor, tmp_path: Path) -> None:
     await offer(executor, tmp_path, "def work(text: str) -> str:\n    return text\n")
     envelope = {"text": "compare", "files": [{"name": "a", "text": "one"}, {"name": "b", "base64": "dHdv"}]}
     done = await run(executor, json.dumps(envelope).encode(), "application/json")
@@ -211,7 +212,7 @@ async def test_an_envelope_is_joined_for_text_and_unpacked_for_bytes(executor: E
         await run(executor, json.dumps(envelope).encode(), "application/json")
 
 
-async def test_a_result_that_breaks_the_declaration_is_a_failure(executor: Executor, tmp_path: Path) -> None:
+async def test_a_result_that_breaks_the_declaration_is_a_failure(executor: ProcessExecutor, tmp_path: Path) -> None:
     await offer(executor, tmp_path, "def work(text: str) -> list[int]:\n    return [1, 'two']\n")
     with pytest.raises(ExecutionError, match=r"the result\[1\] is str, not int"):
         await run(executor, b"x")
@@ -239,7 +240,7 @@ async def test_a_result_that_breaks_the_declaration_is_a_failure(executor: Execu
     ],
 )
 async def test_a_function_that_cannot_be_offered_says_why(
-    executor: Executor, tmp_path: Path, code: str, target: str, message: str
+    executor: ProcessExecutor, tmp_path: Path, code: str, target: str, message: str
 ) -> None:
     (tmp_path / "mine.py").write_text(code + "\n")
     with pytest.raises(InputError, match=message):
@@ -248,7 +249,7 @@ async def test_a_function_that_cannot_be_offered_says_why(
         )
 
 
-async def test_a_missing_directory_or_python_is_a_clear_error(executor: Executor, tmp_path: Path) -> None:
+async def test_a_missing_directory_or_python_is_a_clear_error(executor: ProcessExecutor, tmp_path: Path) -> None:
     for directory, python in ((str(tmp_path / "gone"), sys.executable), (str(tmp_path), "/no/such/python")):
         with pytest.raises(ExecutionError, match="cannot start"):
             await executor.describe_user_function(
@@ -256,7 +257,7 @@ async def test_a_missing_directory_or_python_is_a_clear_error(executor: Executor
             )
 
 
-async def test_the_description_carries_decorator_and_schema(executor: Executor, tmp_path: Path) -> None:
+async def test_the_description_carries_decorator_and_schema(executor: ProcessExecutor, tmp_path: Path) -> None:
     code = (
         "from coalesced.skill import skill\n"
         "@skill('ocr/pages', price='0.002/page')\n"
@@ -275,7 +276,9 @@ async def test_the_description_carries_decorator_and_schema(executor: Executor, 
     assert found.parameters == (("data", "bytes", True), ("language", "str", False))
 
 
-async def test_a_changed_function_is_imported_anew_when_it_is_offered_again(executor: Executor, tmp_path: Path) -> None:
+async def test_a_changed_function_is_imported_anew_when_it_is_offered_again(
+    executor: ProcessExecutor, tmp_path: Path
+) -> None:
     await offer(executor, tmp_path, "def work(text: str) -> str:\n    return 'first'\n")
     assert (await run(executor, b"x")).output == b"first"
     await offer(executor, tmp_path, "def work(text: str) -> str:\n    return 'the second'\n")
@@ -284,11 +287,11 @@ async def test_a_changed_function_is_imported_anew_when_it_is_offered_again(exec
 
 HOST = """
 import asyncio, sys
-from node.execute.executor import Executor
+from node.execute.processes import ProcessExecutor
 from node.execute.user import UserSkill
 
 async def main() -> None:
-    executor = Executor()
+    executor = ProcessExecutor()
     executor.register(UserSkill(label="mine", module="mine", function="work", directory=sys.argv[1]))
     report = lambda done_ppm, text: print(text, flush=True)
     await executor.run("mine", b"x", "text/plain", timeout_s=60, on_progress=report)
