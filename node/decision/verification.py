@@ -44,21 +44,33 @@ ASSUMED: Mapping[Level, CheckFigures] = {
 }
 """For skills of which nothing is known."""
 
-ASSUMED_BY_SKILL: Mapping[str, Mapping[Level, CheckFigures]] = {
-    # Cost shares of the builtin verifiers; what they find is taken for less than a prototype's 87 to 100 %.
-    "document-analysis": {"full": CheckFigures(work_share=0.03, detection=0.95, assumed=True)},
-    "risk": {
-        "cheap": CheckFigures(work_share=0.04, detection=0.7, assumed=True),
-        "full": CheckFigures(work_share=0.21, detection=0.95, assumed=True),
+MEASURED_BY_SKILL: Mapping[str, Mapping[Level, CheckFigures]] = {
+    # scripts/bench_skills, 24 tasks a skill and effort: the check's CPU share of full-effort work. Work done at a
+    # lower effort than asked for was refused 48 times of 48 at both levels; one failure and one success more
+    # (Laplace's rule) make that .98. A seller who fabricates with more care than that was not measured.
+    "document-analysis": {
+        "cheap": CheckFigures(work_share=0.06, detection=0.98),
+        "full": CheckFigures(work_share=0.27, detection=0.98),
     },
-    "portfolio": {"full": CheckFigures(work_share=0.01, detection=0.98, assumed=True)},
-    "sentiment": {"full": CheckFigures(work_share=0.08, detection=0.9, assumed=True)},
+    "risk": {
+        "cheap": CheckFigures(work_share=0.025, detection=0.98),
+        "full": CheckFigures(work_share=0.15, detection=0.98),
+    },
+    "portfolio": {
+        "cheap": CheckFigures(work_share=0.18, detection=0.98),
+        "full": CheckFigures(work_share=0.2, detection=0.98),
+    },
+    "sentiment": {
+        "cheap": CheckFigures(work_share=0.1, detection=0.98),
+        "full": CheckFigures(work_share=0.21, detection=0.98),
+    },
 }
+"""The builtin skills' own checks."""
 
 
 def figures(skill: str, level: Level, config: VerificationConfig) -> CheckFigures:
-    """Cost and power of a check: measured, else assumed for the skill, else assumed for the level."""
-    for table in (config.measured.get(skill, {}), ASSUMED_BY_SKILL.get(skill, {}), ASSUMED):
+    """Cost and power of a check: as configured, else as measured for a builtin skill, else assumed for the level."""
+    for table in (config.measured.get(skill, {}), MEASURED_BY_SKILL.get(skill, {}), ASSUMED):
         if level in table:
             return table[level]
     raise ValueError(f"there are no figures for a check at level {level!r}; the levels are {', '.join(LEVELS)}")

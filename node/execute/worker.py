@@ -220,7 +220,7 @@ def execute(order: Header, payload: bytes, handler: Handler, channel: Channel) -
 
 
 def handle_builtin(order: Header, payload: bytes, task: Task) -> tuple[Header, bytes]:
-    """Run, verify or measure with one of the builtin skills."""
+    """Run, verify, measure or try out one of the builtin skills."""
     module, media_type = order["module"], order["media_type"]
     match order["op"]:
         case "run":
@@ -234,6 +234,9 @@ def handle_builtin(order: Header, payload: bytes, task: Task) -> tuple[Header, b
             return {"score_ppm": finding.score_ppm, "reasons": list(finding.reasons)}, b""
         case "size":
             return {"size": importlib.import_module(f"{module}.task").size(payload, media_type)}, b""
+        case "probe":
+            probe = importlib.import_module("node.execute.corpus").probe(order["label"])
+            return {"media_type": probe.media_type}, probe.input
         case op:
             raise ValueError(f"unknown order {op!r}")
 

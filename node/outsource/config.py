@@ -23,7 +23,6 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     default_effort: Effort = "full"
     default_least_level: Level = "none"
     """The engine chooses the verification level; this is only its floor."""
-    default_min_score_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 500_000
     max_input_bytes: ByteSetting = 64 * 2**20
     max_output_bytes: ByteSetting = 64 * 2**20
     max_sellers: Annotated[int, Meta(ge=1, le=200)] = 20

@@ -27,8 +27,10 @@ UNKNOWN = Prior(seconds_per_unit=1e-3, level_deviation=5.0)
 """Before the first run of a type, almost nothing is claimed to be known: the first measurement decides."""
 LOCAL_SUCCESS = 0.99
 """Own work of a skill that this node runs; it fails only when the machine does."""
+FIRST_RUNS = 3
+"""One run says how long, three say how sure."""
 MEASURE_LIMIT_S = 20.0
-"""Longest first measurement of a skill on its own example."""
+"""Longest first measurement of a skill."""
 
 
 class LocalWork:
@@ -58,12 +60,14 @@ class LocalWork:
                 log.warning("calibration.discarded", key=key, error=str(error))
 
     async def measure_new(self) -> None:
-        """Run the example of each builtin skill that was never measured here, one at a time."""
+        """Try out each builtin skill that was never measured here, on a probe of its kind, one at a time."""
         for skill in self.executor.skills:
             if skill.is_builtin and _key(skill.label, "full") not in self._states:
-                content = Content(skill.example_media_type, skill.example)
                 try:
-                    await self.run(skill.label, content, "full", timeout_s=MEASURE_LIMIT_S)
+                    data, media_type = await self.executor.probe(skill.label, timeout_s=MEASURE_LIMIT_S)
+                    content = Content(media_type, data)
+                    for _ in range(FIRST_RUNS):
+                        await self.run(skill.label, content, "full", timeout_s=MEASURE_LIMIT_S)
                 except NodeError as error:
                     log.warning("calibration.not_measured", skill=skill.label, error=str(error))
 

@@ -14,6 +14,8 @@ from node.views import AskRequest, Preference
 from protocol.specification import Specification
 
 T = TypeVar("T")
+DEFAULT_SCORE_PPM = 500_000
+"""Half of what was asked for, where nothing is known about the skill's scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ def wishes_of(request: AskRequest, config: ClientConfig) -> Wishes:
         regions=request.regions,
         effort=_either(request.effort, config.default_effort),
         least_level=_either(request.least_level, config.default_least_level),
-        min_score_ppm=_either(request.min_score_ppm, config.default_min_score_ppm),
+        min_score_ppm=request.min_score_ppm,
     )
 
 
@@ -88,8 +90,10 @@ async def ask_of(
 
     `work` None: nothing is measured (a plan as a whole is no work).
     """
-    units = await work.units(skill, content) if work is not None and work.skill(skill) is not None else 0
-    specification = specify((skill,), content, units, wishes)
+    known = work.skill(skill) if work is not None else None
+    units = await work.units(skill, content) if work is not None and known is not None else 0
+    usual = known.min_score_ppm.get(wishes.effort, DEFAULT_SCORE_PPM) if known is not None else DEFAULT_SCORE_PPM
+    specification = specify((skill,), content, units, wishes, usual_score_ppm=usual)
     return Ask(
         task_id=task_id,
         specification=specification,

@@ -34,13 +34,17 @@ class Wishes:
     regions: tuple[str, ...] = ()
     effort: Effort = "full"
     least_level: Level = "none"
-    min_score_ppm: int = 500_000
+    min_score_ppm: int | None = None
+    """None takes what honest work of the skill reaches at the effort asked for."""
     libraries: tuple[str, ...] = ()
     memory_bytes: int = 0
 
 
-def specify(skills: tuple[str, ...], content: Content, work_units: int, wishes: Wishes) -> Specification:
+def specify(
+    skills: tuple[str, ...], content: Content, work_units: int, wishes: Wishes, *, usual_score_ppm: int
+) -> Specification:
     """The specification of one task; UsageError names the field that is out of range."""
+    min_score_ppm = usual_score_ppm if wishes.min_score_ppm is None else wishes.min_score_ppm
     if not 0 < wishes.deadline_s < 10**6:
         raise UsageError(f"the deadline is {wishes.deadline_s} s; write a number of seconds above 0 and below 10^6")
     specification = Specification(
@@ -54,7 +58,7 @@ def specify(skills: tuple[str, ...], content: Content, work_units: int, wishes: 
             work_units=work_units,
         ),
         output=OutputRequirement(),
-        verification=VerificationCriteria(least_level=wishes.least_level, min_score_ppm=wishes.min_score_ppm),
+        verification=VerificationCriteria(least_level=wishes.least_level, min_score_ppm=min_score_ppm),
         constraints=Constraints(
             deadline_ms=max(1, round(wishes.deadline_s * 1000)),
             budget_micro=wishes.budget_micro,
