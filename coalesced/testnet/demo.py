@@ -86,7 +86,8 @@ async def warm_up(demo: Demo) -> None:
     """
     demo.stage.say("Each node now does a little work for itself: from then on it knows how fast it is at that.")
     for number, client in enumerate(demo.clients.values()):
-        for request in (risk_request(seed=100 + number, paths=250_000), {"skill": "sentiment", "text": REVIEW}):
+        review: AskRequest = {"skill": "sentiment", "text": REVIEW}
+        for request in (risk_request(seed=100 + number, paths=250_000), review):
             own: AskRequest = {**request, "privacy": "secret"}  # it never leaves the node
             async with asyncio.timeout(TASK_TIMEOUT_S), aclosing(client.ask(own)) as events:
                 async for _ in events:

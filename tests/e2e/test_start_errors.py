@@ -60,9 +60,9 @@ def test_a_key_that_others_can_read_is_refused(network: Daemons) -> None:
 @pytest.mark.parametrize(
     ("toml", "words"),
     [
-        ("[node]\nport = 99999\n", ["config.toml", "line 2", "99999", "65535"]),
-        ("[machine]\n\nhourly_rate = 3\n", ["config.toml", "line 3", "hourly_rate", "hourly_rate_usd"]),
-        ("[decision]\npolicy = 'dice'\n", ["config.toml", "line 2", "dice", "expected-cost"]),
+        ("[node]\nport = 99999\n", ["config.toml:2", "99999", "65535"]),
+        ("[machine]\n\nhourly_rate = 3\n", ["config.toml:3", "machine.hourly_rate", "hourly_rate_usd"]),
+        ("[decision]\npolicy = 'dice'\n", ["config.toml:2", "dice", "expected-cost"]),
         ("[node\n", ["config.toml", "line 1"]),
     ],
 )
@@ -79,8 +79,8 @@ def test_a_bad_configuration_is_an_error_with_line_value_and_what_is_allowed(
 def test_an_unreachable_bootstrap_address_is_told_and_does_not_stop_the_node(network: Daemons) -> None:
     daemon, nobody = network.make("node"), network.make("nobody")
     daemon.start("--bootstrap", nobody.endpoint)
-    wait_until(lambda: daemon.json("status")["problems"], 30, "the problem on the status screen")
-    status = daemon.json("status")
+    wait_until(lambda: daemon.status()["problems"], 30, "the problem on the status screen")
+    status = daemon.status()
     assert nobody.endpoint in str(status["problems"]) + status["bootstrap"]
     assert daemon.cli("ask", "sentiment", "fine").returncode == 0
 
@@ -108,5 +108,5 @@ def test_nodes_of_different_networks_do_not_meet(network: Daemons, tmp_path: Pat
     other = Daemon(network.directory / "other", network.make("x").port, network.network + "x")
     network.made.append(other)
     other.start("--bootstrap", one.endpoint)
-    wait_until(lambda: other.json("status")["problems"], 30, "the stranger is told")
-    assert other.json("status")["contacts"] == one.json("status")["contacts"] == 0
+    wait_until(lambda: other.status()["problems"], 30, "the stranger is told")
+    assert other.status()["contacts"] == one.status()["contacts"] == 0

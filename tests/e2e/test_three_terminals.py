@@ -21,15 +21,23 @@ def network() -> Iterator[Daemons]:
         yield made
 
 
-def pair(network: Daemons) -> tuple[Daemon, Daemon]:
-    """A cheap seller, and a dear buyer that joined through it and sees its offers."""
+def pair(network: Daemons, *, buyer_toml: str = DEAR) -> tuple[Daemon, Daemon]:
+    """A cheap seller, and a buyer that joined through it and sees its offers; both know their own speed."""
     seller, buyer = network.make("seller"), network.make("buyer")
     seller.configure(CHEAP)
-    buyer.configure(DEAR)
+    buyer.configure(buyer_toml)
     seller.start()
     buyer.start("--bootstrap", seller.endpoint, "--no-sell")
-    wait_until(lambda: buyer.json("skills", "find", "risk")["sellers"], 30, "the buyer finds the seller")
+    wait_until(lambda: buyer.call(lambda node: node.find_skill("risk"))["sellers"], 30, "the buyer finds the seller")
+    for side in (seller, buyer):
+        wait_until(lambda side=side: has_measured(side), 30, f"{side.home.name} has measured its skills")  # type: ignore[misc]
     return seller, buyer
+
+
+def has_measured(daemon: Daemon) -> bool:
+    """Whether the node has run each of its skills once, so that its prices rest on something."""
+    rows = daemon.call(lambda node: node.skills())["skills"]
+    return all(row["seconds_per_unit"] is not None for row in rows)
 
 
 def book(directory: Path, paths: int) -> str:
@@ -73,7 +81,7 @@ def test_a_task_of_the_second_node_is_served_by_the_first(network: Daemons, tmp_
     seller, buyer = pair(network)
     answer = buyer.json("ask", "risk", "-f", book(tmp_path, 400_000), "--privacy", "public")
     task = answer["task"]
-    assert (task["state"], task["choice"], task["peer"]) == ("completed", "outsource", seller.json("status")["node"])
+    assert (task["state"], task["choice"], task["peer"]) == ("completed", "outsource", seller.status()["node"])
     assert json.loads(answer["text"])["value_at_risk"] > 0
     assert buyer.json("task", "receipt", task["id"])["countersigned"]
     for side in (seller, buyer):
@@ -82,14 +90,14 @@ def test_a_task_of_the_second_node_is_served_by_the_first(network: Daemons, tmp_
     assert "OUTSOURCE" in buyer.cli("why", task["id"]).stdout
 
 
-def receipts(daemon: Daemon, task_id: str) -> list[str]:
+def receipts(daemon: Daemon, task_id: str) -> list[int]:
     """The heights of the task's receipts in a node's journal."""
-    entries = daemon.json("journal", "tail")["entries"]
+    entries = daemon.call(lambda node: node.journal_tail(50))["entries"]
     return [entry["height"] for entry in entries if entry["kind"] == "receipt" and entry["task_id"] == task_id]
 
 
 def test_light_work_is_done_at_home(network: Daemons) -> None:
-    _, buyer = pair(network)
+    _, buyer = pair(network, buyer_toml="")
     task = buyer.json("ask", "sentiment", "not bad at all")["task"]
     assert (task["state"], task["choice"]) == ("completed", "local")
 
@@ -119,14 +127,14 @@ def test_both_nodes_know_their_history_after_a_restart(network: Daemons, tmp_pat
     seller, buyer = pair(network)
     task_id = buyer.json("ask", "risk", "-f", book(tmp_path, 400_000), "--privacy", "public")["task"]["id"]
     wait_until(lambda: receipts(seller, task_id), 10, "the seller's receipt")
-    before = {side.home.name: (side.json("status")["did"], side.json("journal", "verify")) for side in (seller, buyer)}
+    before = {side.home.name: (side.status()["did"], side.json("journal", "verify")) for side in (seller, buyer)}
     seller.kill()
     assert buyer.stop() == 0
     seller.start()
     buyer.start("--bootstrap", seller.endpoint, "--no-sell")
     for side in (seller, buyer):
         did, journal = before[side.home.name]
-        assert side.json("status")["did"] == did
+        assert side.status()["did"] == did
         assert side.json("journal", "verify") == journal
         assert task_id in [task["id"] for task in side.json("task", "ls")["tasks"]]
     assert buyer.json("why", task_id)["decision"]["choice"] == "outsource"
