@@ -9,6 +9,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from crypto.identity import Identity
 from dht.config import DhtConfig
@@ -27,6 +28,7 @@ from dht.datagram import (
     Store,
     Stored,
     Values,
+    answer_budget_bytes,
     decode,
     encode,
 )
@@ -67,9 +69,9 @@ class _Pending:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the endpoint calls, with genuine datagrams only. `serve` gives the answer to a request."""
+    """What the endpoint calls, for genuine datagrams only. `serve` answers a request within so many body bytes."""
 
-    serve: Callable[[Datagram, NodeAddress], Reply | None]
+    serve: Callable[[Request, NodeAddress, int], Reply]
     heard: Callable[[NodeAddress], None]
     answered: Callable[[Answer], None]
     lost: Callable[[NodeAddress], None]
@@ -110,6 +112,7 @@ class Endpoint:
         bound: list[Address] = []
         for host, port in addresses:
             if (":" in host) in self._sockets:
+                self.close()
                 raise LocalDhtError(f"cannot listen on {host!r} too: one address per IP version, please")
             try:
                 table = await self._bind(host, port)
@@ -208,18 +211,21 @@ class Endpoint:
         self._stats.received_bytes += len(raw)
         try:
             datagram = decode(raw, self._tag)
-            if isinstance(datagram.body, Ping | FindNode | FindValue | Store):
-                self._accept_request(table, datagram, address)
-            else:
-                self._accept_reply(table, datagram, address)
+            match datagram.body:
+                case Ping() | FindNode() | FindValue() | Store() as request:
+                    self._accept_request(table, datagram, request, address)
+                case Pong() | Nodes() | Values() | Stored():
+                    self._accept_reply(table, datagram, address)
+                case _ as unreachable:
+                    assert_never(unreachable)
         except RemoteDhtError as error:
             self._stats.dropped[error.code] += 1
 
-    def _accept_request(self, table: RequestTable, datagram: Datagram, address: Address) -> None:
+    def _accept_request(self, table: RequestTable, datagram: Datagram, request: Request, address: Address) -> None:
         if datagram.sender_key == self._identity.public_key:
             self._accept_reflection(table, datagram, address)
             return
-        is_introduction = datagram.recipient_id == UNKNOWN_ID and isinstance(datagram.body, Ping)
+        is_introduction = datagram.recipient_id == UNKNOWN_ID and isinstance(request, Ping)
         if datagram.recipient_id != self._identity.node_id and not is_introduction:
             raise RemoteDhtError("misdirected", f"a request for node {datagram.recipient_id.hex()[:8]}")
         now_ms = self._unix_ms()
@@ -229,10 +235,9 @@ class Endpoint:
             raise RemoteDhtError("throttled", f"too many requests from around {address[0]}")
         _check_signature(datagram)
         sender = NodeAddress(datagram.sender_id, *address)
-        reply = self._hooks.serve(datagram, sender)
-        if reply is not None:
-            raw = encode(self._identity, self._tag, sender.id, datagram.request_id, now_ms, reply)
-            self._send(table, raw, address)
+        reply = self._hooks.serve(request, sender, answer_budget_bytes(datagram))
+        raw = encode(self._identity, self._tag, sender.id, datagram.request_id, now_ms, reply)
+        self._send(table, raw, address)
         self._hooks.heard(sender)
 
     def _accept_reply(self, table: RequestTable, datagram: Datagram, address: Address) -> None:

@@ -13,17 +13,16 @@ from dht.datagram import (
     RECORD_PREFIX_BYTES,
     TOKEN_BYTES,
     VALUES_HEAD_BYTES,
-    Datagram,
     FindNode,
     FindValue,
     Nodes,
     Ping,
     Pong,
     Reply,
+    Request,
     Store,
     Stored,
     Values,
-    answer_budget_bytes,
     node_bytes,
 )
 from dht.errors import RemoteDhtError
@@ -75,22 +74,13 @@ class Responder:
         self._unix_ms = unix_ms
         self._tokens = Tokens(entropy(32))
 
-    def answer(self, datagram: Datagram, sender: NodeAddress) -> Reply | None:
-        """The answer to a genuine request; None when the body is none."""
-        match datagram.body:
-            case Ping():
-                return Pong(sender.host, sender.port)
-            case FindNode() | FindValue() | Store() as body:
-                return self._answer(body, sender, answer_budget_bytes(datagram))
-            case Pong() | Nodes() | Values() | Stored():
-                return None
-            case _ as unreachable:
-                assert_never(unreachable)
-
-    def _answer(self, body: FindNode | FindValue | Store, sender: NodeAddress, budget_bytes: int) -> Reply:
+    def answer(self, body: Request, sender: NodeAddress, budget_bytes: int) -> Reply:
+        """The answer to a genuine request; its body takes at most `budget_bytes` on the wire."""
         now_ms = self._unix_ms()
         token = self._tokens.mint(sender, now_ms)
         match body:
+            case Ping():
+                return Pong(sender.host, sender.port)
             case FindNode(target):
                 return Nodes(token, self._nodes(target, sender, MAX_NODES, budget_bytes - TOKEN_BYTES))
             case FindValue(key, after):

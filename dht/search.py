@@ -113,10 +113,15 @@ class Searcher:
             rtt_s=self._routing.rtt_s(ask.node.id),
             on_slow=lambda times: events.put_nowait(Slow(ask.node.id, times)),
         )
-        future.add_done_callback(partial(self._ended, ask.node, found, events))
+        future.add_done_callback(partial(self._ended, ask.node, goal, found, events))
 
     def _ended(
-        self, node: NodeAddress, found: Found, events: "asyncio.Queue[Event]", future: "asyncio.Future[Answer | None]"
+        self,
+        node: NodeAddress,
+        goal: Goal,
+        found: Found,
+        events: "asyncio.Queue[Event]",
+        future: "asyncio.Future[Answer | None]",
     ) -> None:
         answer = future.result()
         match answer.body if answer is not None else None:
@@ -125,15 +130,19 @@ class Searcher:
                 events.put_nowait(Answered(node.id, nodes))
             case Values(token, total, raws, nodes):
                 found.tokens[node.id] = token
-                events.put_nowait(Answered(node.id, nodes, self._opened(raws), total))
+                events.put_nowait(Answered(node.id, nodes, self._opened(raws, goal.target), total))
             case _:
                 events.put_nowait(Failed(node.id))
 
-    def _opened(self, raws: tuple[bytes, ...]) -> tuple[Record, ...]:
+    def _opened(self, raws: tuple[bytes, ...], key: bytes) -> tuple[Record, ...]:
+        """Those of the records that are what was asked for; the others are counted."""
         opened: list[Record] = []
         for raw in raws:
             try:
-                opened.append(open_record(raw, self._unix_ms()))
+                record = open_record(raw, self._unix_ms())
+                if record.key != key:
+                    raise RemoteDhtError("wrong_key", f"record {record} is not under {key.hex()[:8]}")
+                opened.append(record)
             except RemoteDhtError as error:
                 self._stats.refused_records[error.code] += 1
         return tuple(opened)

@@ -8,7 +8,19 @@ from typing import Any
 from crypto.identity import Identity
 from dht.config import DhtConfig
 from dht.contacts import Address, ContactEvent
-from dht.datagram import Datagram, Ping, Request, decode, encode
+from dht.datagram import (
+    Datagram,
+    FindNode,
+    FindValue,
+    Nodes,
+    Ping,
+    Pong,
+    Reply,
+    Request,
+    Values,
+    decode,
+    encode,
+)
 from dht.ids import network_tag
 from dht.service import KademliaDiscovery
 from tests.harness.simloop import SimLoop
@@ -138,6 +150,36 @@ class RawPeer(asyncio.DatagramProtocol):
         self._transport.sendto(raw, address(recipient))
         async with asyncio.timeout(5):
             return (await self._answers.get()).body
+
+
+class Liar(asyncio.DatagramProtocol):
+    """A well-mannered node that answers every search with the same records, whatever they are."""
+
+    def __init__(self, loop: SimLoop, key: Identity, records: tuple[bytes, ...]) -> None:
+        self._loop = loop
+        self._key = key
+        self._records = records
+
+    def connection_made(self, transport: Any) -> None:
+        """Keep the socket."""
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """Answer."""
+        request = decode(data, network_tag(NETWORK))
+        token = bytes(8)
+        match request.body:
+            case Ping():
+                body: Reply = Pong(*addr)
+            case FindNode():
+                body = Nodes(token, ())
+            case FindValue():
+                body = Values(token, len(self._records), self._records, ())
+            case _:
+                return
+        tag, now_ms = network_tag(NETWORK), self._loop.unix_ms()
+        answer = encode(self._key, tag, request.sender_id, request.request_id, now_ms, body)
+        self._transport.sendto(answer, addr)
 
 
 def forged(loop: SimLoop, rng: random.Random, body: Request, recipient_id: bytes) -> bytes:

@@ -174,7 +174,17 @@ async def test_a_taken_port_is_a_clear_error_and_leaves_nothing_open() -> None:
         await first.stop()
 
 
-@pytest.mark.parametrize("address", [("127.0.0.1", 70_000), ("not an address", 0), ("203.0.113.1", 0)])
+async def test_a_second_address_of_one_ip_version_is_refused() -> None:
+    node = make_node(1)
+    with pytest.raises(LocalDhtError, match="one address per IP version"):
+        await node.start([("127.0.0.1", 0), ("127.0.0.2", 0)])
+    assert await node.start([("127.0.0.1", 0)])
+    await node.stop()
+
+
+@pytest.mark.parametrize(
+    "address", [("127.0.0.1", 70_000), ("not an address", 0), ("203.0.113.1", 0), ("2001:db8::1", 0), ("::1", 70_000)]
+)
 async def test_an_address_that_cannot_be_bound_is_a_clear_error(address: Address) -> None:
     node = make_node(1)
     with pytest.raises(LocalDhtError, match="cannot listen on UDP"):

@@ -11,7 +11,7 @@ from dht.contacts import UNKNOWN_ID, ContactJoined, ContactLeft
 from dht.datagram import MAX_AMPLIFICATION, NO_TOKEN, FindNode, FindValue, Ping, Request, Store, encode
 from dht.ids import distance, network_tag, skill_key
 from dht.records import sign_record
-from tests.harness.dhtworld import NETWORK, RawPeer, Sink, World, address, forged, identity, percentile, world_of
+from tests.harness.dhtworld import NETWORK, Liar, RawPeer, Sink, World, address, forged, identity, percentile, world_of
 from tests.harness.simloop import Link, SimDeadlock, SimLoop, run
 
 KEY = skill_key(NETWORK, "risk")
@@ -253,6 +253,60 @@ def test_records_that_are_forged_expired_or_not_the_senders_are_refused() -> Non
         assert await world.find(0, KEY) == [b"x"]
 
     run(15, main)
+
+
+def test_a_holder_cannot_pass_off_records_that_were_not_asked_for() -> None:
+    async def main(loop: SimLoop) -> None:
+        world = await world_of(loop, 24, 1)
+        seller, soon_ms = identity(24, 7), loop.unix_ms() + 1_000_000
+        good = sign_record(seller, KEY, 1, soon_ms, b"good")
+        other_key = sign_record(identity(24, 8), skill_key("other", "risk"), 1, soon_ms, b"of another network")
+        expired = sign_record(identity(24, 9), KEY, 1, loop.unix_ms() - 1, b"late")
+        forged_one = good.raw[:70] + b"!" + good.raw[71:]
+        liar = Liar(loop, identity(24, 1), (other_key.raw, expired.raw, forged_one, good.raw))
+        await loop.create_datagram_endpoint(lambda: liar, address(1))
+        world.nodes[0].add_bootstrap([address(1)])
+        await asyncio.sleep(10)
+        assert await world.find(0, KEY) == [b"good"]
+        assert set(world.nodes[0].stats.refused_records) == {"wrong_key", "expired", "bad_signature"}
+
+    run(24, main)
+
+
+def test_requests_for_others_floods_and_reflections_are_dropped_unanswered() -> None:
+    async def main(loop: SimLoop) -> None:
+        world = await world_of(loop, 25, 1)
+        node, rng = world.nodes[0], random.Random(25)
+        own_id = identity(25, 0).node_id
+        loop.network.carry(forged(loop, rng, FindNode(KEY), identity(25, 1).node_id), address(1), address(0))
+        loop.network.carry(forged(loop, rng, FindNode(KEY), UNKNOWN_ID), address(1), address(0))
+        own_ping = encode(identity(25, 0), network_tag(NETWORK), own_id, bytes(16), loop.unix_ms(), Ping())
+        loop.network.carry(own_ping, address(1), address(0))
+        await asyncio.sleep(1)
+        assert node.stats.dropped == {"misdirected": 2, "unsolicited": 1}
+        assert node.stats.sent == 0
+        for number in range(500):
+            raw = forged(loop, rng, Ping(), own_id)
+            loop.network.carry(raw, (f"203.0.113.{number % 256}", 4000), address(0))
+        await asyncio.sleep(1)
+        assert node.stats.dropped["throttled"] >= 200
+
+    run(25, main)
+
+
+def test_a_withdrawal_and_a_new_publication_at_once_leave_the_new_one() -> None:
+    async def main(loop: SimLoop) -> None:
+        world = await world_of(loop, 26, 5)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(world.nodes[0].publish(KEY, b"first"))
+            await asyncio.sleep(0.01)
+            group.create_task(world.nodes[0].withdraw(KEY))
+            await asyncio.sleep(0)
+            group.create_task(world.nodes[0].publish(KEY, b"second"))
+        for number in range(5):
+            assert await world.find(number, KEY, thorough=True) == [b"second"]
+
+    run(26, main)
 
 
 def test_a_replayed_answer_and_an_answer_by_another_key_are_dropped() -> None:

@@ -1,16 +1,12 @@
 """The library behind our interface: what it got wrong stays right here."""
 
 import random
-import re
-from pathlib import Path
 
 import pytest
 
 from dht.contacts import NodeAddress, nearest
 from dht.ids import ID_BITS, ID_BYTES
 from dht.rpc import BucketTable, RequestTable, TableNode
-
-ROOT = Path(__file__).parents[2]
 
 
 def random_id(rng: random.Random) -> bytes:
@@ -85,10 +81,3 @@ def test_refresh_ranges_lie_within_the_id_space() -> None:
 def test_a_table_node_is_told_to_others_by_id_and_address() -> None:
     node = TableNode(b"\1" * ID_BYTES, bytes(32), "10.0.0.1", 7)
     assert node.node == NodeAddress(b"\1" * ID_BYTES, "10.0.0.1", 7)
-
-
-def test_the_library_is_imported_in_one_module_only() -> None:
-    packages = ("coalesced", "crypto", "dht", "node", "protocol")
-    imports = re.compile(r"^\s*(?:from|import) (?:kademlia|rpcudp)\b", re.MULTILINE)
-    sources = [path for package in packages for path in (ROOT / package).rglob("*.py")]
-    assert [path.name for path in sources if imports.search(path.read_text())] == ["rpc.py"]
