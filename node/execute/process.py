@@ -74,6 +74,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._tail = bytearray()
         self._tail_bytes = stderr_tail_bytes
         self._transport: asyncio.SubprocessTransport | None = None
+        self._is_killed = False
 
     @classmethod
     async def start(cls, launch: Launch, stderr_tail_bytes: int) -> "WorkerProcess":
@@ -100,7 +101,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     @property
     def is_alive(self) -> bool:
         """Whether it can still take work."""
-        return not self.exited.is_set() and self._transport is not None and not self._transport.is_closing()
+        return not self.exited.is_set() and not self._is_killed and self._transport is not None
 
     @property
     def stderr_tail(self) -> str:
@@ -126,11 +127,13 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return event
 
     def kill(self) -> None:
-        """End the whole process group at once."""
-        if self._transport is not None:
-            if not self.exited.is_set():
-                self._kill_group(self.pid)
-            self._transport.close()
+        """End the whole process group at once. The transport closes when the process is seen to have ended.
+
+        Closing it here would reap the process behind the child watcher's back.
+        """
+        self._is_killed = True
+        if self._transport is not None and not self.exited.is_set():
+            self._kill_group(self.pid)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (called by asyncio)."""
@@ -163,6 +166,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         """End what the process left behind (called by asyncio)."""
         self.exited.set()
         self._kill_group(self.pid)
+        if self._is_killed and self._transport is not None:
+            self._transport.close()
 
     def _kill_group(self, pid: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
