@@ -5,6 +5,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+from coalesced.sim.loop import SimLoop
 from crypto.identity import Identity
 from dht.config import DhtConfig
 from dht.contacts import Address, ContactEvent
@@ -23,7 +24,6 @@ from dht.datagram import (
 )
 from dht.ids import network_tag
 from dht.service import KademliaDiscovery
-from tests.harness.simloop import SimLoop
 
 NETWORK = "sim"
 PORT = 4_000

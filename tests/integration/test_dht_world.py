@@ -6,13 +6,14 @@ import random
 
 import pytest
 
+from coalesced.sim.loop import SimDeadlock, SimLoop, run
+from coalesced.sim.network import Link
 from dht.config import DhtConfig
 from dht.contacts import UNKNOWN_ID, ContactJoined, ContactLeft
 from dht.datagram import MAX_AMPLIFICATION, NO_TOKEN, FindNode, FindValue, Ping, Request, Store, encode
 from dht.ids import distance, network_tag, skill_key
 from dht.records import sign_record
 from tests.harness.dhtworld import NETWORK, Liar, RawPeer, Sink, World, address, forged, identity, percentile, world_of
-from tests.harness.simloop import Link, SimDeadlock, SimLoop, run
 
 KEY = skill_key(NETWORK, "risk")
 LOSSY = Link(loss=0.02)
