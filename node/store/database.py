@@ -5,7 +5,7 @@ inside its own savepoint, so that one failing write undoes nothing but itself. A
 The event loop keeps the queue, so nothing here needs a lock.
 
 Only the writing connection ever checkpoints: SQLite before 3.51.3 can lose a WAL reset when two connections do.
-Inline mode has no threads: the simulator, and everything kept in memory.
+Inline mode has no threads: everything kept in memory, on a simulated disk (memory_disk.py) or not.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from node.store.errors import StorageError, damaged, translate
 from node.store.files import create_private
+from node.store.memory_disk import MemoryFile
 from node.store.migrations import Schema, migrate
 
 P = ParamSpec("P")
@@ -55,10 +56,17 @@ class Database:
     """A migrated, checked SQLite file. Work functions get the connection and must return values, never cursors."""
 
     def __init__(
-        self, path: Path | None, schema: Schema, *, durable: bool, inline: bool, before_commit: Work | None
+        self,
+        where: Path | MemoryFile | None,
+        schema: Schema,
+        *,
+        durable: bool,
+        inline: bool,
+        before_commit: Work | None,
     ) -> None:
         """Use `Database.open`."""
-        self.path = path
+        self.path = where if isinstance(where, Path) else None
+        self._simulated = where if isinstance(where, MemoryFile) else None
         self._schema = schema
         self._durable = durable
         self._before_commit = before_commit
@@ -76,20 +84,21 @@ class Database:
     @classmethod
     async def open(
         cls,
-        path: Path | None,
+        where: Path | MemoryFile | None,
         schema: Schema,
         *,
         durable: bool = False,
         inline: bool = False,
         before_commit: Work | None = None,
     ) -> "Database":
-        """Open or create, check and migrate the file at `path`; None keeps everything in memory, inline.
+        """Open or create, check and migrate a file; None keeps everything in memory, inline.
 
         `durable` makes every write survive a power cut (synchronous FULL); otherwise the last writes before one may
         be lost, never torn, and a killed process loses nothing either way. `before_commit` runs last in every
         transaction. StorageError and its kinds say what is wrong with the file and what to do.
         """
-        database = cls(path, schema, durable=durable, inline=inline or path is None, before_commit=before_commit)
+        is_inline = inline or not isinstance(where, Path)
+        database = cls(where, schema, durable=durable, inline=is_inline, before_commit=before_commit)
         try:
             await _run(database._writer, database._open)
             if database._reader is not None:
@@ -145,6 +154,8 @@ class Database:
     def _check_open(self) -> None:
         if self._closed:
             raise StorageError(f"{self.path or 'the in-memory database'} is closed: the node is stopping")
+        if self._simulated is not None:
+            self._simulated.check()
 
     async def _enqueue(self, work: Work, *, durable: bool) -> Any:
         self._check_open()
@@ -186,9 +197,11 @@ class Database:
     def _open(self) -> None:
         try:
             unclean = self.path is not None and self.path.with_name(self.path.name + "-wal").exists()
-            new = self.path is None or create_private(self.path)
+            new = self._is_new()
             connection = _connect(":memory:" if self.path is None else self.path.absolute().as_uri())
             self._write_connection = connection
+            if self._simulated is not None:
+                self._simulated.attach(connection)
             if new and self._schema.shrinks:
                 connection.execute("PRAGMA auto_vacuum = FULL")
             if self.path is not None and not new and (unclean or self.path.stat().st_size <= MAX_CHECKED_BYTES):
@@ -205,6 +218,11 @@ class Database:
             migrate(connection, self._schema, self.path)
         except sqlite3.Error as error:
             raise self._explained(error) from error
+
+    def _is_new(self) -> bool:
+        if self._simulated is not None:
+            return self._simulated.is_new
+        return self.path is None or create_private(self.path)
 
     def _open_reader(self) -> None:
         assert self.path is not None
@@ -231,8 +249,11 @@ class Database:
     def _commit(self, group: list[_Write]) -> list[_Done | _Failed]:
         connection = self._write_connection
         assert connection is not None
+        durable = any(write.durable for write in group)
         try:
-            self._synchronise(connection, full=any(write.durable for write in group))
+            if self._simulated is not None:
+                self._simulated.before_commit(durable=durable)
+            self._synchronise(connection, full=durable)
             connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._attempt(connection, write.work) for write in group]
             if self._before_commit is not None:
@@ -242,6 +263,8 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             return [_Failed(self._explained(error)) for _ in group]
+        if self._simulated is not None:
+            self._simulated.committed(durable=durable)
         return outcomes
 
     def _attempt(self, connection: sqlite3.Connection, work: Work) -> _Done | _Failed:
@@ -279,6 +302,8 @@ class Database:
             # Nothing is lost: the WAL holds it and the next opening reads it from there.
             raise self._explained(error) from error
         finally:
+            if self._simulated is not None:
+                self._simulated.detach(power=False)
             connection.close()
 
 

@@ -26,6 +26,7 @@ from node.ledger.journal import (
 )
 from node.store.database import Database
 from node.store.errors import VersionError, damaged
+from node.store.memory_disk import MemoryFile
 from node.store.migrations import JOURNAL
 
 PAGE_ENTRIES = 500
@@ -43,19 +44,19 @@ class Journal:
         self._owner = owner
 
     @classmethod
-    async def open(cls, path: Path | None, owner: Identity, *, inline: bool = False) -> "Journal":
+    async def open(cls, where: Path | MemoryFile | None, owner: Identity, *, inline: bool = False) -> "Journal":
         """Open or create `owner`'s journal; None keeps it in memory. VersionError when it is another key's.
 
         A journal that was changed opens, so that it can be looked at and verified, but refuses to be appended to.
         """
-        where = str(path or "the journal in memory")
+        name = str(where if isinstance(where, Path) else "the journal in memory")
 
         def sign(connection: sqlite3.Connection) -> None:
-            _sign_end(connection, owner, where)
+            _sign_end(connection, owner, name)
 
-        database = await Database.open(path, JOURNAL, durable=True, inline=inline, before_commit=sign)
+        database = await Database.open(where, JOURNAL, durable=True, inline=inline, before_commit=sign)
         try:
-            await database.read(_check_owner, owner.public_key, where)
+            await database.read(_check_owner, owner.public_key, name)
             if await database.read(_head_and_end) == (None, 0):
                 await database.write(_begin)
         except BaseException:

@@ -12,6 +12,7 @@ from node.store.database import Database
 from node.store.decisions import Decisions
 from node.store.history import Outcomes
 from node.store.journal_store import Journal
+from node.store.memory_disk import MemoryDisk, MemoryFile
 from node.store.migrations import BLOBS, NODE
 from node.store.offers import SoldFunctions
 from node.store.peers import KnownPeers
@@ -47,7 +48,7 @@ class Store:
     @classmethod
     async def open(
         cls,
-        directory: Path | None,
+        directory: Path | MemoryDisk | None,
         identity: Identity,
         *,
         caps: Caps,
@@ -56,15 +57,21 @@ class Store:
     ) -> "Store":
         """Open or create everything; None keeps it all in memory. StorageError says which file is wrong and how."""
 
-        def path(name: str) -> Path | None:
-            return None if directory is None else directory / name
+        def file(name: str) -> Path | MemoryFile | None:
+            match directory:
+                case Path():
+                    return directory / name
+                case MemoryDisk():
+                    return directory.open(name)
+                case None:
+                    return None
 
         async with AsyncExitStack() as opened:
-            database = await Database.open(path("node.db"), NODE, inline=inline)
+            database = await Database.open(file("node.db"), NODE, inline=inline)
             opened.push_async_callback(database.close)
-            contents = await Database.open(path("blobs.db"), BLOBS, inline=inline)
+            contents = await Database.open(file("blobs.db"), BLOBS, inline=inline)
             opened.push_async_callback(contents.close)
-            journal = await Journal.open(path("journal.db"), identity, inline=inline)
+            journal = await Journal.open(file("journal.db"), identity, inline=inline)
             opened.push_async_callback(journal.close)
             await _release_finished_content(contents, database)
             return cls(
