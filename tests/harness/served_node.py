@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ class ServedNode:
     def __init__(self, node: MemoryNode, home: Path, loop: asyncio.AbstractEventLoop) -> None:
         self.node = node
         self.home = home
-        self._loop = loop
+        self.loop = loop
 
     def on_loop(self, touch: Callable[[MemoryNode], T]) -> T:
         """Run `touch` where the node lives."""
@@ -28,7 +28,7 @@ class ServedNode:
         async def touched() -> T:
             return touch(self.node)
 
-        return asyncio.run_coroutine_threadsafe(touched(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(touched(), self.loop).result(10)
 
 
 @contextmanager
@@ -66,6 +66,8 @@ def serve(home: Path) -> Iterator[ServedNode]:
             raise failed[0]
         yield served[0]
     finally:
-        if served and thread.is_alive():
-            served[0].on_loop(lambda node: node.on_stop())
+        if served:
+            # The test itself may have stopped the node: then its loop is closed, or about to be.
+            with suppress(RuntimeError):
+                served[0].loop.call_soon_threadsafe(stop.set)
         thread.join(10)
