@@ -26,6 +26,8 @@ TAG_BYTES: Final = 16
 KEY_BYTES: Final = 32
 MAX_NONCE: Final = 2**64 - 1
 """Section 5.1: reserved for rekey; a message may not use it."""
+NONCE_BYTES: Final = 12
+"""Section 12.4: 32 bits of zeros, then the counter, big-endian."""
 
 Bytes = bytes | bytearray | memoryview
 Token = Literal["e", "s", "ee", "es", "se"]
@@ -108,18 +110,13 @@ class CipherState:
 
     def rekey(self) -> None:
         """Replace the key by a one-way function of it (section 4.2); the counter goes on."""
-        self._key = self._aead.encrypt(_nonce_bytes(MAX_NONCE), bytes(KEY_BYTES), None)[:KEY_BYTES]
+        self._key = self._aead.encrypt(MAX_NONCE.to_bytes(NONCE_BYTES, "big"), bytes(KEY_BYTES), None)[:KEY_BYTES]
         self._aead = AESGCM(self._key)
 
     def _nonce_bytes(self) -> bytes:
         if self._nonce >= MAX_NONCE:
             raise NonceExhaustedError("all 2^64 - 1 nonces of this key are used: the session must end")
-        return _nonce_bytes(self._nonce)
-
-
-def _nonce_bytes(nonce: int) -> bytes:
-    """Section 12.4: 32 bits of zeros, then the counter, big-endian."""
-    return nonce.to_bytes(12, "big")
+        return self._nonce.to_bytes(NONCE_BYTES, "big")
 
 
 class _SymmetricState:

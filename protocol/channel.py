@@ -16,6 +16,8 @@ REKEY_MESSAGES: Final = 2**16
 """Both sides replace a direction's key after this many Noise messages in it: what leaks later does not open earlier."""
 KEPT_BUFFER_BYTES: Final = 2**20 + 2**17
 """A receive buffer up to this size is kept for the next frame: one part of a large result and its envelope."""
+SMALL_BYTES: Final = 2**13
+"""Up to this size a frame is opened into memory of its own."""
 
 
 class ReceiveBuffer:
@@ -95,14 +97,8 @@ class Channel:
     def open(self, frame: bytes | bytearray | memoryview) -> memoryview:
         """The payload in `frame`, good until the next `open`; RemoteProtocolError when it is not the next frame."""
         size = payload_bytes(len(frame), self.max_payload_bytes)
-        plain = self._buffer.view(LENGTH.size + size)
-        rest, out = memoryview(frame), plain
         try:
-            while rest:
-                message = rest[:MAX_NOISE_BYTES]
-                self._receive.decrypt_into(message, out[: len(message) - TAG_BYTES])
-                self._rekey_if_due(self._receive)
-                rest, out = rest[MAX_NOISE_BYTES:], out[MAX_PLAIN_BYTES:]
+            plain = self._open_small(frame) if len(frame) <= SMALL_BYTES else self._open_large(frame, size)
         except NoiseError as error:
             raise RemoteProtocolError(
                 "bad_frame", f"a frame does not open: altered, replayed, or not the next one ({error})"
@@ -111,6 +107,23 @@ class Channel:
         if claimed != size:
             raise RemoteProtocolError("bad_frame", f"a frame of {claimed} bytes arrived with {size}: it was cut")
         return plain[LENGTH.size :]
+
+    def _open_small(self, frame: bytes | bytearray | memoryview) -> memoryview:
+        """One Noise message whose fresh memory costs less than a view of the buffer."""
+        plain = self._receive.decrypt(frame)
+        self._rekey_if_due(self._receive)
+        return memoryview(plain)
+
+    def _open_large(self, frame: bytes | bytearray | memoryview, size: int) -> memoryview:
+        """Each Noise message straight into its place in the buffer."""
+        plain = self._buffer.view(LENGTH.size + size)
+        rest, out = memoryview(frame), plain
+        while rest:
+            message = rest[:MAX_NOISE_BYTES]
+            self._receive.decrypt_into(message, out[: len(message) - TAG_BYTES])
+            self._rekey_if_due(self._receive)
+            rest, out = rest[MAX_NOISE_BYTES:], out[MAX_PLAIN_BYTES:]
+        return plain
 
     @staticmethod
     def _rekey_if_due(cipher: CipherState) -> None:
