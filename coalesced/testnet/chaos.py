@@ -19,10 +19,10 @@ async def disturb(manifest: Manifest, name: str, disturbance: Disturbance) -> st
             await asyncio.to_thread(processes.kill, home)
             return f"{name} was killed (SIGKILL), as in a crash; `chaos restart {name}` starts it on its old directory"
         case "pause":
-            processes.pause(home)
+            await asyncio.to_thread(processes.pause, home)
             return f"{name} stands still (SIGSTOP): connected, but silent; `chaos resume {name}` lets it go on"
         case "resume":
-            processes.resume(home)
+            await asyncio.to_thread(processes.resume, home)
             return f"{name} goes on (SIGCONT)"
         case "restart":
             status = await runner.restart(manifest, node)

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -183,11 +184,20 @@ def kill(home: Path) -> None:
 def pause(home: Path) -> None:
     """Stop the node's clockwork (SIGSTOP): it answers nothing, but its connections stay open."""
     _signal(_running(home), signal.SIGSTOP)
+    _wait_for(home, "paused")
 
 
 def resume(home: Path) -> None:
     """Let a paused node go on."""
     _signal(_running(home), signal.SIGCONT)
+    _wait_for(home, "running")
+
+
+def _wait_for(home: Path, wanted: ProcessState) -> None:
+    """Return when the signal has taken effect, which the system does in its own time."""
+    deadline_s = time.monotonic() + KILL_TIMEOUT_S
+    while state(home) != wanted and time.monotonic() < deadline_s:
+        time.sleep(0.01)
 
 
 def _running(home: Path) -> psutil.Process:
