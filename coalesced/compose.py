@@ -28,6 +28,7 @@ from node.outsource.countersigner import Countersigner
 from node.outsource.course import Course
 from node.outsource.localwork import LocalWork
 from node.outsource.offers import Market
+from node.outsource.orders import Orders
 from node.outsource.quotedesk import QuoteDesk
 from node.outsource.running import Running
 from node.outsource.sales import Sales
@@ -99,6 +100,7 @@ def build(config: Config, ground: Ground) -> Built:
     contractor = Contractor(
         identity=identity,
         network=network,
+        config=config.contractor,
         env=env,
         work=work,
         shop=shop,
@@ -117,13 +119,13 @@ def build(config: Config, ground: Ground) -> Built:
         market=Market(peers, env.unix_ms),
         outcomes=store.outcomes,
         spending=store.spending,
+        journal=store.journal,
         is_blocked=peers.is_blocked,
         unix_ms=env.unix_ms,
     )
-    attempts = Attempts(
+    orders = Orders(
         identity=identity,
         env=env,
-        work=work,
         peers=peers,
         tasks=tasks,
         journal=store.journal,
@@ -136,6 +138,14 @@ def build(config: Config, ground: Ground) -> Built:
             peers=peers,
             timeout_s=config.client.receipt_timeout_s,
         ),
+        in_background=background,
+    )
+    attempts = Attempts(
+        env=env,
+        work=work,
+        orders=orders,
+        tasks=tasks,
+        receipt_timeout_s=config.client.receipt_timeout_s,
         in_background=background,
     )
     client = Client(
@@ -160,6 +170,7 @@ def build(config: Config, ground: Ground) -> Built:
         peers=peers,
         shop=shop,
         sales=Sales(env=env, executor=executor, shop=shop, sold=store.sold_functions),
+        desk=desk,
         contractor=contractor,
         client=client,
         running=running,

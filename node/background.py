@@ -18,9 +18,9 @@ class Background:
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self._group = group
 
-    def __call__(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start `work`."""
-        self._group.create_task(_logged(work))
+    def __call__(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start `work`; its task, for those who want to know when it has ended."""
+        return self._group.create_task(_logged(work))
 
 
 async def _logged(work: Coroutine[Any, Any, None]) -> None:

@@ -1,7 +1,7 @@
 """A node alive: its parts in the order in which they start and stop.
 
 start   recover -> sessions and DHT listen -> measure own skills -> put up offers
-stop    no new business -> running work ends or is cancelled -> adverts withdrawn -> sessions closed -> workers killed
+stop    no new business -> running work ends or is given up -> adverts withdrawn -> sessions closed -> workers killed
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from node.outsource.client import Client
 from node.outsource.config import ContractorConfig
 from node.outsource.contractor import Contractor
 from node.outsource.localwork import LocalWork
+from node.outsource.quotedesk import QuoteDesk
 from node.outsource.running import Running
 from node.outsource.sales import Sales
 from node.outsource.shop import Shop
@@ -57,6 +58,7 @@ class Parts:
     peers: Peers
     shop: Shop
     sales: Sales
+    desk: QuoteDesk
     contractor: Contractor
     client: Client
     running: Running
@@ -82,6 +84,10 @@ class Daemon:
     async def start(self) -> None:
         """Bring everything up; when it returns, the node serves."""
         parts = self.parts
+        broken = await parts.store.journal.check_end()
+        if broken is not None:
+            log.error("journal.damaged", problem=str(broken))
+            parts.desk.close("unable", "this node's journal is damaged: it sells nothing until that is repaired")
         await parts.client.recover()
         await parts.work.load()
         for blocked in await parts.store.peers.blocked():
@@ -118,7 +124,7 @@ class Daemon:
         self._stop_asked.set()
 
     async def stop(self) -> None:
-        """Bring everything down. Work that does not end in time, or when forced, is cancelled and says so."""
+        """Bring everything down. Work that does not end in time, or when forced, is given up and says so."""
         parts = self.parts
         self.is_ready, self.is_stopping = False, True
         parts.hub.publish(EventView(name="stopping", at_unix_ms=parts.env.unix_ms(), text="the node is stopping"))
@@ -129,6 +135,7 @@ class Daemon:
         for task in (forced, draining, *self._own_tasks):
             task.cancel()
         await parts.running.stop()
+        await parts.contractor.stop()
         await parts.discovery.stop()
         await parts.peers.stop()
         await parts.executor.stop()

@@ -10,7 +10,13 @@ NodeError                   failed                          exit 1
 Expected outcomes (no offer from one peer, a LOCAL decision, one peer's time-out) are values, not errors.
 """
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+CANCELLED: Final = "cancelled"
+"""The code of what its owner ended: no error, so no class below has it."""
+CANCELLED_EXIT_CODE: Final = 130
+"""What a shell gives for an interrupt."""
 
 
 class NodeError(Exception):
@@ -53,3 +59,16 @@ class VerificationError(NodeError):
 
     code = "verification_failed"
     exit_code = 7
+
+
+def exit_code_of(code: str) -> int:
+    """The exit code for the `code` of a NodeError that was stored; 1 for one that no class has (any more)."""
+    if code == CANCELLED:
+        return CANCELLED_EXIT_CODE
+    return next((kind.exit_code for kind in _kinds(NodeError) if kind.code == code), NodeError.exit_code)
+
+
+def _kinds(kind: type[NodeError]) -> Iterator[type[NodeError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _kinds(narrower)

@@ -264,7 +264,8 @@ class AskRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     files: Annotated[tuple[InputFile, ...], Meta(max_length=256)] = ()
     budget_micro: Micro | None = None
     value_micro: Micro | None = None
-    """What the result is worth to the owner: the value at risk V; None takes the budget."""
+    """What the result is worth to the owner: the value at risk V. None takes ten local costs (the node's setting),
+    bounded by the budget; and the budget itself where this node cannot do the task."""
     deadline_s: Annotated[float, Meta(gt=0, le=30 * 86_400)] | None = None
     prefer: Preference = "auto"
     privacy: Privacy | None = None

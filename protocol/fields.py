@@ -14,7 +14,8 @@ Signature64 = Annotated[bytes, Meta(min_length=64, max_length=64)]
 Micro = Annotated[int, Meta(ge=0, le=10**15)]
 """Micro-dollars; the limit, a billion dollars, only keeps sums inside 64 bits."""
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
-Millis = Annotated[int, Meta(ge=0, le=10**11)]
+MAX_MILLIS = 10**11
+Millis = Annotated[int, Meta(ge=0, le=MAX_MILLIS)]
 """A duration in milliseconds, at most about three years."""
 UnixMillis = Annotated[int, Meta(ge=0, le=2**53)]
 Size = Annotated[int, Meta(ge=0, le=2**40)]

@@ -39,6 +39,9 @@ class Skill:
     is_builtin: bool = True
     unit_bytes: int = 0
     """For skills that are measured by length: bytes of input in one unit; 0 = a task is one unit."""
+    time_limit_s: float | None = None
+    memory_limit_bytes: int | None = None
+    """Its owner's own limits on one run, beside the node's; None = the node's alone."""
 
     def units_of_length(self, input_bytes: int) -> int:
         """Work units of an input of which nothing but the length is known: an upper guess for a builtin skill."""

@@ -34,6 +34,9 @@ class UserSkill:
     input_media_types: tuple[str, ...] = (TEXT,)
     output_media_type: str = TEXT
     example: str = ""
+    time_limit_s: float | None = None
+    memory_limit_bytes: int | None = None
+    """Of one run; None = the node's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,4 +110,6 @@ def skill_of(user: UserSkill) -> Skill:
         price_micro=user.price_micro,
         is_builtin=False,
         unit_bytes=unit_bytes,
+        time_limit_s=user.time_limit_s,
+        memory_limit_bytes=user.memory_limit_bytes,
     )

@@ -10,6 +10,8 @@ from protocol.specification import PRIVACY_LEVELS, Specification
 
 BUSY_RETRY_MS = 1_000
 """When to ask again: builtin tasks take about a second."""
+MAX_TEXT_CHARS = 500
+"""What a decline can carry (protocol.fields.ShortText)."""
 
 
 def decline_form(specification: Specification, config: ContractorConfig, media_types: Sequence[str]) -> Decline | None:
@@ -20,27 +22,38 @@ def decline_form(specification: Specification, config: ContractorConfig, media_t
         return Decline(code="too_large", text=f"the input has {size} bytes, over my limit of {config.max_input_bytes}")
     if specification.input.media_type not in media_types:
         takes = ", ".join(media_types)
-        return Decline(code="media_type", text=f"I take {takes}, not {specification.input.media_type}")
+        text = f"I take {takes}, not {specification.input.media_type}"
+        return Decline(code="media_type", text=text[:MAX_TEXT_CHARS])
     if PRIVACY_LEVELS.index(limits.privacy) > PRIVACY_LEVELS.index(config.privacy):
         return Decline(code="privacy", text=f"I take work up to {config.privacy}, not {limits.privacy}")
     if limits.regions and not set(limits.regions) & set(config.regions):
-        return Decline(code="region", text=f"I am in {', '.join(config.regions) or 'no stated region'}")
+        return Decline(
+            code="region", text=f"I am in {', '.join(config.regions) or 'no stated region'}"[:MAX_TEXT_CHARS]
+        )
+    if missing := sorted(set(specification.resources.libraries) - set(config.libraries)):
+        return Decline(code="resources", text=f"work here cannot use {missing[0]}")
     return None
 
 
-def decline_now(
-    specification: Specification, config: ContractorConfig, *, load: Load, prediction: Prediction, price_micro: int
+def decline_time(
+    specification: Specification, config: ContractorConfig, *, load: Load, prediction: Prediction
 ) -> Decline | None:
-    """Refuse what this node cannot do in time, at the budget, or under its present load; None when it can."""
-    limits = specification.constraints
+    """Refuse what this node cannot do in time or under its present load; None when it can."""
     if load.demand - load.slots >= config.max_queued_jobs:
         text = f"{load.demand} jobs run or wait here already"
         return Decline(code="busy", text=text, retry_after_ms=BUSY_RETRY_MS)
+    allowed_ms = specification.constraints.deadline_ms
     expected_ms = round(wait_and_run_s(load, prediction.expected_s) * 1000)
-    if expected_ms > limits.deadline_ms:
-        return Decline(code="too_late", text=f"it takes about {expected_ms} ms here, you allow {limits.deadline_ms}")
-    if price_micro > limits.budget_micro:
-        text = f"it costs {price_micro} micro-dollars here, you allow {limits.budget_micro}"
+    if expected_ms > allowed_ms:
+        return Decline(code="too_late", text=f"it takes about {expected_ms} ms here, you allow {allowed_ms}")
+    return None
+
+
+def decline_price(specification: Specification, price_micro: int) -> Decline | None:
+    """Refuse what costs more than its client allows; None otherwise."""
+    allowed_micro = specification.constraints.budget_micro
+    if price_micro > allowed_micro:
+        text = f"it costs {price_micro} micro-dollars here, you allow {allowed_micro}"
         return Decline(code="over_budget", text=text)
     return None
 

@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from node.env import Env
-from node.errors import NodeError, RefusedError, UsageError
-from node.outsource.attempt import Done, Question
+from node.errors import CANCELLED, NodeError, RefusedError, UsageError
 from node.outsource.config import ClientConfig
 from node.outsource.course import Course
-from node.outsource.decisionview import decision_view
 from node.outsource.localwork import LocalWork
+from node.outsource.outcome import Done, Question
 from node.outsource.planrun import Share, plan_content, run_plan
 from node.outsource.request import Ask, ask_of, files_of, plan_of, single_content, wishes_of
 from node.outsource.running import Running
@@ -60,15 +60,26 @@ class Client:
 
     async def submit(self, request: AskRequest) -> bytes:
         """Take on a task, or find the one with its idempotency key; the task id. UsageError for a bad request."""
-        plan = plan_of(request)
-        if plan is not None:
-            return await self._submit_plan(request, plan)
-        ask = await self._ask(request, request.skill, single_content(request, self._config))
-        row, is_new = await self._open(ask, request.idempotency_key)
-        if is_new:
-            course = self._course.run(ask, question=self._question(ask.task_id))
-            self._running.start(ask.task_id, self._see_through(ask.task_id, course))
-        return row.task_id
+        if request.dry_run:
+            raise UsageError("a dry run decides and does nothing: use `decide`")
+        with self._running.room():
+            plan = plan_of(request)
+            if plan is not None:
+                ask = await self._plan_ask(request, plan)
+                course = self._run_plan(ask.task_id, request, plan)
+            else:
+                ask = await self._ask(request, request.skill, single_content(request, self._config))
+                course = self._course.run(ask, question=self._question(ask.task_id))
+            try:
+                row, is_new = await self._open(ask, request.idempotency_key)
+            except BaseException:
+                course.close()
+                raise
+            if is_new:
+                self._running.start(ask.task_id, self._see_through(ask.task_id, course))
+            else:
+                course.close()
+            return row.task_id
 
     async def decide(self, request: AskRequest) -> DecisionView:
         """What would be done, and why: quotes are asked for, nothing is awarded."""
@@ -77,12 +88,14 @@ class Client:
         ask = await self._ask(request, request.skill, single_content(request, self._config))
         remaining_s = ask.specification.constraints.deadline_ms / 1000
         surveyed = await self._course.look(ask, remaining_s=remaining_s, is_dry=True)
-        return decision_view(surveyed.decision, surveyed.survey.offers, decided_unix_ms=self._env.unix_ms())
+        return await self._course.explained(ask, surveyed, is_dry=True)
 
     async def cancel(self, task_id: bytes) -> TaskView:
         """End a task now; its contractor is told. UsageError when it has ended already."""
         if not self._running.cancel(task_id):
             view = await self._log.view(task_id)
+            if view.side == "contractor":
+                raise UsageError(f"task {view.id[:8]} is done here for {view.peer}: only its client can cancel it")
             raise UsageError(f"task {view.id[:8]} is {view.state} already")
         async for _ in self._log.watch(task_id):
             pass
@@ -103,8 +116,9 @@ class Client:
     async def recover(self) -> None:
         """After a restart: end what was under way, give back what was promised for it."""
         for row in await self._tasks.unfinished():
-            change = TaskChange(error_code="interrupted", error_text="the node stopped while this was under way")
-            await self._log.end(row.task_id, "failed", "the node stopped while this was under way", change)
+            text = "the node stopped while this was under way"
+            await self._log.end(row.task_id, "failed", text, TaskChange(error_code="interrupted", error_text=text))
+            await self._blobs.finish(row.task_id, self._env.unix_ms())
         await self._course.recover()
 
     # --- one task
@@ -132,8 +146,7 @@ class Client:
     async def _open(
         self, ask: Ask, idempotency_key: str = "", *, parent_id: bytes | None = None, node_name: str | None = None
     ) -> tuple[TaskRow, bool]:
-        if parent_id is None:
-            self._running.require_room()
+        """Store a task with its input; or the one that has its idempotency key already, and False."""
         now = self._env.unix_ms()
         row = TaskRow(
             task_id=ask.task_id,
@@ -146,9 +159,19 @@ class Client:
             parent_id=parent_id,
             node_name=node_name,
         )
-        row, is_new = await self._log.open(row)
-        if is_new:
-            await self._blobs.put(ask.task_id, "input", ask.content.data, ask.content.media_type)
+        # The input first: where there is no room for it, there is no task either.
+        await self._blobs.put(ask.task_id, "input", ask.content.data, ask.content.media_type)
+        is_new = False
+        try:
+            row, is_new = await self._log.open(row)
+        except asyncio.CancelledError:
+            # What was queued is written all the same; a task that nothing runs must not look as if it were to come.
+            with suppress(UsageError):
+                await asyncio.shield(self._fail(ask.task_id, CANCELLED, "cancelled"))
+            raise
+        finally:
+            if not is_new:
+                await self._blobs.finish(ask.task_id, now)
         return row, is_new
 
     async def _see_through(self, task_id: bytes, course: Coroutine[Any, Any, Done]) -> None:
@@ -166,7 +189,7 @@ class Client:
             done = await course
             await self._complete(task_id, done)
         except asyncio.CancelledError:
-            await asyncio.shield(self._fail(task_id, "cancelled", "cancelled"))
+            await asyncio.shield(self._fail(task_id, CANCELLED, "cancelled"))
             raise
         except NodeError as error:
             await self._fail(task_id, error.code, str(error), is_refusal=isinstance(error, RefusedError))
@@ -176,57 +199,54 @@ class Client:
             log.exception("task.crashed", task=task_id.hex()[:8])
             await self._fail(task_id, "internal", "an internal error ended this task; the node's log says more")
             raise NodeError(f"task {task_id.hex()[:8]} ended by an internal error") from error
-        finally:
-            await asyncio.shield(self._blobs.finish(task_id, self._env.unix_ms()))
         return done
 
     async def _complete(self, task_id: bytes, done: Done) -> None:
-        sha256 = await self._blobs.put(task_id, "result", done.content.data, done.content.media_type)
-        change = TaskChange(result_sha256=sha256, result_media_type=done.content.media_type, paid_micro=done.paid_micro)
+        content = done.content
+        sha256 = await self._blobs.put(task_id, "result", content.data, content.media_type)
+        change = TaskChange(result_sha256=sha256, result_media_type=content.media_type, paid_micro=done.paid_micro)
+        text = f"{len(content.data)} bytes of {content.media_type}"
+        await self._blobs.finish(task_id, self._env.unix_ms())
         await self._log.end(
-            task_id,
-            "completed",
-            f"{len(done.content.data)} bytes of {done.content.media_type}",
-            change,
-            cost_micro=done.cost_micro,
-            result_bytes=len(done.content.data),
+            task_id, "completed", text, change, cost_micro=done.cost_micro, result_bytes=len(content.data)
         )
 
     async def _fail(self, task_id: bytes, code: str, text: str, *, is_refusal: bool = False) -> None:
         row = await self._tasks.get(task_id)
-        if code == "cancelled":
-            state: TaskState = "cancelled"
-        else:
-            state = "rejected" if is_refusal and row.state == "submitted" else "failed"
+        state: TaskState = "rejected" if is_refusal and row.state == "submitted" else "failed"
+        if code == CANCELLED:
+            state = "cancelled"
+        await self._blobs.finish(task_id, self._env.unix_ms())
         await self._log.end(task_id, state, text, TaskChange(error_code=code, error_text=text))
 
     def _question(self, task_id: bytes) -> Question:
         async def ask(question: str) -> str:
             await self._log.move(task_id, "input-required")
             await self._log.note(task_id, "input_required", question, question=question)
-            text = await self._running.question(task_id)
-            await self._log.move(task_id, "working")
-            return text
+            try:
+                return await self._running.question(task_id)
+            finally:
+                # Also when nobody needs the answer any more: the contractor went on, or gave up.
+                await self._log.move(task_id, "working")
 
         return ask
 
     # --- plans
 
-    async def _submit_plan(self, request: AskRequest, plan: Plan) -> bytes:
-        """Take on a plan: a task of its own, whose subtasks are decided one by one."""
-        wishes = wishes_of(request, self._config)
-        content = plan_content(plan)
-        label = request.skill if request.split else PLAN_SKILL
-        ask = await ask_of(
-            self._env.entropy(16), label, content, wishes, value_micro=None, prefer=request.prefer, work=None
-        )
+    async def _plan_ask(self, request: AskRequest, plan: Plan) -> Ask:
+        """A plan as a task of its own, whose subtasks are decided one by one."""
         for step in plan.step:
             if step.skill is not None:
                 self._known_label(step.skill)
-        row, is_new = await self._open(ask, request.idempotency_key)
-        if is_new:
-            self._running.start(row.task_id, self._see_through(row.task_id, self._run_plan(row.task_id, request, plan)))
-        return row.task_id
+        return await ask_of(
+            self._env.entropy(16),
+            request.skill if request.split else PLAN_SKILL,
+            plan_content(plan, files_of(request)),
+            wishes_of(request, self._config),
+            value_micro=None,
+            prefer=request.prefer,
+            work=None,
+        )
 
     async def _run_plan(self, parent_id: bytes, request: AskRequest, plan: Plan) -> Done:
         await self._log.move(parent_id, "working")
@@ -246,11 +266,9 @@ class Client:
                 work=self._work,
             )
             await self._open(ask, parent_id=parent_id, node_name=step.name)
-            self._running.adopt(ask.task_id)
-            try:
-                return await self._settled(ask.task_id, self._course.run(ask, question=self._question(ask.task_id)))
-            finally:
-                self._running.release(ask.task_id)
+            course = self._course.run(ask, question=self._question(ask.task_id))
+            with self._running.adopted(ask.task_id):
+                return await self._settled(ask.task_id, course)
 
         async def report(name: str, done_ppm: int) -> None:
             await self._log.note(parent_id, "progress", f"{name} is done", done_ppm=done_ppm)
@@ -260,6 +278,7 @@ class Client:
             files_of(request),
             wishes_of(request, self._config),
             max_input_bytes=self._config.max_input_bytes,
+            max_steps_at_once=self._config.max_plan_steps_at_once,
             run_step=run_step,
             report=report,
         )

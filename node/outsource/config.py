@@ -33,6 +33,8 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     receipt_timeout_s: PositiveSeconds = 10.0
     max_running_tasks: Annotated[int, Meta(ge=1, le=10_000)] = 256
     """More are refused with `busy`, so that a flood of asks cannot exhaust memory."""
+    max_plan_steps_at_once: Annotated[int, Meta(ge=1, le=1_000)] = 16
+    """Steps of one plan under way together: keeps a dozen sellers busy, and far below the executor's queue."""
 
 
 class ContractorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +55,8 @@ class ContractorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """The most sensitive work taken on; more is declined."""
     regions: tuple[str, ...] = ()
     """Where this node is; a task that names regions is only taken if one matches."""
+    libraries: tuple[str, ...] = ()
+    """Libraries and tools that work here may use, by name; a task that names another is declined."""
     claimed_success_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 980_000
-    """Claimed in quotes until own history says otherwise."""
+    """Claimed in quotes: own work fails only when the machine does, and clients discount claims anyway."""
     drain_timeout_s: PositiveSeconds = 30.0

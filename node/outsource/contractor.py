@@ -2,18 +2,22 @@
 
 import asyncio
 import hashlib
+from contextlib import suppress
+from typing import Any, Final
 
 from crypto.identity import Identity, short_id
 from node.background import background
 from node.env import Env
-from node.errors import NodeError, UsageError
+from node.errors import CANCELLED, DeadlineError, NodeError, UsageError
 from node.execute.executor import Execution
 from node.ledger.journal import note_record
 from node.net.errors import Refusal
 from node.net.session import Call
+from node.outsource.config import ContractorConfig
 from node.outsource.delivered import Delivered
 from node.outsource.intake import Intake
 from node.outsource.localwork import LocalWork
+from node.outsource.patience import limit_s, patience
 from node.outsource.quotedesk import QuoteDesk
 from node.outsource.relay import ProgressRelay
 from node.outsource.shop import Shop
@@ -30,10 +34,16 @@ from protocol.receipts import accept
 from protocol.signed import AwardTerms, QuoteTerms, ResultTerms, open_signed, sign
 from protocol.specification import Specification
 
-PATIENCE = 3.0
-"""A job may take this many times its quoted p95 before the contractor itself gives it up."""
-LEAST_LIMIT_S = 10.0
-"""... and never less than this: a p95 of milliseconds says little about a busy machine."""
+OVERBOOKING: Final = 2
+"""Awards are refused at this many times the queue at which quotes are: each quote was given for its own moment."""
+MAX_QUESTION_CHARS: Final = 4000
+CLIENT_LEFT: Final = "the client left or cancelled"
+
+
+class OutputTooLargeError(NodeError):
+    """A result is larger than the client takes, or this node delivers."""
+
+    code = "too_large"
 
 
 class Contractor:
@@ -44,6 +54,7 @@ class Contractor:
         *,
         identity: Identity,
         network: str,
+        config: ContractorConfig,
         env: Env,
         work: LocalWork,
         shop: Shop,
@@ -53,20 +64,22 @@ class Contractor:
     ) -> None:
         self._identity = identity
         self._network = network
+        self._config = config
         self._env = env
         self._work = work
         self._shop = shop
         self._desk = desk
         self._tasks = tasks
         self._journal = journal
-        self._running = 0
+        self._running: set[asyncio.Task[Any]] = set()
+        self._is_stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.intake = Intake()
 
     async def drain(self, timeout_s: float) -> bool:
         """Take no new business and wait for the running jobs; False when some were still running at the end."""
-        self._desk.draining = True
+        self._desk.close("draining", "this node is shutting down")
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -74,21 +87,33 @@ class Contractor:
             return False
         return True
 
+    async def stop(self) -> None:
+        """Give up what still runs; each client is told."""
+        self._is_stopping = True
+        for task in self._running:
+            task.cancel()
+        await self._idle.wait()
+
     async def work(self, call: Call, award: Award) -> Result | Failed:
         """Do an awarded job and deliver it signed. The client's leaving cancels the work."""
-        if self._desk.draining:
-            return Failed(code="draining", text="this node is shutting down")
+        if closed := self._desk.closed:
+            return Failed(code=closed.code, text=closed.text)
         quote, specification = self._check_award(call.peer_key, award)
+        most = self._work.executor.slots + OVERBOOKING * self._config.max_queued_jobs
+        if len(self._running) >= most:
+            return Failed(code="busy", text=f"{len(self._running)} jobs are under way here, the most that I take on")
         self.intake.open(quote.task_id, call.peer_key, specification.input.size_bytes)
-        self._running += 1
+        job = asyncio.current_task()
+        assert job is not None
+        self._running.add(job)
         self._idle.clear()
         try:
             await self._open_row(quote, award.specification, specification)
-            return await self._carry_out(call, award, quote, specification)
+            return await self._see_through(call, award, quote, specification)
         finally:
             self.intake.close(quote.task_id)
-            self._running -= 1
-            if self._running == 0:
+            self._running.discard(job)
+            if not self._running:
                 self._idle.set()
 
     def _check_award(self, client: bytes, award: Award) -> tuple[QuoteTerms, Specification]:
@@ -132,24 +157,50 @@ class Contractor:
             await self._tasks.open(row)
         except UsageError as error:
             raise Refusal("duplicate", "this task was awarded here before") from error
-        await self._tasks.move(quote.task_id, "working")
+        except asyncio.CancelledError:
+            # What was queued is written all the same.
+            with suppress(UsageError):
+                await asyncio.shield(self._close(quote.task_id, "cancelled", CANCELLED, CLIENT_LEFT))
+            raise
 
-    async def _carry_out(
+    async def _see_through(
         self, call: Call, award: Award, quote: QuoteTerms, specification: Specification
     ) -> Result | Failed:
-        started, salt = self._env.unix_ms(), self._env.entropy(16)
-        await call.emit(accept(self._identity, quote, salt, started))
+        """The work, and its end written down whatever it is."""
         try:
-            content = await self._content(quote.task_id, award, specification)
-            execution = await self._execute(call, content, quote, specification)
-            return await self._deliver(call, award, quote, execution, started)
+            return await self._carry_out(call, award, quote, specification)
         except NodeError as error:
             await self._close(quote.task_id, "failed", error.code, str(error))
             return Failed(code=error.code, text=str(error)[:500])
         except asyncio.CancelledError:
             # Shielded: the client has gone, and what happened must still be written down.
-            await asyncio.shield(self._close(quote.task_id, "cancelled", "cancelled", "the client left or cancelled"))
+            if self._is_stopping:
+                await asyncio.shield(self._close(quote.task_id, "failed", "stopping", "the node stopped"))
+                return Failed(code="stopping", text="this node is stopping")
+            if call.remaining_s() == 0:
+                text = "the client's deadline has passed"
+                await asyncio.shield(self._close(quote.task_id, "failed", DeadlineError.code, text))
+            else:
+                await asyncio.shield(self._close(quote.task_id, "cancelled", CANCELLED, CLIENT_LEFT))
             raise
+        except Exception:
+            # The session's edge answers the client; here only the row is ours.
+            await self._close(quote.task_id, "failed", "internal", "an internal error ended this job; see the log")
+            raise
+
+    async def _carry_out(self, call: Call, award: Award, quote: QuoteTerms, specification: Specification) -> Result:
+        started, salt = self._env.unix_ms(), self._env.entropy(16)
+        await self._tasks.move(quote.task_id, "working")
+        await call.emit(accept(self._identity, quote, salt, started))
+        content = await self._content(quote.task_id, award, specification)
+        execution = await self._execute(call, content, quote, specification)
+        self._check_size(execution.output, specification)
+        return await self._deliver(call, award, quote, execution, started)
+
+    def _check_size(self, output: bytes, specification: Specification) -> None:
+        most = min(specification.output.max_bytes, self._config.max_output_bytes)
+        if len(output) > most:
+            raise OutputTooLargeError(f"the result has {len(output)} bytes, over the limit of {most}")
 
     async def _close(self, task_id: bytes, state: TaskState, code: str, text: str) -> None:
         await self._tasks.end(task_id, state, text, TaskChange(error_code=code, error_text=text))
@@ -171,24 +222,28 @@ class Contractor:
             raise UsageError(f"the input has {units} work units, and the quote was for {quoted_units}")
 
         async def ask(question: str) -> str:
-            await self._tasks.move(quote.task_id, "input-required")
-            await self._tasks.note(quote.task_id, "input_required", "asked the client", question=question)
-            await call.emit(InputRequired(question=question[:4000]))
-            answer = await self.intake.next_answer(quote.task_id)
-            await self._tasks.move(quote.task_id, "working")
+            with clock.paused():
+                await self._tasks.move(quote.task_id, "input-required")
+                await self._tasks.note(quote.task_id, "input_required", "asked the client", question=question)
+                await call.emit(InputRequired(question=question[:MAX_QUESTION_CHARS]))
+                answer = await self.intake.next_answer(quote.task_id)
+                await self._tasks.move(quote.task_id, "working")
             return answer
 
-        relay = ProgressRelay(call)
-        async with background(relay.run()):
-            return await self._work.run(
-                quote.skill,
-                content,
-                quote.effort,
-                timeout_s=min(call.remaining_s(), max(LEAST_LIMIT_S, PATIENCE * quote.p95_ms / 1000)),
-                memory_bytes=specification.resources.memory_bytes or None,
-                on_progress=relay.put,
-                ask=ask,
-            )
+        relay, most_s = ProgressRelay(call), limit_s(quote.p95_ms / 1000)
+        try:
+            async with patience(most_s) as clock, background(relay.run()):
+                return await self._work.run(
+                    quote.skill,
+                    content,
+                    quote.effort,
+                    timeout_s=call.remaining_s(),
+                    memory_bytes=specification.resources.memory_bytes or None,
+                    on_progress=relay.put,
+                    ask=ask,
+                )
+        except TimeoutError as error:
+            raise DeadlineError(f"the work did not end within {most_s:g} s and was given up") from error
 
     async def _deliver(
         self, call: Call, award: Award, quote: QuoteTerms, execution: Execution, started_unix_ms: int

@@ -5,20 +5,31 @@ what was tried. Every decision is stored with its inputs.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
-from crypto.identity import short_id
 from node.decision.decision import Decision
 from node.decision.inputs import LocalOption
 from node.env import Env
 from node.errors import DeadlineError, NodeError, NoOfferError, RefusedError, VerificationError
-from node.outsource.attempt import Attempts, Done, Failed, Question, patience_s
+from node.outsource.attempt import Attempts
 from node.outsource.decisionview import decision_view
+from node.outsource.offers import NoOffer, Offer
+from node.outsource.outcome import Done, Failed, Limits, Question
+from node.outsource.patience import client_patience_s
 from node.outsource.request import Ask
 from node.outsource.survey import Survey, Surveyor
 from node.outsource.tasklog import TaskLog
 from node.store.decisions import Decisions
-from node.views import EventName
+from node.views import DecisionView, EventName
+
+LOOKING_SHARE: Final = 0.25
+"""Part of the time left that looking for sellers may take, and asking them for quotes: the work needs the rest."""
+SHOWN_REFUSALS: Final = 3
+REFUSING: Final = frozenset({"over_budget", "over_cap", "exposure", "privacy", "region", "level"})
+"""Exclusions that are the owner's own rules: nothing is wrong with the market."""
+TOOK_TOO_LONG: Final = frozenset({"timeout", DeadlineError.code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,7 @@ class Course:
 
     async def recover(self) -> None:
         """After a restart: end every promise of money that was left open."""
-        await self._attempts.close_open_reservations()
+        await self._attempts.recover()
 
     async def look(self, ask: Ask, *, remaining_s: float, is_dry: bool = False) -> Surveyed:
         """Survey the options and decide, without doing anything; a dry run logs nothing."""
@@ -54,18 +65,19 @@ class Course:
 
         loop = asyncio.get_running_loop()
         began = loop.time()
-        local, checks = self._surveyor.local(ask)
+        local = self._surveyor.local(ask)
         await note("local_priced", _local_text(local))
-        listings = [] if ask.specification.constraints.privacy == "secret" else await self._surveyor.listings(ask.skill)
-        await note("sellers_found", f"{len(listings)} advertise {ask.skill}")
-        offers, refusals = await self._surveyor.quotes(ask, listings)
-        text = f"{len(offers)} of {len(listings)} sellers quoted"
-        await note(
-            "quotes", "; ".join((text, *(f"{refusal.seller.name}: {refusal.reason}" for refusal in refusals[:3])))
-        )
-        survey = await self._surveyor.survey(ask, local, checks, offers, refusals)
-        decision = self._surveyor.decide(survey, remaining_s=remaining_s - (loop.time() - began))
-        return Surveyed(survey, decision)
+        offers, refusals = list[Offer](), list[NoOffer]()
+        if alone := await self._surveyor.alone(ask):
+            await note("sellers_found", alone)
+        else:
+            step_s = remaining_s * LOOKING_SHARE
+            sellers = [one.seller for one in await self._surveyor.listings(ask.skill, timeout_s=step_s)]
+            await note("sellers_found", f"{len(sellers)} advertise {ask.skill}")
+            offers, refusals = await self._surveyor.quotes(ask, sellers, timeout_s=step_s)
+            await note("quotes", _quotes_text(offers, refusals))
+        survey = await self._surveyor.survey(ask, local, alone, offers, refusals)
+        return Surveyed(survey, self._surveyor.decide(survey, remaining_s=remaining_s - (loop.time() - began)))
 
     async def run(self, ask: Ask, *, question: Question) -> Done:
         """See a task through to a result, or raise the NodeError that says everything that was tried."""
@@ -79,14 +91,14 @@ class Course:
                 while True:
                     await self._decided(ask, survey, decision)
                     if decision.choice == "none":
-                        raise _nothing_left(decision, tried)
+                        raise _nothing_left(survey, decision, tried)
                     await self._tasks.move(ask.task_id, "working")
                     outcome = await self._attempt(ask, survey, decision, ends - loop.time(), question)
                     if isinstance(outcome, Done):
                         return outcome
                     tried.append(outcome)
                     await self._tasks.note(ask.task_id, "fell_back", outcome.text)
-                    survey = _without(survey, decision, outcome)
+                    survey = await self._without(survey, decision, outcome, ends - loop.time())
                     decision = self._surveyor.decide(survey, remaining_s=ends - loop.time())
         except TimeoutError as error:
             deadline_s = ask.specification.constraints.deadline_ms / 1000
@@ -98,44 +110,73 @@ class Course:
         if decision.contractor is None:
             return await self._attempts.here(ask, remaining_s=remaining_s, question=question)
         offer = survey.offer(decision.contractor)
+        local_p95_s = survey.local.p95_s if survey.local.feasible else None
         return await self._attempts.hired(
             ask,
             offer,
             decision.level,
-            patience_s=patience_s(offer, remaining_s, survey.local.p95_s if survey.local.feasible else None),
-            remaining_s=remaining_s,
+            limits=Limits(client_patience_s(offer.terms.p95_ms / 1000, remaining_s, local_p95_s), remaining_s),
             explored=decision.explored,
+            others=[survey.offer(row.contractor) for row in decision.rows if row.contractor != decision.contractor],
             question=question,
         )
 
     async def _decided(self, ask: Ask, survey: Survey, decision: Decision) -> None:
-        now = self._env.unix_ms()
-        await self._decisions.add(ask.task_id, decision.to_json(), now)
-        view = decision_view(decision, survey.offers, task_id=ask.task_id.hex(), decided_unix_ms=now)
-        await self._tasks.note(ask.task_id, "decided", _choice_text(decision), decision=view)
+        await self._decisions.add(ask.task_id, decision.to_json(), self._env.unix_ms())
+        view = await self.explained(ask, Surveyed(survey, decision))
+        await self._tasks.note(ask.task_id, "decided", _choice_text(view), decision=view)
+
+    async def explained(self, ask: Ask, surveyed: Surveyed, *, is_dry: bool = False) -> DecisionView:
+        """A decision as its owner sees it; off the event loop, since the break-even takes some ten decisions."""
+        survey = surveyed.survey
+        return await self._env.offload(
+            decision_view,
+            surveyed.decision,
+            survey.offers,
+            "" if is_dry else ask.task_id.hex(),
+            self._env.unix_ms(),
+            survey.alone,
+        )
+
+    async def _without(self, survey: Survey, decision: Decision, outcome: Failed, remaining_s: float) -> Survey:
+        """The options that are left, less the one that has just failed; prices that bind no longer are asked anew."""
+        if decision.contractor is None:
+            return replace(survey, local=LocalOption(feasible=False, why_not=outcome.text))
+        left = [offer for offer in survey.offers if offer.seller.key != decision.contractor]
+        refusals = list(survey.refusals)
+        stale = [offer for offer in left if self._surveyor.has_expired(offer)]
+        if stale:
+            left = [offer for offer in left if offer not in stale]
+            sellers = [offer.seller for offer in stale]
+            again, refused = await self._surveyor.quotes(survey.ask, sellers, timeout_s=remaining_s * LOOKING_SHARE)
+            left, refusals = left + again, refusals + refused
+        return await self._surveyor.survey(survey.ask, survey.local, survey.alone, left, refusals)
 
 
-def _without(survey: Survey, decision: Decision, outcome: Failed) -> Survey:
-    """The same options, less the one that has just failed."""
-    if decision.contractor is None:
-        return replace(survey, local=LocalOption(feasible=False, why_not=outcome.text))
-    return replace(survey, offers=tuple(o for o in survey.offers if o.seller.key != decision.contractor))
-
-
-def _nothing_left(decision: Decision, tried: list[Failed]) -> NodeError:
+def _nothing_left(survey: Survey, decision: Decision, tried: list[Failed]) -> NodeError:
     """The error of a task for which no option is left: what kind it is depends on what was tried."""
     codes = {failure.code for failure in tried}
-    text = _listed(decision.reason, tried)
-    if "verification_failed" in codes:
-        return VerificationError(text)
-    refusing = {"over_budget", "over_cap", "exposure", "privacy", "region", "level"}
-    if codes == {"refused"} or (not codes and any(excluded.code in refusing for excluded in decision.excluded)):
-        return RefusedError(text)
-    return NoOfferError(text) if not codes else NodeError(text)
+    if tried:
+        text = _listed("nothing is left to try", tried)
+        if "verification_failed" in codes:
+            return VerificationError(text)
+        if codes == {"refused"}:
+            return RefusedError(text)
+        return DeadlineError(text) if codes <= TOOK_TOO_LONG else NodeError(text)
+    if survey.alone:
+        return RefusedError(f"{survey.alone}, and this one cannot do it: {decision.local.why_not}")
+    text = decision.reason.rstrip(".")
+    is_refusal = any(excluded.code in REFUSING for excluded in decision.excluded)
+    return RefusedError(text) if is_refusal else NoOfferError(text)
 
 
 def _listed(text: str, tried: list[Failed]) -> str:
-    return "; ".join((text, *(f"tried: {failure.text}" for failure in tried)))
+    return f"{text}; tried: {', then '.join(failure.text.rstrip('.') for failure in tried)}" if tried else text
+
+
+def _quotes_text(offers: Sequence[Offer], refusals: Sequence[NoOffer]) -> str:
+    shown = (f"{refusal.seller.name}: {refusal.reason}" for refusal in refusals[:SHOWN_REFUSALS])
+    return "; ".join((f"{len(offers)} of {len(offers) + len(refusals)} sellers quoted", *shown))
 
 
 def _local_text(local: LocalOption) -> str:
@@ -147,8 +188,12 @@ def _local_text(local: LocalOption) -> str:
     )
 
 
-def _choice_text(decision: Decision) -> str:
-    who = {"local": "LOCAL", "none": "nothing can be done"}.get(decision.choice)
-    if who is None and decision.contractor is not None:
-        who = f"OUTSOURCE to {short_id(decision.contractor)}, {decision.level} check"
-    return f"{who}: {decision.reason}"
+def _choice_text(view: DecisionView) -> str:
+    match view.choice:
+        case "local":
+            who = "LOCAL"
+        case "outsource":
+            who = f"OUTSOURCE to {view.contractor}, {view.level} check"
+        case "none":
+            who = "nothing can be done"
+    return f"{who}: {view.reasons[0]}"

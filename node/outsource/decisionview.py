@@ -12,9 +12,9 @@ PPM = 1_000_000
 
 
 def decision_view(
-    decision: Decision, offers: Iterable[Offer], *, task_id: str = "", decided_unix_ms: int = 0
+    decision: Decision, offers: Iterable[Offer], task_id: str, decided_unix_ms: int, alone: str
 ) -> DecisionView:
-    """The view of one decision. `offers` gives the sellers' addresses; those not in it are shown without."""
+    """The view of one decision. `offers` gives the sellers' addresses; `alone` says why nobody was asked, if so."""
     endpoints = {offer.seller.key: str(offer.seller.endpoint) for offer in offers}
     explanation = explain(decision)
     local = decision.local
@@ -25,7 +25,7 @@ def decision_view(
         contractor=decision.chosen.name if decision.chosen else "",
         level=decision.level,
         options=tuple(_row(option, endpoints) for option in explanation.options),
-        reasons=explanation.sentences,
+        reasons=(f"{alone[0].upper()}{alone[1:]}.", *explanation.sentences) if alone else explanation.sentences,
         explored=decision.explored,
         local_micro=round(local.total_micro) if local.feasible else None,
         saving_micro=round(decision.saving_micro),

@@ -6,12 +6,15 @@ Nothing here judges whether the work is good (that is verification) or decides w
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
+from node.background import background
 from node.market.quotes import binds
-from node.net.errors import RemoteRefused, SessionClosed
+from node.net.errors import NetError, RemoteRefused, SessionClosed
 from node.net.session import Session, Stream
 from node.outsource.offers import Offer
+from node.outsource.patience import Patience, patience
 from node.tasks.content import Content
 from protocol.errors import RemoteProtocolError
 from protocol.messages import (
@@ -32,11 +35,17 @@ from protocol.signed import AcceptanceTerms, FaultKind, QuoteTerms, ResultTerms,
 
 PART_TIMEOUT_S = 30.0
 """One input part of at most 1 MiB must be taken in this time: 35 kB/s."""
+MAX_QUESTIONS = 8
+"""Questions of one contractor that may wait for the owner at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is ordered. `patience_s` is how long this contractor may take in all."""
+    """What is ordered.
+
+    `patience_s` is how long this contractor may take, without the time in which it waits for an answer;
+    `remaining_s` what is left of the task's deadline.
+    """
 
     task_id: bytes
     offer: Offer
@@ -44,6 +53,7 @@ class Job:
     content: Content
     max_output_bytes: int
     patience_s: float
+    remaining_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +87,11 @@ async def hire(session: Session, job: Job, listener: Listener) -> Delivery | Fau
     """Award the job and see it through. Every outcome is a value; only cancellation leaves otherwise."""
     try:
         async with (
-            asyncio.timeout(job.patience_s),
-            session.stream(job.award, timeout_s=job.patience_s) as stream,
+            patience(job.patience_s) as clock,
+            session.stream(job.award, timeout_s=job.remaining_s) as stream,
         ):
             await _upload(session, job)
-            return await _receive(session, stream, job, listener)
+            return await _receive(session, stream, job, listener, clock)
     except TimeoutError:
         return Fault("timeout", f"nothing was delivered within {job.patience_s:.1f} s")
     except SessionClosed as error:
@@ -99,27 +109,59 @@ async def _upload(session: Session, job: Job) -> None:
         return
     for offset in range(0, len(data), MAX_PART_BYTES):
         part = InputPart(task_id=job.task_id, offset=offset, data=data[offset : offset + MAX_PART_BYTES])
-        await session.request(part, timeout_s=PART_TIMEOUT_S)
+        try:
+            await session.request(part, timeout_s=PART_TIMEOUT_S)
+        except RemoteRefused:
+            return  # The award's own answer says why.
 
 
-async def _receive(session: Session, stream: Stream, job: Job, listener: Listener) -> Delivery | Fault:
+async def _receive(session: Session, stream: Stream, job: Job, listener: Listener, clock: Patience) -> Delivery | Fault:
     received = bytearray()
     acceptance: Signed[AcceptanceTerms] | None = None
-    async for event in stream:
-        match event:
-            case Accepted():
-                acceptance = check_acceptance(event, job.offer.terms)
-                await listener.accepted()
-            case Progress():
-                await listener.progress(event.done_ppm, event.text)
-            case InputRequired():
-                text = await listener.question(event.question)
-                await session.request(Answer(task_id=job.task_id, text=text), timeout_s=PART_TIMEOUT_S)
-            case ResultPart():
-                _append(received, event, job.max_output_bytes)
-            case _:
-                raise RemoteProtocolError("bad_message", f"a {type(event).__name__} cannot come during a job")
+    questions = _Questions(session, job, listener, clock)
+    async with background(questions.run()):
+        async for event in stream:
+            match event:
+                case Accepted():
+                    acceptance = check_acceptance(event, job.offer.terms)
+                    await listener.accepted()
+                case Progress():
+                    await listener.progress(event.done_ppm, event.text)
+                case InputRequired():
+                    questions.put(event.question)
+                case ResultPart():
+                    _append(received, event, job.max_output_bytes)
+                case _:
+                    raise RemoteProtocolError("bad_message", f"a {type(event).__name__} cannot come during a job")
     return _conclude(session, stream.final, bytes(received), acceptance, job)
+
+
+class _Questions:
+    """The contractor's questions, put to the owner one by one while its stream is read on: it may end meanwhile."""
+
+    def __init__(self, session: Session, job: Job, listener: Listener, clock: Patience) -> None:
+        self._session = session
+        self._job = job
+        self._listener = listener
+        self._clock = clock
+        self._queue: asyncio.Queue[str] = asyncio.Queue(MAX_QUESTIONS)
+
+    def put(self, question: str) -> None:
+        """Take on a question; RemoteProtocolError when too many wait."""
+        try:
+            self._queue.put_nowait(question)
+        except asyncio.QueueFull as error:
+            raise RemoteProtocolError("flood", f"more than {MAX_QUESTIONS} questions wait for an answer") from error
+
+    async def run(self) -> None:
+        """Ask and answer until cancelled."""
+        while True:
+            question = await self._queue.get()
+            with self._clock.paused():
+                text = await self._listener.question(question)
+            # Where an answer cannot be delivered, the stream says what has become of the job.
+            with suppress(NetError, TimeoutError):
+                await self._session.request(Answer(task_id=self._job.task_id, text=text), timeout_s=PART_TIMEOUT_S)
 
 
 def _append(received: bytearray, part: ResultPart, max_bytes: int) -> None:
@@ -141,7 +183,8 @@ def _conclude(
     terms = open_signed(ResultTerms, final.terms, final.signature, quoted.contractor)
     result = Signed(terms, final.terms, final.signature)
     data = received or final.data
-    _check_bound(terms, data, session.handshake_hash, job)
+    if text := _unbound(terms, data, session.handshake_hash, job):
+        return Fault("invalid", text, proof_of(job.offer, result))
     if not binds(quoted, terms.invoice_micro):
         return Fault(
             "overcharge",
@@ -163,8 +206,8 @@ def proof_of(offer: Offer, result: Signed[ResultTerms]) -> tuple[bytes, ...]:
     )
 
 
-def _check_bound(terms: ResultTerms, data: bytes, handshake_hash: bytes, job: Job) -> None:
-    """Refuse a result that was signed for another task, another quote or another session, or is not these bytes."""
+def _unbound(terms: ResultTerms, data: bytes, handshake_hash: bytes, job: Job) -> str:
+    """Why a result does not count: signed for another task, quote or session, of other bytes, or too large."""
     expected = {
         "task_id": (terms.task_id, job.task_id),
         "quote_sha256": (terms.quote_sha256, hashlib.sha256(job.offer.quote.terms).digest()),
@@ -174,6 +217,7 @@ def _check_bound(terms: ResultTerms, data: bytes, handshake_hash: bytes, job: Jo
     }
     for field, (signed, actual) in expected.items():
         if signed != actual:
-            raise RemoteProtocolError("unbound_result", f"the signed result does not match this job's {field}")
+            return f"the signed result does not match this job's {field}"
     if len(data) > job.max_output_bytes:
-        raise RemoteProtocolError("too_large", f"the result is over the limit of {job.max_output_bytes} bytes")
+        return f"the result of {len(data)} bytes is over the limit of {job.max_output_bytes}"
+    return ""

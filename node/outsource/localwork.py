@@ -10,7 +10,7 @@ import structlog
 
 from node.decision.calibrate import Calibration, Prediction, Prior, observe, predict, start
 from node.decision.inputs import LocalOption, VerificationOption
-from node.decision.internal_cost import MachineRates, local_option
+from node.decision.internal_cost import MachineRates, internal_cost, local_option
 from node.decision.verification import VerificationConfig, verification_options
 from node.errors import NodeError
 from node.execute.conversation import Ask
@@ -18,7 +18,7 @@ from node.execute.executor import Execution, Executor
 from node.execute.skill import Progress, Skill
 from node.store.calibration import Calibrations
 from node.tasks.content import Content
-from node.tasks.verify import Judgement
+from node.tasks.verify import FULL_SCORE_PPM, Judgement, check_form, judge
 from protocol.specification import Effort, Level
 
 log = structlog.get_logger()
@@ -106,17 +106,31 @@ class LocalWork:
             machine_share=1 / self.executor.slots,
         )
 
-    def checks(self, label: str, local: LocalOption) -> tuple[VerificationOption, ...]:
-        """The verification levels to choose from, priced by the work's own local cost."""
+    def spent_micro(self, wall_s: float, *, memory_bytes: int = 0) -> float:
+        """What a run that took so long has cost (COALESCE eq. 1)."""
+        cost = internal_cost(wall_s, self.rates, memory_bytes=memory_bytes, machine_share=1 / self.executor.slots)
+        return cost.total_micro
+
+    def checks(self, label: str, local: LocalOption, *, seconds: int = 0) -> tuple[VerificationOption, ...]:
+        """The verification levels to choose from, priced by the work's own local cost.
+
+        `seconds` is how many sellers there are: with two, or with one and this node's own work, a result can be
+        compared with a second one. `redundant` is not offered otherwise.
+        """
         skill = self.skill(label)
-        supported = tuple(level for level in skill.verification if level != "redundant") if skill else ()
-        return verification_options(
+        supported: set[Level] = set(skill.verification if skill else ()) - {"redundant"}
+        if seconds >= 2 or (seconds == 1 and local.feasible):
+            supported.add("redundant")
+        options = verification_options(
             label,
             supported,
             work_micro=local.cost.total_micro,
             work_s=local.time_s,
             config=self.verification,
         )
+        if seconds >= 2:
+            return options
+        return tuple(_compared_here(option, local) if option.level == "redundant" else option for option in options)
 
     async def run(
         self,
@@ -129,7 +143,15 @@ class LocalWork:
         on_progress: Progress | None = None,
         ask: Ask | None = None,
     ) -> Execution:
-        """Do the work here and learn from how long it took. Raises what the executor raises."""
+        """Do the work here, within the skill's own limits too, and learn from how long it took.
+
+        Raises what the executor raises.
+        """
+        skill = self.executor.skill(label)
+        if skill.time_limit_s is not None:
+            timeout_s = min(timeout_s, skill.time_limit_s)
+        if skill.memory_limit_bytes is not None:
+            memory_bytes = min(memory_bytes or skill.memory_limit_bytes, skill.memory_limit_bytes)
         execution = await self.executor.run(
             label,
             content.data,
@@ -154,7 +176,9 @@ class LocalWork:
         seed: bytes,
         timeout_s: float,
     ) -> Judgement:
-        """Judge a result at a level that `checks` offered."""
+        """Judge a result at a level that `checks` offered. Of a skill that is not here, only the form can be judged."""
+        if self.skill(label) is None:
+            return judge(check_form(result.data, result.media_type), min_score_ppm=FULL_SCORE_PPM, cpu_s=0.0)
         return await self.executor.verify(
             label,
             work.data,
@@ -188,3 +212,13 @@ class LocalWork:
 
 def _key(label: str, effort: Effort) -> str:
     return f"{label}/{effort}"
+
+
+def _compared_here(option: VerificationOption, local: LocalOption) -> VerificationOption:
+    """A redundant check whose second result is made here instead of bought."""
+    return msgspec.structs.replace(
+        option,
+        cost_micro=option.cost_micro + local.cost.total_micro,
+        time_s=option.time_s + local.time_s,
+        price_share=0.0,
+    )

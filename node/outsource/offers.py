@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from crypto.identity import short_id
 from node.market.quotes import HeldQuote, QuoteAsked, check_quote, hold_received
@@ -13,6 +14,9 @@ from protocol.errors import RemoteProtocolError
 from protocol.messages import Decline, Quote, QuoteRequest
 from protocol.signed import QuoteTerms, open_signed
 from protocol.specification import Specification
+
+LEAST_GRACE_S: Final = 0.5
+"""What the slower half of the sellers gets at least: a round trip across the world and a handshake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,32 @@ class Market:
         self._unix_ms = unix_ms
 
     async def quotes(self, tender: Tender, sellers: Sequence[Seller]) -> tuple[list[Offer], list[NoOffer]]:
-        """Ask all `sellers` at once; who has not answered by the deadline has made no offer."""
+        """Ask all `sellers` at once; who has not answered by the deadline has made no offer.
+
+        Once half of them have answered, the others get as long again: a few silent ones do not delay every task.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        ends = began + tender.timeout_s
+        answers: dict[Seller, Offer | NoOffer] = {}
         async with asyncio.TaskGroup() as group:
-            asking = [group.create_task(self._ask(tender, seller)) for seller in sellers]
-        answers = [task.result() for task in asking]
+            asking = {group.create_task(self._ask(tender, seller)): seller for seller in sellers}
+            waiting = set(asking)
+            while waiting and (left_s := ends - loop.time()) > 0:
+                done, waiting = await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                answers |= {asking[task]: task.result() for task in done}
+                if 2 * len(answers) >= len(sellers):
+                    took_s = loop.time() - began
+                    ends = min(ends, began + max(2 * took_s, took_s + LEAST_GRACE_S))
+            for task in waiting:
+                task.cancel()
+        for seller in sellers:
+            silent = NoOffer(seller, f"no answer within {loop.time() - began:.2g} s")
+            answers.setdefault(seller, silent)
+        inorder = [answers[seller] for seller in sellers]
         return (
-            [answer for answer in answers if isinstance(answer, Offer)],
-            [answer for answer in answers if isinstance(answer, NoOffer)],
+            [answer for answer in inorder if isinstance(answer, Offer)],
+            [answer for answer in inorder if isinstance(answer, NoOffer)],
         )
 
     async def _ask(self, tender: Tender, seller: Seller) -> Offer | NoOffer:

@@ -1,7 +1,8 @@
 """Running a plan: each step as soon as what it needs is there, independent ones at the same time.
 
 The budget is split evenly over the steps that are work, so that their sum never exceeds it; the deadline is
-one for all. The first step that fails ends the plan: the others are cancelled, and the error names the step.
+one for all. Only so many steps run at once: more would only wait, and each that runs looks at the whole market. The
+first step that fails ends the plan: the others are cancelled, and the error names the step.
 """
 
 import asyncio
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 import msgspec
 
 from node.errors import DeadlineError, NodeError
-from node.outsource.attempt import Done
+from node.outsource.outcome import Done
 from node.tasks.content import Content, File, assemble
 from node.tasks.plan import Plan, Step, merge
-from node.tasks.spec import Wishes
+from node.tasks.spec import Wishes, digest
 
 PPM = 1_000_000
 
@@ -31,13 +32,21 @@ RunStep = Callable[[Step, Content, Share], Awaitable[Done]]
 Report = Callable[[str, int], Awaitable[None]]
 
 
-def plan_content(plan: Plan) -> Content:
-    """A plan as the input of the task that it is."""
-    return Content("application/json", msgspec.json.encode(plan))
+def plan_content(plan: Plan, files: tuple[File, ...]) -> Content:
+    """A plan as the input of the task that it is: its steps, and the digests of the files that they read."""
+    digests = {file.name: digest(file.data).hex() for file in files}
+    return Content("application/json", msgspec.json.encode({"step": plan.step, "files": digests}))
 
 
 async def run_plan(
-    plan: Plan, files: tuple[File, ...], wishes: Wishes, *, max_input_bytes: int, run_step: RunStep, report: Report
+    plan: Plan,
+    files: tuple[File, ...],
+    wishes: Wishes,
+    *,
+    max_input_bytes: int,
+    max_steps_at_once: int,
+    run_step: RunStep,
+    report: Report,
 ) -> Done:
     """Run every step; the result of the steps that no other needs, merged when there are several."""
     loop = asyncio.get_running_loop()
@@ -45,6 +54,7 @@ async def run_plan(
     by_name = {file.name: file for file in files}
     finished: dict[str, asyncio.Future[Done]] = {step.name: loop.create_future() for step in plan.step}
     budget_micro = wishes.budget_micro // max(1, plan.paid_steps)
+    places = asyncio.Semaphore(max_steps_at_once)
 
     async def one(step: Step) -> None:
         needed = {name: await finished[name] for name in step.needs}
@@ -55,7 +65,8 @@ async def run_plan(
             handed = tuple(by_name[name] for name in step.files)
             earlier = tuple(File(name, done.content.media_type, done.content.data) for name, done in needed.items())
             content = assemble(step.text, handed + earlier, max_input_bytes)
-            done = await run_step(step, content, Share(budget_micro, max(0.001, ends - loop.time())))
+            async with places:
+                done = await run_step(step, content, Share(budget_micro, max(0.001, ends - loop.time())))
         finished[step.name].set_result(done)
         await report(step.name, PPM * sum(future.done() for future in finished.values()) // len(finished))
 

@@ -2,19 +2,20 @@
 
 from crypto.identity import Identity
 from node.env import Env
-from node.outsource.admission import decline_form, decline_now, wait_and_run_s
+from node.outsource.admission import decline_form, decline_price, decline_time, wait_and_run_s
 from node.outsource.config import ContractorConfig
 from node.outsource.localwork import LocalWork
 from node.outsource.quotebook import QuoteBook
 from node.outsource.shop import Shop
 from node.tasks.spec import digest, encode_specification
+from protocol.fields import MAX_MILLIS
 from protocol.messages import Decline, Quote, QuoteRequest
 from protocol.signed import QuoteTerms, sign
 from protocol.specification import Specification
 
 
 class QuoteDesk:
-    """Answers quote requests. `draining` stops new business."""
+    """Answers quote requests, until it is closed."""
 
     def __init__(
         self, *, identity: Identity, network: str, config: ContractorConfig, env: Env, work: LocalWork, shop: Shop
@@ -26,7 +27,12 @@ class QuoteDesk:
         self._work = work
         self._shop = shop
         self._book = QuoteBook(config.max_quotes_per_peer)
-        self.draining = False
+        self.closed: Decline | None = None
+        """What every request is answered with from now on, if anything."""
+
+    def close(self, code: str, text: str) -> None:
+        """Take no new business."""
+        self.closed = Decline(code=code, text=text)
 
     def quote(self, client: bytes, request: QuoteRequest) -> Quote | Decline:
         """A signed price for this task, or why there is none."""
@@ -34,12 +40,15 @@ class QuoteDesk:
         if declined := self._decline_form(specification):
             return declined
         load = self._shop.load()
-        price_micro = self._shop.price_micro(specification, load)
         units = self._shop.units(specification)
         prediction = self._work.predict(specification.skill, specification.effort, units)
-        if declined := decline_now(
-            specification, self._config, load=load, prediction=prediction, price_micro=price_micro
-        ):
+        if declined := decline_time(specification, self._config, load=load, prediction=prediction):
+            return declined
+        option = self._shop.option(specification)
+        if not option.feasible:
+            return Decline(code="resources", text=option.why_not[:500])
+        price_micro = self._shop.price_micro(specification, load, option)
+        if declined := decline_price(specification, price_micro):
             return declined
         now = self._env.unix_ms()
         expires = now + round(self._config.quote_valid_s * 1000)
@@ -59,7 +68,7 @@ class QuoteDesk:
             effort=specification.effort,
             price_micro=price_micro,
             duration_ms=round(expected_s * 1000),
-            p95_ms=round(max(expected_s, p95_s) * 1000),
+            p95_ms=min(MAX_MILLIS, round(max(expected_s, p95_s) * 1000)),
             success_ppm=self._config.claimed_success_ppm,
             issued_unix_ms=now,
             expires_unix_ms=expires,
@@ -72,8 +81,8 @@ class QuoteDesk:
         self._book.used(client)
 
     def _decline_form(self, specification: Specification) -> Decline | None:
-        if self.draining:
-            return Decline(code="draining", text="this node is shutting down")
+        if self.closed:
+            return self.closed
         for label in specification.skills:
             if not self._shop.sells(label):
                 return Decline(code="unknown_skill", text=f"I do not sell {label}")

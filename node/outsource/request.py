@@ -50,6 +50,7 @@ def wishes_of(request: AskRequest, config: ClientConfig) -> Wishes:
         effort=_either(request.effort, config.default_effort),
         least_level=_either(request.least_level, config.default_least_level),
         min_score_ppm=request.min_score_ppm,
+        max_output_bytes=config.max_output_bytes,
     )
 
 
@@ -65,15 +66,18 @@ def files_of(request: AskRequest) -> tuple[File, ...]:
 def plan_of(request: AskRequest) -> Plan | None:
     """The plan that the request holds or asks for; None for a single task."""
     files = files_of(request)
+    if not request.plan and not request.split:
+        return None
+    names = [file.name for file in files]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"two files are named {doubled[0]!r}: a plan tells its files apart by their names")
     if request.plan:
         try:
             plain = json.loads(request.plan)
         except (ValueError, RecursionError) as error:
             raise UsageError(f"the plan is not JSON: {error}") from error
-        return parse_plan(plain, (file.name for file in files))
-    if request.split:
-        return per_document(request.skill, request.text, files)
-    return None
+        return parse_plan(plain, names)
+    return per_document(request.skill, request.text, files)
 
 
 async def ask_of(

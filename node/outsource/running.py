@@ -1,7 +1,8 @@
 """The tasks of this node's owner that are under way: started, cancelled, answered, awaited at the end."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,18 @@ class TooManyTasksError(NodeError):
     code = "busy"
 
 
+class StoppingError(NodeError):
+    """This node takes on nothing more."""
+
+    code = "stopping"
+
+
 @dataclass(slots=True)
 class _Entry:
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[Any]
     answer: asyncio.Future[str] | None = None
+    is_adopted: bool = False
+    is_cancelled: bool = False
 
 
 class Running:
@@ -27,6 +36,8 @@ class Running:
         self._group = group
         self._max_tasks = max_tasks
         self._entries: dict[bytes, _Entry] = {}
+        self._coming = 0
+        self._is_draining = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -36,38 +47,60 @@ class Running:
     def __contains__(self, task_id: bytes) -> bool:
         return task_id in self._entries
 
-    def require_room(self) -> None:
-        """TooManyTasksError when no further task is taken on."""
-        if len(self._entries) >= self._max_tasks:
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Hold the place of a task that is being taken on, until it is started; NodeError when there is none."""
+        if self._is_draining:
+            raise StoppingError("this node is stopping and takes on no more tasks")
+        if len(self._entries) + self._coming >= self._max_tasks:
             raise TooManyTasksError(
                 f"{len(self._entries)} tasks are under way, the most this node takes on: "
                 "wait for some to end, or raise client.max_running_tasks"
             )
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
 
     def start(self, task_id: bytes, course: Coroutine[Any, Any, None]) -> None:
         """Run `course` for this task in the background."""
-        entry = self._entries[task_id] = _Entry()
         self._idle.clear()
-        entry.task = self._group.create_task(course)
+        entry = self._entries[task_id] = _Entry(self._group.create_task(course))
         entry.task.add_done_callback(lambda _: self._ended(task_id))
 
-    def adopt(self, task_id: bytes) -> None:
-        """Count a plan's subtask, which runs inside its plan."""
-        self._entries[task_id] = _Entry(task=asyncio.current_task())
+    @contextmanager
+    def adopted(self, task_id: bytes) -> Iterator[None]:
+        """Count a plan's subtask, which runs inside its plan, while this block runs it.
+
+        Its own cancellation leaves as a NodeError: for its plan, one step has failed.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        entry = self._entries[task_id] = _Entry(task, is_adopted=True)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if entry.is_cancelled:
+                raise NodeError("it was cancelled") from None
+            raise
+        finally:
+            self._ended(task_id)
 
     def _ended(self, task_id: bytes) -> None:
         self._entries.pop(task_id, None)
         if not self._entries:
             self._idle.set()
 
-    release = _ended
-
     def cancel(self, task_id: bytes) -> bool:
-        """Cancel a task; False when it is not under way."""
+        """Cancel a task, once; False when it is not under way."""
         entry = self._entries.get(task_id)
-        if entry is None or entry.task is None:
+        if entry is None:
             return False
-        entry.task.cancel()
+        # A second one would interrupt the writing down of the first.
+        if not entry.task.cancelling():
+            entry.is_cancelled = True
+            entry.task.cancel()
         return True
 
     async def question(self, task_id: bytes) -> str:
@@ -84,7 +117,8 @@ class Running:
         entry.answer.set_result(text)
 
     async def drain(self, timeout_s: float) -> bool:
-        """Wait for what is under way; False when some of it still was at the end."""
+        """Take on nothing more and wait for what is under way; False when some of it still was at the end."""
+        self._is_draining = True
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -93,7 +127,9 @@ class Running:
         return True
 
     async def stop(self) -> None:
-        """Cancel what is under way, and wait until that is written down."""
-        for task_id in list(self._entries):
-            self.cancel(task_id)
+        """Take on nothing more, cancel what is under way, and wait until that is written down."""
+        self._is_draining = True
+        for task_id, entry in list(self._entries.items()):
+            if not entry.is_adopted:
+                self.cancel(task_id)
         await self._idle.wait()

@@ -79,6 +79,8 @@ class Sales:
             price = sold.price_micro if sold.price_micro is not None else skill.price_micro
             ware = self._shop.ware(skill, price, sold.target, sold.caption)
         else:
+            if (sold.timeout_s, sold.memory_bytes) != (None, None) or sold.label not in ("", sold.target):
+                raise UsageError(f"{sold.target} is builtin: it has its own name, and the node's limits")
             skill = self._executor.skill(sold.target)
             ware = self._shop.ware(skill, sold.price_micro, "builtin", sold.caption)
         return ware, await self._shop.put_up(ware)
@@ -107,6 +109,8 @@ class Sales:
                 input_media_types=found.input_media_types,
                 output_media_type=found.output_media_type,
                 example=found.example,
+                time_limit_s=sold.timeout_s,
+                memory_limit_bytes=sold.memory_bytes,
             )
         )
 

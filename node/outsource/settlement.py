@@ -7,7 +7,7 @@ import structlog
 from crypto.identity import Identity
 from node.env import Env
 from node.ledger.journal import fault_record, offer_record, receipt_record
-from node.net.errors import NetError, RemoteRefused
+from node.net.errors import DialError, NetError, RemoteRefused, SessionClosed
 from node.net.peers import Peers
 from node.outsource.hiring import Delivery, Fault
 from node.outsource.offers import Offer
@@ -15,12 +15,15 @@ from node.store.journal_store import Journal
 from node.tasks.spec import digest
 from node.tasks.verify import Judgement
 from protocol.errors import RemoteProtocolError
-from protocol.messages import FaultNotice, ReceiptOffer, ReceiptSigned
+from protocol.messages import FaultNotice, Message, ReceiptOffer, ReceiptSigned
 from protocol.receipts import Receipt, Signed, complete_receipt, offer_receipt, report_fault
 from protocol.signed import FaultTerms, ReceiptTerms
 from protocol.specification import Level
 
 log = structlog.get_logger()
+
+RETRY_S = 0.5
+"""Between two tries to reach a contractor for its countersignature."""
 
 
 class Settlement:
@@ -68,16 +71,18 @@ class Settlement:
             explored=explored,
         )
 
-    async def receipt(self, offer: Offer, terms: ReceiptTerms) -> tuple[Receipt, int] | Fault:
-        """Have the contractor countersign; the receipt and its height in the journal, or why there is none."""
+    async def offer(self, terms: ReceiptTerms) -> Signed[ReceiptTerms]:
+        """The client's half of a receipt, in the journal: from here on what it says is owed."""
         offered = offer_receipt(self._identity, terms)
         await self._journal.append("receipt_offer", offer_record(offered), self._env.unix_ms())
-        message = ReceiptOffer(terms=offered.body, signature=offered.signature)
+        return offered
+
+    async def countersigned(self, offer: Offer, offered: Signed[ReceiptTerms]) -> tuple[Receipt, int] | Fault:
+        """Have the contractor countersign; the receipt and its height in the journal, or why there is none."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                # Dialled anew if the session broke since: a receipt belongs to the job, not to a session.
-                session = await self._peers.session(offer.seller.key, offer.seller.endpoint)
-                answer = await session.request(message, timeout_s=self._timeout_s)
+            answer = await self._ask_until_answered(
+                offer, ReceiptOffer(terms=offered.body, signature=offered.signature)
+            )
             if not isinstance(answer, ReceiptSigned):
                 return Fault("refused_receipt", f"a {type(answer).__name__} is no countersignature")
             receipt = complete_receipt(offered, answer.signature)
@@ -89,6 +94,20 @@ class Settlement:
             return Fault("refused_receipt", error.text)
         entry = await self._journal.append("receipt", receipt_record(receipt), self._env.unix_ms())
         return receipt, entry.height
+
+    async def _ask_until_answered(self, offer: Offer, message: ReceiptOffer) -> Message:
+        """A receipt belongs to the job, not to a session: one that breaks, or a restart over there, is waited out."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._timeout_s) as limit:
+            while True:
+                try:
+                    session = await self._peers.session(offer.seller.key, offer.seller.endpoint)
+                    return await session.request(message, timeout_s=self._timeout_s)
+                except (DialError, SessionClosed):
+                    ends = limit.when()
+                    if ends is None or loop.time() + RETRY_S >= ends:
+                        raise
+                await asyncio.sleep(RETRY_S)
 
     async def record(self, offer: Offer, fault: Fault) -> tuple[Signed[FaultTerms], int]:
         """Put a fault into the journal; the signed report and its height."""

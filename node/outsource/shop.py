@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from dht.errors import DhtError
 from dht.ids import skill_key
 from dht.service import Discovery
+from node.decision.inputs import LocalOption
 from node.errors import UsageError
 from node.execute.skill import Skill
 from node.market.pricing import Load, PricingConfig, base_price_micro, listed_price_micro, quote_price_micro
@@ -84,21 +86,20 @@ class Shop:
 
     async def put_up(self, ware: Ware) -> int:
         """Sell `ware` and advertise it; how many nodes hold the advert now."""
-        self._wares[ware.label] = ware
         advert = Advert(
             host=self._advertised.host,
             port=self._advertised.port,
             skill=ware.label,
             caption=ware.caption,
-            price_hint_micro=self.price_hint_micro(ware.label),
+            price_hint_micro=self._hint_micro(ware),
             load_ppm=self._load_ppm(),
             regions=self._config.regions[:4],
         )
         try:
-            body = encode_advert(advert)
-        except LocalProtocolError as error:
-            raise UsageError(f"{ware.label} cannot be advertised: {error}") from error
-        held = await self._discovery.publish(skill_key(self._network, ware.label), body)
+            held = await self._discovery.publish(skill_key(self._network, ware.label), encode_advert(advert))
+        except (LocalProtocolError, DhtError) as error:
+            raise UsageError(f"{ware.label} cannot be advertised (a shorter caption may help): {error}") from error
+        self._wares[ware.label] = ware
         self.published[ware.label] = held
         log.info("offer.published", skill=ware.label, holders=held)
         return held
@@ -126,27 +127,32 @@ class Shop:
         length = specification.input.size_bytes
         return specification.input.work_units or (skill.units_of_length(length) if skill else 1)
 
-    def price_micro(self, specification: Specification, load: Load) -> int:
+    def option(self, specification: Specification) -> LocalOption:
+        """Doing a task here, or why it cannot be done."""
+        return self._work.option(
+            specification.skill,
+            specification.effort,
+            self.units(specification),
+            memory_bytes=specification.resources.memory_bytes,
+        )
+
+    def price_micro(self, specification: Specification, load: Load, option: LocalOption) -> int:
         """What this node asks for a task now: eq. (7) over its price list, or over its own predicted cost."""
-        units = self.units(specification)
-        base = self._base_micro(specification.skill, units, specification)
+        unit_price = self._wares[specification.skill].unit_price_micro
+        if unit_price is not None:
+            base = listed_price_micro(unit_price, self.units(specification))
+        else:
+            base = base_price_micro(option.cost.total_micro, self._pricing)
         return quote_price_micro(base, load, self._pricing)
 
     def price_hint_micro(self, label: str) -> int:
         """What one work unit costs when this node is idle."""
-        ware = self._wares[label]
+        return self._hint_micro(self._wares[label])
+
+    def _hint_micro(self, ware: Ware) -> int:
         if ware.unit_price_micro is not None:
             return ware.unit_price_micro
-        return base_price_micro(self._work.option(label, "full", 1).cost.total_micro, self._pricing)
-
-    def _base_micro(self, label: str, units: int, specification: Specification) -> int:
-        unit_price = self._wares[label].unit_price_micro
-        if unit_price is not None:
-            return listed_price_micro(unit_price, units)
-        option = self._work.option(
-            label, specification.effort, units, memory_bytes=specification.resources.memory_bytes
-        )
-        return base_price_micro(option.cost.total_micro, self._pricing)
+        return base_price_micro(self._work.option(ware.label, "full", 1).cost.total_micro, self._pricing)
 
     def _load_ppm(self) -> int:
         load = self.load()

@@ -1,6 +1,6 @@
 """What one task's decision is made from: local work priced, sellers found, their quotes, their records here."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +19,7 @@ from node.outsource.localwork import LocalWork
 from node.outsource.offers import Market, NoOffer, Offer, Seller, Tender
 from node.outsource.request import Ask
 from node.store.history import Outcomes
+from node.store.journal_store import Journal
 from node.store.spending import Spending
 from protocol.errors import RemoteProtocolError
 from protocol.messages import Advert, decode_advert
@@ -43,6 +44,8 @@ class Survey:
 
     ask: Ask
     local: LocalOption
+    alone: str
+    """Why nobody else may be asked, as a sentence; empty when the market was."""
     checks: tuple[VerificationOption, ...]
     offers: tuple[Offer, ...]
     refusals: tuple[NoOffer, ...]
@@ -70,6 +73,7 @@ class Surveyor:
         market: Market,
         outcomes: Outcomes,
         spending: Spending,
+        journal: Journal,
         is_blocked: Callable[[bytes], bool],
         unix_ms: Callable[[], int],
     ) -> None:
@@ -82,15 +86,23 @@ class Surveyor:
         self._market = market
         self._outcomes = outcomes
         self._spending = spending
+        self._journal = journal
         self._is_blocked = is_blocked
         self._unix_ms = unix_ms
 
-    async def listings(self, skill: str) -> list[Listing]:
+    async def alone(self, ask: Ask) -> str:
+        """Why nobody else may be asked for this task, as a sentence; empty when they may."""
+        if ask.specification.constraints.privacy == "secret":
+            return "secret work never leaves this node"
+        if (broken := await self._journal.check_end()) is not None:
+            return f"nothing is bought while the journal is damaged ({broken}; see `coalesced journal verify`)"
+        return ""
+
+    async def listings(self, skill: str, *, timeout_s: float | None = None) -> list[Listing]:
         """Who sells `skill`, as the DHT answers now: never this node, nobody blocked, each once."""
+        limit_s = self._config.find_timeout_s if timeout_s is None else min(timeout_s, self._config.find_timeout_s)
         found: list[Listing] = []
-        for record in await self._discovery.find(
-            skill_key(self._network, skill), timeout_s=self._config.find_timeout_s
-        ):
+        for record in await self._discovery.find(skill_key(self._network, skill), timeout_s=limit_s):
             if record.public_key == self._own_key or self._is_blocked(record.public_key):
                 continue
             try:
@@ -103,37 +115,33 @@ class Surveyor:
                 found.append(Listing(Seller(record.public_key, where), advert, record.expires_unix_ms))
         return found
 
-    def local(self, ask: Ask) -> tuple[LocalOption, tuple[VerificationOption, ...]]:
-        """Doing it here, and the ways to check somebody else's result."""
+    def local(self, ask: Ask) -> LocalOption:
+        """Doing it here."""
         specification = ask.specification
-        option = self._work.option(
+        return self._work.option(
             ask.skill,
             specification.effort,
             specification.input.work_units,
             memory_bytes=specification.resources.memory_bytes,
         )
-        return option, self._work.checks(ask.skill, option)
 
-    async def quotes(self, ask: Ask, listings: Collection[Listing]) -> tuple[list[Offer], list[NoOffer]]:
-        """One quote round over the first sellers found."""
+    async def quotes(
+        self, ask: Ask, sellers: Sequence[Seller], *, timeout_s: float | None = None
+    ) -> tuple[list[Offer], list[NoOffer]]:
+        """One quote round over the first of `sellers`."""
+        limit_s = self._config.quote_timeout_s if timeout_s is None else min(timeout_s, self._config.quote_timeout_s)
         tender = Tender(
             task_id=ask.task_id,
             specification=ask.specification,
             specification_sha256=ask.specification_sha256,
             network=self._network,
             client=self._own_key,
-            timeout_s=self._config.quote_timeout_s,
+            timeout_s=limit_s,
         )
-        sellers = [listing.seller for listing in listings][: self._config.max_sellers]
-        return await self._market.quotes(tender, sellers)
+        return await self._market.quotes(tender, sellers[: self._config.max_sellers])
 
     async def survey(
-        self,
-        ask: Ask,
-        local: LocalOption,
-        checks: tuple[VerificationOption, ...],
-        offers: Collection[Offer],
-        refusals: Collection[NoOffer],
+        self, ask: Ask, local: LocalOption, alone: str, offers: Collection[Offer], refusals: Collection[NoOffer]
     ) -> Survey:
         """All of it together with what this node remembers of the sellers and may still spend."""
         now = self._unix_ms()
@@ -143,7 +151,8 @@ class Surveyor:
         return Survey(
             ask=ask,
             local=local,
-            checks=checks,
+            alone=alone,
+            checks=self._work.checks(ask.skill, local, seconds=len(offers)),
             offers=tuple(offers),
             refusals=tuple(refusals),
             histories=await self._outcomes.counts(keys, ask.skill, now),
@@ -151,9 +160,12 @@ class Surveyor:
             spend_left_micro=max(0, caps.day_micro - await self._spending.day_used_micro(now)),
         )
 
+    def has_expired(self, offer: Offer) -> bool:
+        """Whether its price binds no longer."""
+        return offer.held.until_unix_ms <= self._unix_ms()
+
     def decide(self, survey: Survey, *, remaining_s: float) -> Decision:
         """The decision at this moment: quotes that have expired meanwhile no longer count."""
-        now = self._unix_ms()
         ask, constraints = survey.ask, survey.ask.specification.constraints
         facts = TaskFacts(
             skill=ask.skill,
@@ -167,7 +179,7 @@ class Surveyor:
             prefer=ask.prefer,
             spend_left_micro=survey.spend_left_micro,
         )
-        candidates = [_candidate(survey, offer) for offer in survey.offers if offer.held.until_unix_ms > now]
+        candidates = [_candidate(survey, offer) for offer in survey.offers if not self.has_expired(offer)]
         return decide(facts, survey.local, candidates, survey.checks, self._decision)
 
 

@@ -1,7 +1,8 @@
 """Every task's state and log: stored first, then told to whoever listens."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -19,6 +20,8 @@ ENDING: dict[TaskState, EventName] = {
     "rejected": "rejected",
 }
 """The event that tells of an ended state."""
+RECHECK_S: Final = 5.0
+"""A watcher to whom nothing came for so long looks at the row: a slow one may have lost the ending event."""
 
 
 class TaskLog:
@@ -28,6 +31,7 @@ class TaskLog:
         self._tasks = tasks
         self._hub = hub
         self._unix_ms = unix_ms
+        self._ending = asyncio.Lock()
 
     async def open(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Store a new task; or the one that its idempotency key already names, and False."""
@@ -63,12 +67,18 @@ class TaskLog:
     async def end(
         self, task_id: bytes, to: TaskState, text: str, what: TaskChange | None = None, **fields: Any
     ) -> TaskView:
-        """End a task and tell it with the whole view; ending it twice changes nothing."""
-        row = await self._tasks.get(task_id)
-        if row.state not in ENDED:
-            row = await self.move(task_id, to, what)
-            await self.note(task_id, ENDING[to], text, task=await self.view(task_id), **fields)
-        return await self.view(task_id)
+        """End a task and tell it with the whole view; ending it twice changes nothing.
+
+        Carried out to its end even if the caller is cancelled: nobody may wait for an ending that is never told.
+        """
+        return await asyncio.shield(self._end(task_id, to, text, what, **fields))
+
+    async def _end(self, task_id: bytes, to: TaskState, text: str, what: TaskChange | None, **fields: Any) -> TaskView:
+        async with self._ending:
+            if (await self._tasks.get(task_id)).state not in ENDED:
+                await self.move(task_id, to, what)
+                await self.note(task_id, ENDING[to], text, task=await self.view(task_id), **fields)
+            return await self.view(task_id)
 
     async def view(self, task_id: bytes) -> TaskView:
         """One task as it stands; UsageError when there is none."""
@@ -83,18 +93,33 @@ class TaskLog:
 
     async def watch(self, task_id: bytes) -> AsyncIterator[EventView]:
         """A task's log from its beginning, then live, up to and including its ending event."""
+        shown: set[EventView] = set()
         with self._hub.subscribe() as queue:
-            past = await self.events(task_id)
-            for event in past:
-                yield event
-            ended = (await self._tasks.get(task_id)).state in ENDED
-            if ended or (past and past[-1].name in ENDING_EVENTS):
-                return
-            shown = set(past)
             while True:
-                event = await queue.get()
-                if event.task_id != task_id.hex() or event in shown:
-                    continue
-                yield event
-                if event.name in ENDING_EVENTS:
+                has_ended = (await self._tasks.get(task_id)).state in ENDED
+                for event in await self.events(task_id):
+                    if event not in shown:
+                        shown.add(event)
+                        yield event
+                if has_ended:
                     return
+                async for event in _coming(queue, task_id):
+                    if event in shown:
+                        continue
+                    shown.add(event)
+                    yield event
+                    if event.name in ENDING_EVENTS:
+                        return
+
+
+async def _coming(queue: asyncio.Queue[EventView], task_id: bytes) -> AsyncIterator[EventView]:
+    """A task's live events, until none came for a while."""
+    while True:
+        try:
+            async with asyncio.timeout(RECHECK_S):
+                event = await queue.get()
+                while event.task_id != task_id.hex():
+                    event = await queue.get()
+        except TimeoutError:
+            return
+        yield event

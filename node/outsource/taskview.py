@@ -1,28 +1,17 @@
 """A task as its owner sees it, folded from its row and its log. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from crypto.identity import short_id
+from node.errors import exit_code_of
 from node.store.tasks import TaskRow
 from node.views import EventView, ResultInfo, TaskError, TaskView
 from protocol.packing import unpack
 from protocol.specification import Specification
 
-EXIT_CODES = {
-    "usage": 2,
-    "bad_input": 2,
-    "unknown_skill": 2,
-    "no_offer": 4,
-    "refused": 5,
-    "timed_out": 6,
-    "verification_failed": 7,
-    "cancelled": 130,
-}
-"""What the command line answers for each stored error code; anything else is 1."""
 
-
-def task_view(row: TaskRow, events: Iterable[EventView], subtasks: tuple[str, ...] = ()) -> TaskView:
+def task_view(row: TaskRow, events: Sequence[EventView], subtasks: tuple[str, ...] = ()) -> TaskView:
     """The view of one task."""
     specification = unpack(Specification, row.specification)
     folded: dict[str, Any] = {"tried": ()}
@@ -32,9 +21,11 @@ def task_view(row: TaskRow, events: Iterable[EventView], subtasks: tuple[str, ..
         folded.pop("question", None)
     if row.state == "completed":
         folded["done_ppm"] = 1_000_000
+    # A contractor that failed is in `tried`; work that was done here in the end has no other side.
+    peer = row.peer if row.role == "contractor" or folded.get("choice") != "local" else None
     error = None
     if row.error_code is not None:
-        error = TaskError(code=row.error_code, text=row.error_text or "", exit_code=EXIT_CODES.get(row.error_code, 1))
+        error = TaskError(code=row.error_code, text=row.error_text or "", exit_code=exit_code_of(row.error_code))
     return TaskView(
         id=row.task_id.hex(),
         state=row.state,
@@ -47,14 +38,14 @@ def task_view(row: TaskRow, events: Iterable[EventView], subtasks: tuple[str, ..
         created_unix_ms=row.created_unix_ms,
         finished_unix_ms=row.finished_unix_ms,
         deadline_unix_ms=row.deadline_unix_ms,
-        peer=short_id(row.peer) if row.peer else "",
+        peer=short_id(peer) if peer else "",
         result=_result(row, events),
         error=error,
         **folded,
     )
 
 
-def _result(row: TaskRow, events: Iterable[EventView]) -> ResultInfo | None:
+def _result(row: TaskRow, events: Sequence[EventView]) -> ResultInfo | None:
     if row.result_sha256 is None:
         return None
     size = next((event.result_bytes for event in events if event.result_bytes is not None), 0)
@@ -69,7 +60,8 @@ def _fold(folded: dict[str, Any], event: EventView) -> None:
             folded["choice"] = "" if decision.choice == "none" else decision.choice
             folded["local_micro"] = decision.local_micro
             folded["explored"] = decision.explored
-            folded["level"] = decision.level
+            # What the attempt before it came to is no longer so.
+            folded |= {"level": decision.level, "verdict": "", "score_ppm": None, "done_ppm": 0}
             # Of the decision, not of the price: waiting, risk and verification have their cost too.
             folded["saving_micro"] = decision.saving_micro if decision.choice == "outsource" else None
         case "progress":
@@ -78,10 +70,9 @@ def _fold(folded: dict[str, Any], event: EventView) -> None:
             folded["question"] = event.question
         case "fell_back":
             folded["tried"] = (*folded["tried"], event.text)
-            folded["done_ppm"] = 0
         case "verified":
             folded |= {"level": event.level, "verdict": event.verdict, "score_ppm": event.score_ppm}
-        case "receipt" if event.receipt is not None:
+        case "receipt" if event.receipt is not None and event.receipt.countersigned:
             folded["receipt"] = event.receipt.id
             folded["journal_height"] = event.receipt.journal_height
         case "completed":

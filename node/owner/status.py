@@ -49,7 +49,7 @@ class StatusDesk:
             cap_today_micro=parts.store.spending.caps.day_micro,
             journal_height=await parts.store.journal.height(),
             draining=daemon.is_stopping,
-            problems=tuple(self._problems(len(contacts), spent)),
+            problems=(*await self._damage(), *self._problems(len(contacts), spent)),
         )
 
     def _bootstrap(self, contacts: int) -> str:
@@ -61,6 +61,13 @@ class StatusDesk:
     async def _task_counts(self) -> dict[str, int]:
         counts = await self._daemon.parts.store.tasks.count_by_state()
         return {state: counts[state] for state in TRANSITIONS if counts.get(state)}
+
+    async def _damage(self) -> list[Problem]:
+        broken = await self._daemon.parts.store.journal.check_end()
+        if broken is None:
+            return []
+        text = f"nothing is bought or sold: {broken}"
+        return [Problem(text=text, fix="coalesced journal verify")]
 
     def _problems(self, contacts: int, spent_micro: int) -> Iterable[Problem]:
         daemon, parts = self._daemon, self._daemon.parts

@@ -37,16 +37,19 @@ def assemble(text: str, files: tuple[File, ...], max_bytes: int) -> Content:
     """The one input made of `text` and `files`; UsageError when there is none or it is over `max_bytes`."""
     if not text and not files:
         raise UsageError("the task has no input: give a text, or a file with -f FILE")
-    if not files:
-        content = Content("text/plain", text.encode())
-    elif len(files) == 1 and not text:
-        content = Content(files[0].media_type, files[0].data)
-    else:
-        content = Content(ENVELOPE, _envelope(text, files))
+    try:
+        if not files:
+            content = Content("text/plain", text.encode())
+        elif len(files) == 1 and not text:
+            content = Content(files[0].media_type, files[0].data)
+        else:
+            content = Content(ENVELOPE, _envelope(text, files))
+    except UnicodeEncodeError as error:
+        raise UsageError(f"the text or a file's name is not valid Unicode at character {error.start}") from error
     if len(content.data) > max_bytes:
         raise UsageError(
             f"the input is {len(content.data)} bytes, over the limit of {max_bytes}: "
-            "split it, or raise outsource.max_input_bytes"
+            "split it, or raise client.max_input_bytes"
         )
     return content
 

@@ -38,6 +38,7 @@ class Wishes:
     """None takes what honest work of the skill reaches at the effort asked for."""
     libraries: tuple[str, ...] = ()
     memory_bytes: int = 0
+    max_output_bytes: int = 16 * 2**20
 
 
 def specify(
@@ -57,7 +58,7 @@ def specify(
             sha256=hashlib.sha256(content.data).digest(),
             work_units=work_units,
         ),
-        output=OutputRequirement(),
+        output=OutputRequirement(max_bytes=wishes.max_output_bytes),
         verification=VerificationCriteria(least_level=wishes.least_level, min_score_ppm=min_score_ppm),
         constraints=Constraints(
             deadline_ms=max(1, round(wishes.deadline_s * 1000)),
