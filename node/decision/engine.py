@@ -11,7 +11,6 @@ from node.decision.config import DecisionConfig
 from node.decision.decision import Choice, Decision, Excluded, LocalRow, SellerRow, digest
 from node.decision.external_cost import LevelTerms, SellerTerms, Stakes, level_terms, seller_terms, sensitivity
 from node.decision.inputs import Candidate, Inputs, LocalOption, TaskFacts, VerificationOption
-from node.decision.policies import expected_cost
 from node.decision.reliability import wilson
 from node.decision.risk import cvar, late_probability, spread
 from node.decision.screening import affordable, exclusion, levels_allowed, usd
@@ -55,9 +54,7 @@ def replay(inputs: Inputs, *, value_micro: float | None = None) -> Decision:
     local = local_row(facts, inputs.local, config, value)
     rows, excluded = evaluate(inputs, local, value)
     limit = limit_micro(facts, local, config)
-    match config.policy:
-        case "expected-cost":
-            chosen = expected_cost.pick(rows, limit, config)
+    chosen = _pick(rows, limit, config)
     ranking = _ranking(rows, chosen, limit)
     others = (row.contractor for row in rows if row is not chosen)
     choice: Choice = "outsource" if chosen else "local" if local.feasible else "none"
@@ -79,6 +76,15 @@ def replay(inputs: Inputs, *, value_micro: float | None = None) -> Decision:
         inputs=inputs,
         inputs_sha256=digest(inputs),
     )
+
+
+def _pick(rows: tuple[SellerRow, ...], limit_micro: float, config: DecisionConfig) -> SellerRow | None:
+    below = [row for row in rows if row.score_micro < limit_micro]
+    if not below:
+        return None
+    band = min(row.score_micro for row in below) * (1 + config.tie_share)
+    near = (row for row in below if row.score_micro <= band)
+    return min(near, key=lambda row: (-row.topsis, row.score_micro, row.contractor))
 
 
 def task_value_micro(facts: TaskFacts, local: LocalOption, config: DecisionConfig) -> float:

@@ -1,0 +1,30 @@
+"""The default rule with shared reputation (the paper's VI.G.2): reports of others as a discounted, bounded prior."""
+
+import numpy as np
+
+from node.decision.policies.expected_cost import choose
+from node.decision.policies.interface import Draw, Experience, Floats, Menu, Policy
+from node.decision.policies.pricing import posterior
+from node.decision.policies.settings import PolicyConfig
+
+
+def believe(menu: Menu, experience: Experience, settings: PolicyConfig, draw: Draw) -> Floats:
+    """The pessimistic belief from own receipts and from reports, which weigh less and at most `shared_jobs_max`."""
+    reported = experience.shared_successes + experience.shared_failures
+    most = settings.shared_jobs_max / np.maximum(reported, 1e-9)
+    weight = np.minimum(settings.shared_discount, most)
+    mean, deviation = posterior(
+        menu.prior,
+        experience.successes + weight * experience.shared_successes,
+        experience.failures + weight * experience.shared_failures,
+        settings.prior_jobs,
+    )
+    return np.maximum(0.0, mean - settings.pessimism * deviation)
+
+
+POLICY = Policy(
+    name="market-maker",
+    summary="least expected cost, with others' reports as a discounted prior",
+    believe=believe,
+    choose=choose,
+)

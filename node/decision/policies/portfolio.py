@@ -1,0 +1,25 @@
+"""The default rule with a cap on one seller's share of recent awards, so that no market of one seller forms."""
+
+import numpy as np
+
+from node.decision.policies.interface import LOCAL, Draw, Experience, Menu, Pick, Policy, Priced
+from node.decision.policies.pricing import hire, least_cost, pessimistic
+from node.decision.policies.settings import PolicyConfig
+
+
+def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyConfig, draw: Draw) -> Pick:
+    """The least expected cost among sellers below the cap; where nobody else is worth it, the cap gives way."""
+    awards = experience.awards
+    # The next award counts: with few awards so far, one more would be too large a share of anybody.
+    total = np.maximum(awards.sum(-1, keepdims=True) + 1.0, 1.0 / settings.share_max)
+    within = (awards + 1.0) <= settings.share_max * total + 1e-9
+    capped = least_cost(menu, priced, settings, within)
+    return hire(menu, priced, np.where(capped == LOCAL, least_cost(menu, priced, settings), capped))
+
+
+POLICY = Policy(
+    name="portfolio",
+    summary="least expected cost, no seller above a share of recent awards",
+    believe=pessimistic,
+    choose=choose,
+)

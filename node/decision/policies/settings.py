@@ -1,0 +1,104 @@
+"""What can be set about the policies: each number with the reason for its default."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from node.decision.checked import Checked, Probability
+from protocol.fields import Micro
+from protocol.specification import Privacy
+
+PolicyName = Literal[
+    "expected-cost",
+    "paper",
+    "ucb1",
+    "ucb-structured",
+    "thompson",
+    "linucb",
+    "contextual-thompson",
+    "graduated-epsilon",
+    "adaptive-threshold",
+    "market-maker",
+    "portfolio",
+]
+Weight = Annotated[float, Meta(ge=0, le=1000)]
+
+
+class PolicyConfig(Checked, frozen=True, kw_only=True):
+    """Which rule chooses, and how it learns."""
+
+    policy: PolicyName = "expected-cost"
+    """Least expected total cost with a pessimistic success probability: least regret of all that were compared."""
+
+    # --- how far a seller is trusted
+    pessimism: Annotated[float, Meta(ge=0, le=3)] = 0.5
+    """c: standard deviations taken off the posterior mean of a seller's success."""
+    prior_jobs: Annotated[float, Meta(ge=0.01, le=1000)] = 2.0
+    """n0: a claim weighs as much as two jobs seen."""
+    prior_factor: Probability = 0.9
+    """Claims are discounted by a tenth before anything is known."""
+    theta: Probability = 0.7
+    """Least skill match (Listing 1, line 6)."""
+    shared_discount: Probability = 0.3
+    """`market-maker`: a job reported by others weighs as much as .3 of one's own: some who report lie."""
+    shared_jobs_max: Annotated[float, Meta(ge=0, le=1e6)] = 10.0
+    """`market-maker`: all reports together weigh at most ten own jobs, however many are made up."""
+
+    # --- ties and explanation
+    tie_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
+    """Totals this close to the best are equal, and TOPSIS decides: estimates are not better than that."""
+    weight_cost: Weight = 0.4
+    weight_reliability: Weight = 0.25
+    weight_latency: Weight = 0.2
+    weight_security: Weight = 0.15
+    """The paper's TOPSIS weights; they are normalised to sum to 1."""
+
+    # --- exploration
+    epsilon: Probability = 0.1
+    """Eq. (19): the chance of a random choice, in `paper`; where `graduated-epsilon` begins."""
+    epsilon_least: Probability = 0.01
+    """`graduated-epsilon`: the rate never falls below this, since sellers change."""
+    epsilon_half: Annotated[float, Meta(ge=1, le=1e9)] = 50.0
+    """`graduated-epsilon`: after this many decisions the rate has halved."""
+    optimism: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    """Standard deviations added by `ucb-structured`, and by the test whether a seller could be worth a try."""
+    linear_bonus: Annotated[float, Meta(ge=0, le=10)] = 0.3
+    """`linucb` and `contextual-thompson`: how much an unknown direction counts, in shares of the local cost."""
+    learning_value: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    """lambda of eq. (20) in a forced exploration; the print adds the information's value to a cost: here it is taken
+    off."""
+    stuck_after: Annotated[int, Meta(ge=0, le=1_000_000)] = 25
+    """After so many decisions for LOCAL in a row, a seller that could be worth it is tried; 0 = never."""
+    proven_jobs: Annotated[float, Meta(ge=0, le=1e6)] = 3.0
+    """A seller with fewer jobs is unproven."""
+    unproven_value_micro: Micro = 50_000_000
+    """No task worth more is given to an unproven seller to learn about it: $50, the least of the paper's tasks."""
+    unproven_privacy: Privacy = "internal"
+    """No task more private is either."""
+
+    # --- the paper's rule
+    tau: Probability = 0.6
+    """`paper`: least TOPSIS score."""
+    tau_least: Probability = 0.2
+    """`adaptive-threshold`: it never falls below."""
+    hire_rate_target: Probability = 0.33
+    """`adaptive-threshold`: below this rate of hiring, the threshold falls (the paper's outsourcing rate)."""
+    rho: Probability = 0.8
+    """`paper`: least confidence, eq. (18)."""
+    market_response: Probability = 0.7
+    """beta of Listing 1: the market's share in the weights; the rest is what was learnt."""
+    correlation_penalty: Probability = 0.3
+    """alpha of eq. (11)."""
+    weight_learning: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    """eta of eq. (13)."""
+
+    # --- diversity
+    share_max: Annotated[float, Meta(ge=0.01, le=1)] = 0.4
+    """`portfolio`: no seller gets more than this share of recent awards while another can be had."""
+    share_memory: Annotated[float, Meta(ge=2, le=1e6)] = 25.0
+    """`portfolio`: how many awards are recent."""
+
+    def __post_init__(self) -> None:
+        Checked.__post_init__(self)
+        if self.weight_cost + self.weight_reliability + self.weight_latency + self.weight_security <= 0:
+            raise ValueError(f"{type(self).__name__}: all four TOPSIS weights are 0; set at least one above 0")
