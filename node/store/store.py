@@ -10,6 +10,7 @@ from node.store.blobs import Blobs, RetentionConfig
 from node.store.calibration import Calibrations
 from node.store.database import Database
 from node.store.decisions import Decisions
+from node.store.earnings import Earnings
 from node.store.history import Outcomes
 from node.store.journal_store import Journal
 from node.store.memory_disk import MemoryDisk, MemoryFile
@@ -41,6 +42,7 @@ class Store:
     calibrations: Calibrations
     sold_functions: SoldFunctions
     decisions: Decisions
+    earnings: Earnings
     blobs: Blobs
     journal: Journal
     _files: AsyncExitStack
@@ -83,6 +85,7 @@ class Store:
                 calibrations=Calibrations(database),
                 sold_functions=SoldFunctions(database),
                 decisions=Decisions(database),
+                earnings=Earnings(database),
                 blobs=Blobs(contents, retention),
                 journal=journal,
                 _files=opened.pop_all(),
