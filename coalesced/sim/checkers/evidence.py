@@ -7,6 +7,7 @@ believe it.
 import hashlib
 import sqlite3
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from crypto.identity import verify
@@ -15,6 +16,7 @@ from node.ledger.journal import JournalRecord
 from node.views import EventView
 from protocol.packing import unpack
 from protocol.signed import AwardTerms, FaultTerms, QuoteTerms, ReceiptTerms
+from protocol.specification import Specification
 
 CLIENT, CONTRACTOR = "client", "contractor"
 
@@ -100,6 +102,17 @@ class TaskFacts:
     created_unix_ms: int
     deadline_unix_ms: int
     finished_unix_ms: int | None
+    specification: bytes
+
+    @property
+    def budget_micro(self) -> int:
+        """The most that it may cost."""
+        return _specification(self.specification).constraints.budget_micro
+
+
+@lru_cache(maxsize=65_536)
+def _specification(encoded: bytes) -> Specification:
+    return unpack(Specification, encoded)
 
 
 @dataclass(frozen=True, slots=True)

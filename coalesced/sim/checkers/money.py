@@ -10,17 +10,20 @@ DAY_MS = 86_400_000
 
 
 def pays_once(facts: Facts) -> Iterator[str]:
-    """A task is paid for at most once, whoever did it, and no more than its budget row says."""
+    """A task is paid for once: to each contractor of a redundant check once, and never more than its budget."""
     for task_id, offers in facts.book.offers.items():
-        accepted = {offer.body for offer in offers if offer.terms.verdict == "accepted"}
-        if len(accepted) > 1:
+        accepted = {offer.body: offer.terms for offer in offers if offer.terms.verdict == "accepted"}
+        contractors = {terms.contractor for terms in accepted.values()}
+        is_redundant = all(terms.level == "redundant" for terms in accepted.values())
+        if len(accepted) > len(contractors) or (len(accepted) > 1 and not is_redundant):
             yield f"task {task_id.hex()[:8]} was accepted and signed to be paid {len(accepted)} times"
-    paid = defaultdict[bytes, int](int)
+    spent = defaultdict[bytes, int](int)
     for promise in facts.promises:
-        paid[promise.task_id] += bool(promise.paid_micro)
-    for task_id, times in paid.items():
-        if times > 1:
-            yield f"task {task_id.hex()[:8]} was paid to {times} contractors"
+        spent[promise.task_id] += promise.amount_micro if promise.paid_micro is None else promise.paid_micro
+    for task_id, micro in spent.items():
+        row = facts.tasks.get(task_id)
+        if row is not None and micro > row.budget_micro:
+            yield f"task {task_id.hex()[:8]} costs {micro} micro-dollars, over its budget of {row.budget_micro}"
 
 
 def caps_hold(facts: Facts, caps: Caps, today: int) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
-from coalesced.sim.checkers.evidence import CLIENT, CONTRACTOR, Facts
+from coalesced.sim.checkers.evidence import CONTRACTOR, Facts
 
 OWN_FAULTS = frozenset({"overcharge", "invalid", "bad_result"})
 """Faults that only a dishonest or broken contractor commits, whatever the network does."""
@@ -37,18 +37,21 @@ def receipts_are_signed(facts: Facts, others: Mapping[bytes, Facts]) -> Iterator
             yield f"task {task_id.hex()[:8]} has several receipts with this contractor's signature"
 
 
-def jobs_are_documented(facts: Facts, interrupted: Collection[bytes]) -> Iterator[str]:
-    """A job that was awarded and has ended left a receipt of both, or a fault report; a crash in it excuses."""
+def undocumented(facts: Facts) -> Iterator[bytes]:
+    """Tasks with a job that was awarded and has left neither a receipt of both sides nor a fault report."""
     for task_id, awards in facts.book.awards.items():
+        closed = {receipt.terms.contractor for receipt in facts.book.receipts.get(task_id, [])}
+        closed |= {fault.contractor for fault in facts.book.faults.get(task_id, [])}
+        if any(award.contractor not in closed for award in awards if award.client == facts.key):
+            yield task_id
+
+
+def jobs_are_documented(facts: Facts, interrupted: Collection[bytes]) -> Iterator[str]:
+    """Once nothing is under way, every awarded job is documented; its owner's cancelling excuses, or a crash."""
+    for task_id in undocumented(facts):
         row = facts.tasks.get(task_id)
-        is_over = row is not None and row.role == CLIENT and row.finished_unix_ms is not None
-        if not is_over or task_id in interrupted or (row is not None and row.state == "cancelled"):
-            continue
-        for award in awards:
-            closed = {receipt.terms.contractor for receipt in facts.book.receipts.get(task_id, [])}
-            closed |= {fault.contractor for fault in facts.book.faults.get(task_id, [])}
-            if award.contractor not in closed:
-                yield f"the job {task_id.hex()[:8]} ended without a receipt of both sides and without a fault report"
+        if row is not None and row.state != "cancelled" and task_id not in interrupted:
+            yield f"the job {task_id.hex()[:8]} ended without a receipt of both sides and without a fault report"
 
 
 def the_honest_are_not_accused(facts: Facts, dishonest: Collection[bytes]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from coalesced.sim.checkers.evidence import Facts, TaskFacts
 from node.execute.inline import BuiltinWork
 from node.tasks.content import Content
-from node.views import EventView
+from node.views import DecisionView, EventView
 from protocol.specification import Specification
 
 TRUTH_SEED = bytes(range(32))
@@ -14,13 +14,15 @@ TRUTH_SEED = bytes(range(32))
 def is_verified(row: TaskFacts, facts: Facts, events: list[EventView]) -> Iterator[str]:
     """A hired result was verified at the level decided, and its receipt says so."""
     decided, verified = _last_hired(events)
-    if decided is None or decided.decision is None:
+    if decided is None:
         return
-    name, level = f"task {row.task_id.hex()[:8]}", decided.decision.level
-    if verified is None or verified.verdict != "accepted":
+    name, level = f"task {row.task_id.hex()[:8]}", decided.level
+    if level not in {event.level for event in verified}:
+        yield f"{name} was to be verified at level {level}, and was at {[event.level for event in verified]}"
+    if level == "redundant":
+        return  # Where two results differ, the one made here is handed over, whatever was accepted.
+    if not any(event.verdict == "accepted" for event in verified):
         yield f"{name} was completed by a contractor, and no verification accepted its result"
-    elif verified.level != level:
-        yield f"{name} was to be verified at level {level}, and was at {verified.level}"
     accepted = [offer.terms for offer in facts.book.offers.get(row.task_id, []) if offer.terms.verdict == "accepted"]
     if not accepted:
         yield f"{name} was completed by a contractor, and its client signed no receipt"
@@ -38,22 +40,20 @@ def is_right(
 ) -> Iterator[str]:
     """A result that passed a check of any level would pass the full one, at half the score asked: checks sample."""
     decided, _ = _last_hired(events)
-    if decided is None or decided.decision is None or decided.decision.level == "none":
+    if decided is None or decided.level == "none":
         return
     finding = work.check(specification.skill, given.data, given.media_type, got.data, "full", TRUTH_SEED)
     if finding.score_ppm < specification.verification.min_score_ppm // 2:
         yield (
-            f"task {row.task_id.hex()[:8]} was accepted at level {decided.decision.level} with a result of "
+            f"task {row.task_id.hex()[:8]} was accepted at level {decided.level} with a result of "
             f"{finding.score_ppm} ppm: {'; '.join(finding.reasons)[:200]}"
         )
 
 
-def _last_hired(events: list[EventView]) -> tuple[EventView | None, EventView | None]:
-    """The last decision, if it was to hire, and the verification after it."""
-    last = max((at for at, event in enumerate(events) if event.name == "decided"), default=None)
-    if last is None:
-        return None, None
-    decided = events[last]
-    if decided.decision is None or decided.decision.choice != "outsource":
-        return None, None
-    return decided, next((event for event in events[last:] if event.name == "verified"), None)
+def _last_hired(events: list[EventView]) -> tuple[DecisionView | None, list[EventView]]:
+    """The last decision, if it was to hire, and the verifications after it."""
+    last = max((at for at, event in enumerate(events) if event.name == "decided"), default=0)
+    decided = events[last].decision if events else None
+    if decided is None or decided.choice != "outsource":
+        return None, []
+    return decided, [event for event in events[last:] if event.name == "verified"]

@@ -107,6 +107,7 @@ class Watch:
         """The process is about to end: what it has under way is excused for leaving no receipt."""
         seen = self._seen[node.profile.number]
         seen.interrupted |= {row.task_id for row in seen.facts.tasks.values() if row.finished_unix_ms is None}
+        seen.interrupted |= set(records.undocumented(seen.facts))
 
     def same_task(self, node: SimNode, first: bytes, second: bytes) -> None:
         """The same request under the same key must be the same task."""
@@ -138,6 +139,8 @@ class Watch:
                 await self._verify_journal(node, node.parts)
                 rows = self._seen[number].facts.tasks.values()
                 left = (row for row in rows if row.finished_unix_ms is None)
+                seen = self._seen[number]
+                self._report_all(number, records.jobs_are_documented(seen.facts, seen.interrupted))
                 self._report_all(number, (f"{row.role} task {row.task_id.hex()[:8]} never ended" for row in left))
 
     async def look_at(self, node: SimNode) -> None:
@@ -176,7 +179,6 @@ class Watch:
             money.promises_end(facts),
             records.awards_come_first(facts, self._facts),
             records.receipts_are_signed(facts, self._facts),
-            records.jobs_are_documented(facts, seen.interrupted),
             records.the_honest_are_not_accused(facts, self._dishonest),
             bounds.stays_bounded(self._loop, node.life.name, node.parts, 256),
             self._late(seen),
