@@ -29,6 +29,7 @@ from node.outsource.course import Course
 from node.outsource.localwork import LocalWork
 from node.outsource.offers import Market
 from node.outsource.orders import Orders
+from node.outsource.orphans import Orphans
 from node.outsource.quotedesk import QuoteDesk
 from node.outsource.running import Running
 from node.outsource.sales import Sales
@@ -158,6 +159,15 @@ def build(config: Config, ground: Ground) -> Built:
         tasks=store.tasks,
         blobs=store.blobs,
     )
+    orphans = Orphans(
+        env=env,
+        log_=tasks,
+        tasks=store.tasks,
+        blobs=store.blobs,
+        spending=store.spending,
+        orders=orders,
+        is_under_way=lambda task_id: task_id in running or task_id in contractor.intake,
+    )
     parts = Parts(
         identity=identity,
         network=network,
@@ -173,6 +183,7 @@ def build(config: Config, ground: Ground) -> Built:
         desk=desk,
         contractor=contractor,
         client=client,
+        orphans=orphans,
         running=running,
         tasks=tasks,
         contractor_config=config.contractor,

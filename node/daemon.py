@@ -27,6 +27,7 @@ from node.outsource.client import Client
 from node.outsource.config import ContractorConfig
 from node.outsource.contractor import Contractor
 from node.outsource.localwork import LocalWork
+from node.outsource.orphans import LOOK_S, Orphans
 from node.outsource.quotedesk import QuoteDesk
 from node.outsource.running import Running
 from node.outsource.sales import Sales
@@ -61,6 +62,7 @@ class Parts:
     desk: QuoteDesk
     contractor: Contractor
     client: Client
+    orphans: Orphans
     running: Running
     tasks: TaskLog
     contractor_config: ContractorConfig
@@ -88,7 +90,7 @@ class Daemon:
         if broken is not None:
             log.error("journal.damaged", problem=str(broken))
             parts.desk.close("unable", "this node's journal is damaged: it sells nothing until that is repaired")
-        await parts.client.recover()
+        await parts.orphans.end_all()
         await parts.work.load()
         for blocked in await parts.store.peers.blocked():
             parts.peers.block(blocked.public_key, float("inf"))
@@ -100,7 +102,9 @@ class Daemon:
         known = await parts.store.peers.known(REMEMBERED_PEERS)
         parts.discovery.add_bootstrap((one.host, one.port) for one in self.bootstrap)
         parts.discovery.add_bootstrap((one.host, one.port) for one in known)
-        self._own_tasks = [self._group.create_task(work) for work in (self._keep_up(), self._settle_in())]
+        self._own_tasks = [
+            self._group.create_task(work) for work in (self._keep_up(), self._settle_in(), self._end_orphans())
+        ]
         self.is_ready = True
         log.info(
             "node.started",
@@ -154,6 +158,14 @@ class Daemon:
             await self.parts.sales.open()
         except (NodeError, DhtError) as error:
             log.error("offers.not_published", error=str(error))
+
+    async def _end_orphans(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.parts.orphans.look()
+            except NodeError as error:
+                log.error("orphans.not_ended", error=str(error))
 
     async def _keep_up(self) -> None:
         while True:

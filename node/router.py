@@ -1,5 +1,8 @@
 """The one place where a peer's request finds its handler."""
 
+import structlog
+
+from node.errors import NodeError
 from node.net.errors import Refusal
 from node.net.session import Call
 from node.outsource.contractor import Contractor
@@ -18,6 +21,8 @@ from protocol.messages import (
     ReceiptOffer,
 )
 
+log = structlog.get_logger()
+
 
 class Router:
     """Routes what any peer may ask of this node."""
@@ -28,7 +33,15 @@ class Router:
         self._countersigner = countersigner
 
     async def handle(self, call: Call) -> Message:
-        """The final answer to one request; Refusal for what cannot be asked."""
+        """The final answer to one request; Refusal for what cannot be asked, or cannot be done now."""
+        try:
+            return await self._answer(call)
+        except NodeError as error:
+            # What it says is for the owner: it names files of this machine.
+            log.warning("request.failed", message=type(call.body).__name__, code=error.code, error=str(error))
+            raise Refusal(error.code, "this node cannot do that now") from error
+
+    async def _answer(self, call: Call) -> Message:
         match call.body:
             case Ping():
                 return Pong()

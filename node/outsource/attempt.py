@@ -46,10 +46,6 @@ class Attempts:
         self._receipt_timeout_s = receipt_timeout_s
         self._in_background = in_background
 
-    async def recover(self) -> None:
-        """After a restart nothing is under way: every open promise of money ends."""
-        await self._orders.close()
-
     async def here(self, ask: Ask, *, remaining_s: float, question: Question) -> Done | Failed:
         """Do the work on this machine. InputError when the input is wrong: nobody else could do it either."""
         progress = ProgressLog(self._tasks, ask.task_id, self._in_background)

@@ -113,14 +113,6 @@ class Client:
             raise UsageError(f"task {task_id.hex()[:8]} is {row.state} and has no result")
         return Content(row.result_media_type or "", await self._blobs.get(row.result_sha256))
 
-    async def recover(self) -> None:
-        """After a restart: end what was under way, give back what was promised for it."""
-        for row in await self._tasks.unfinished():
-            text = "the node stopped while this was under way"
-            await self._log.end(row.task_id, "failed", text, TaskChange(error_code="interrupted", error_text=text))
-            await self._blobs.finish(row.task_id, self._env.unix_ms())
-        await self._course.recover()
-
     # --- one task
 
     def _known_label(self, skill: str) -> None:

@@ -52,10 +52,6 @@ class Course:
         self._tasks = tasks
         self._decisions = decisions
 
-    async def recover(self) -> None:
-        """After a restart: end every promise of money that was left open."""
-        await self._attempts.recover()
-
     async def look(self, ask: Ask, *, remaining_s: float, is_dry: bool = False) -> Surveyed:
         """Survey the options and decide, without doing anything; a dry run logs nothing."""
 

@@ -24,6 +24,9 @@ class Intake:
     def __init__(self) -> None:
         self._jobs: dict[bytes, _Waiting] = {}
 
+    def __contains__(self, task_id: bytes) -> bool:
+        return task_id in self._jobs
+
     def open(self, task_id: bytes, client: bytes, expected_bytes: int) -> None:
         """Expect input and answers for this job; Refusal when the task is already being worked on."""
         if task_id in self._jobs:
