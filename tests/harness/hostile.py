@@ -1,0 +1,412 @@
+"""Sellers that break the rules, each in one way, and a buyer that does: real channel, real signatures, no honesty.
+
+`Seller` behaves; each misbehaving one overrides the step that it does wrong. They are found and hired like anybody.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from crypto.identity import Identity, short_id
+from dht.config import DhtConfig
+from dht.ids import skill_key
+from dht.service import KademliaDiscovery
+from node.env import Env
+from node.net.config import NetConfig
+from node.net.endpoint import Endpoint
+from node.net.errors import Refusal
+from node.net.peers import Peers
+from node.net.ports import free_port
+from node.net.session import Call
+from node.net.websocket import WebSocketTransport
+from node.tasks.spec import digest, encode_specification
+from protocol.messages import (
+    MAX_PART_BYTES,
+    Advert,
+    Answer,
+    Award,
+    Decline,
+    FaultNotice,
+    InputPart,
+    InputRequired,
+    Message,
+    Ok,
+    Progress,
+    Quote,
+    QuoteRequest,
+    ReceiptOffer,
+    ReceiptSigned,
+    Result,
+    ResultPart,
+    encode_advert,
+)
+from protocol.packing import unpack
+from protocol.receipts import accept
+from protocol.signed import QuoteTerms, ReceiptTerms, ResultTerms, open_signed, sign, sign_body
+from protocol.specification import Specification
+from tests.harness.nodes import LIMIT_S, NETWORK, WORK
+
+GENEROUS = NetConfig(drain_s=0.2)
+
+
+class Party:
+    """A key with sessions and an address; nothing above the channel."""
+
+    def __init__(self, seed: bytes | None = None) -> None:
+        self.identity = Identity(seed or os.urandom(32))
+        self.endpoint = Endpoint("127.0.0.1", free_port(["127.0.0.1"]))
+        self.env = Env()
+        self.peers = Peers(
+            self.identity,
+            NETWORK,
+            WebSocketTransport(GENEROUS.max_message_bytes),
+            self.handle,
+            os.urandom,
+            GENEROUS,
+        )
+
+    @property
+    def key(self) -> bytes:
+        return self.identity.public_key
+
+    @property
+    def name(self) -> str:
+        return short_id(self.key)
+
+    async def handle(self, call: Call) -> Message:
+        """What it answers; a party that sells nothing refuses everything."""
+        raise Refusal("unexpected", f"a {type(call.body).__name__} is not answered here")
+
+
+class Seller(Party):
+    """An honest seller of one builtin skill, at a fixed price. Override a step to misbehave in it."""
+
+    label = "sentiment"
+    price_micro = 10
+    duration_ms = 10
+    p95_ms = 20
+
+    def __init__(self, seed: bytes | None = None, **changes: Any) -> None:
+        super().__init__(seed)
+        self.change: dict[str, Any] = {}
+        """For those whose signed terms are wrong: the fields that are."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self.requests: list[QuoteRequest] = []
+        self.awards: list[Award] = []
+        self.receipts: list[ReceiptTerms] = []
+        self.notices: list[FaultNotice] = []
+        self.answers: asyncio.Queue[str] = asyncio.Queue()
+        self.input = bytearray()
+        self.was_awarded = asyncio.Event()
+        self.was_cancelled = asyncio.Event()
+        self.was_noticed = asyncio.Event()
+
+    async def handle(self, call: Call) -> Message:
+        match call.body:
+            case QuoteRequest() as request:
+                self.requests.append(request)
+                return await self.quote(call, request)
+            case Award() as award:
+                self.awards.append(award)
+                self.was_awarded.set()
+                try:
+                    return await self.work(call, award)
+                except asyncio.CancelledError:
+                    self.was_cancelled.set()
+                    raise
+            case InputPart() as part:
+                self.input += part.data
+                return Ok()
+            case Answer() as answer:
+                self.answers.put_nowait(answer.text)
+                return Ok()
+            case ReceiptOffer() as offer:
+                self.receipts.append(unpack(ReceiptTerms, offer.terms))
+                return await self.countersign(call, offer)
+            case FaultNotice() as notice:
+                self.notices.append(notice)
+                self.was_noticed.set()
+                return Ok()
+            case other:
+                raise Refusal("unexpected", f"a {type(other).__name__} is not a request")
+
+    # --- the steps of a job
+
+    def terms(self, call: Call, request: QuoteRequest) -> QuoteTerms:
+        now, specification = self.env.unix_ms(), request.specification
+        return QuoteTerms(
+            quote_id=os.urandom(16),
+            task_id=request.task_id,
+            specification_sha256=digest(encode_specification(specification)),
+            network=NETWORK,
+            client=call.peer_key,
+            contractor=self.key,
+            skill=specification.skill,
+            effort=specification.effort,
+            price_micro=self.price_micro,
+            duration_ms=self.duration_ms,
+            p95_ms=self.p95_ms,
+            success_ppm=980_000,
+            issued_unix_ms=now,
+            expires_unix_ms=now + 60_000,
+        )
+
+    async def quote(self, call: Call, request: QuoteRequest) -> Message:
+        return Quote(**_signed(self.identity, self.terms(call, request)))
+
+    async def work(self, call: Call, award: Award) -> Message:
+        quoted = self.quoted(award)
+        await call.emit(accept(self.identity, quoted, os.urandom(16), self.env.unix_ms()))
+        return await self.deliver(call, award, self.output(award))
+
+    def output(self, award: Award) -> bytes:
+        specification = unpack(Specification, award.specification)
+        data = award.input or bytes(self.input)
+        return WORK.run(self.label, data, specification.input.media_type, specification.effort)
+
+    def invoice_micro(self, quoted: QuoteTerms) -> int:
+        return quoted.price_micro
+
+    async def deliver(self, call: Call, award: Award, output: bytes) -> Message:
+        quoted, now = self.quoted(award), self.env.unix_ms()
+        terms = ResultTerms(
+            task_id=quoted.task_id,
+            quote_sha256=digest(award.quote.terms),
+            session_hash=call.session.handshake_hash,
+            result_sha256=hashlib.sha256(output).digest(),
+            result_bytes=len(output),
+            invoice_micro=self.invoice_micro(quoted),
+            started_unix_ms=now,
+            finished_unix_ms=now,
+        )
+        return await self.send(call, terms, output)
+
+    async def send(self, call: Call, terms: ResultTerms, output: bytes) -> Message:
+        in_parts = len(output) > MAX_PART_BYTES
+        for offset in range(0, len(output) if in_parts else 0, MAX_PART_BYTES):
+            await call.emit(ResultPart(offset=offset, data=output[offset : offset + MAX_PART_BYTES]))
+        data = b"" if in_parts else output
+        return Result(**_signed(self.identity, terms), media_type="application/json", data=data)
+
+    async def countersign(self, call: Call, offer: ReceiptOffer) -> Message:
+        return ReceiptSigned(signature=sign_body(self.identity, ReceiptTerms, offer.terms))
+
+    def quoted(self, award: Award) -> QuoteTerms:
+        return open_signed(QuoteTerms, award.quote.terms, award.quote.signature, self.key)
+
+
+def _signed(identity: Identity, terms: Any) -> dict[str, bytes]:
+    body, signature = sign(identity, terms)
+    return {"terms": body, "signature": signature}
+
+
+# --- who does what wrong
+
+
+class Silent(Seller):
+    """Takes quote requests and never answers."""
+
+    async def quote(self, call: Call, request: QuoteRequest) -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+
+class Declining(Seller):
+    """Makes no offer, and says why."""
+
+    async def quote(self, call: Call, request: QuoteRequest) -> Message:
+        return Decline(code="busy", text="come back later")
+
+
+class Refusing(Seller):
+    """Quotes, and refuses the award."""
+
+    async def work(self, call: Call, award: Award) -> Message:
+        raise Refusal("busy", "no room any more")
+
+
+class WrongQuote(Seller):
+    """Signs quotes that are not about what was asked; `change` says how."""
+
+    def terms(self, call: Call, request: QuoteRequest) -> QuoteTerms:
+        return msgspec.structs.replace(super().terms(call, request), **self.change)
+
+
+class Forging(Seller):
+    """Signs its quotes with another key."""
+
+    async def quote(self, call: Call, request: QuoteRequest) -> Message:
+        return Quote(**_signed(Identity(os.urandom(32)), self.terms(call, request)))
+
+
+class Slow(Seller):
+    """Accepts the job and never finishes it."""
+
+    async def work(self, call: Call, award: Award) -> Message:
+        await call.emit(accept(self.identity, self.quoted(award), os.urandom(16), self.env.unix_ms()))
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+
+class Disconnecting(Seller):
+    """Accepts the job and drops the connection."""
+
+    async def work(self, call: Call, award: Award) -> Message:
+        await call.emit(accept(self.identity, self.quoted(award), os.urandom(16), self.env.unix_ms()))
+        call.session.abort("gone")
+        return Ok()
+
+
+class Overcharging(Seller):
+    """Invoices more than it quoted."""
+
+    def invoice_micro(self, quoted: QuoteTerms) -> int:
+        return quoted.price_micro + 1
+
+
+class Fabricating(Seller):
+    """Delivers something of the right form that is not the answer."""
+
+    def output(self, award: Award) -> bytes:
+        return super().output(award).replace(b'"score":', b'"score":1', 1)
+
+
+class Garbage(Seller):
+    """Delivers bytes that are no result at all."""
+
+    def output(self, award: Award) -> bytes:
+        return b"\x00\xff" * 100
+
+
+class Oversized(Seller):
+    """Delivers more than the specification allows."""
+
+    def output(self, award: Award) -> bytes:
+        return b"x" * (unpack(Specification, award.specification).output.max_bytes + 1)
+
+
+class Misbinding(Seller):
+    """Signs results that belong elsewhere: `change` replaces fields of the signed terms."""
+
+    async def send(self, call: Call, terms: ResultTerms, output: bytes) -> Message:
+        return await super().send(call, msgspec.structs.replace(terms, **self.change), output)
+
+
+class Replaying(Seller):
+    """Does its first job, and answers every later one with the very same message."""
+
+    def __init__(self, seed: bytes | None = None, **changes: Any) -> None:
+        super().__init__(seed, **changes)
+        self.first: Message | None = None
+
+    async def work(self, call: Call, award: Award) -> Message:
+        if self.first is None:
+            self.first = await super().work(call, award)
+        return self.first
+
+
+class WrongMessage(Seller):
+    """Ends the job with a message that cannot end one."""
+
+    async def work(self, call: Call, award: Award) -> Message:
+        return Ok()
+
+
+class Flooding(Seller):
+    """Sends progress without end before it delivers."""
+
+    count = 5000
+
+    async def work(self, call: Call, award: Award) -> Message:
+        for number in range(self.count):
+            await call.emit(Progress(done_ppm=number * 7919 % 1_000_001, text=f"step {number}"))
+        return await super().work(call, award)
+
+
+class Asking(Seller):
+    """Asks `count` questions, and delivers once all are answered, or without waiting."""
+
+    count = 1
+    waits = True
+
+    async def work(self, call: Call, award: Award) -> Message:
+        for number in range(self.count):
+            await call.emit(InputRequired(question=f"question {number}"))
+        for _ in range(self.count if self.waits else 0):
+            await self.answers.get()
+        return await super().work(call, award)
+
+
+class NoReceipt(Seller):
+    """Does the work and will not sign for it."""
+
+    async def countersign(self, call: Call, offer: ReceiptOffer) -> Message:
+        raise Refusal("no", "I sign nothing")
+
+
+class LateReceipt(Seller):
+    """Does the work and leaves the receipt unanswered until `release` is set."""
+
+    def __init__(self, seed: bytes | None = None, **changes: Any) -> None:
+        super().__init__(seed, **changes)
+        self.release = asyncio.Event()
+        self.was_offered = asyncio.Event()
+
+    async def countersign(self, call: Call, offer: ReceiptOffer) -> Message:
+        self.was_offered.set()
+        await self.release.wait()
+        return await super().countersign(call, offer)
+
+
+class ForgedReceipt(Seller):
+    """Answers a receipt with a signature that is not one."""
+
+    async def countersign(self, call: Call, offer: ReceiptOffer) -> Message:
+        return ReceiptSigned(signature=bytes(64))
+
+
+# --- putting them into a world
+
+
+@asynccontextmanager
+async def on_sale(seller: Seller, bootstrap: Sequence[Endpoint]) -> AsyncIterator[Seller]:
+    """Run a seller, its advert in the DHT, until the block ends."""
+    discovery = KademliaDiscovery(
+        seller.identity,
+        NETWORK,
+        DhtConfig(bootstrap_backoff_s=0.05),
+        unix_ms=seller.env.unix_ms,
+        rng=seller.env.rng,
+        entropy=os.urandom,
+    )
+    address = (seller.endpoint.host, seller.endpoint.port)
+    await seller.peers.start([seller.endpoint])
+    try:
+        await discovery.start([address])
+        discovery.add_bootstrap((one.host, one.port) for one in bootstrap)
+        async with asyncio.timeout(LIMIT_S):
+            while bootstrap and not discovery.contacts():  # noqa: ASYNC110  # discovery has no event for it
+                await asyncio.sleep(0.002)
+        advert = Advert(host=address[0], port=address[1], skill=seller.label, price_hint_micro=seller.price_micro)
+        await discovery.publish(skill_key(NETWORK, seller.label), encode_advert(advert))
+        yield seller
+    finally:
+        await discovery.stop()
+        await seller.peers.stop()
+
+
+@asynccontextmanager
+async def party() -> AsyncIterator[Party]:
+    """A bare key that can open sessions: a buyer that a test speaks for."""
+    one = Party()
+    await one.peers.start([])
+    try:
+        yield one
+    finally:
+        await one.peers.stop()
