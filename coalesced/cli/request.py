@@ -87,7 +87,7 @@ def read_plan(path: Path) -> tuple[str, list[str]]:
         plan = msgspec.toml.decode(data) if path.suffix == ".toml" else msgspec.json.decode(data)
     except OSError as error:
         raise CliError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise CliError(f"{path} is not a plan: {error}") from error
     # Whatever else is wrong with the plan is for the daemon to say.
     steps = plan.get("step") if isinstance(plan, dict) else None
@@ -102,6 +102,8 @@ def _plan_files(path: Path, names: list[str], given: list[shapes.InputFile]) -> 
     there = {file["name"] for file in given}
     missing = [name for name in names if name not in there]
     for name in missing:
+        if "\0" in name:
+            raise CliError(f"{path} reads {name!r}, which no file can be called")
         # A plan from somebody else must not be able to send off whatever this user can read.
         if not (path.parent / name).resolve().is_relative_to(path.parent.resolve()):
             raise CliError(f"{path} reads {name}, which is not below its own folder: hand it over with -f")

@@ -122,7 +122,7 @@ def decode(data: bytes, *, where: str) -> Manifest:
     """The manifest in `data`, every field checked; TestnetError otherwise."""
     try:
         return msgspec.json.decode(data, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise TestnetError(f"{where} is not described as it should be: {error}") from error
 
 

@@ -6,7 +6,6 @@ JSON file (or as the text) of an envelope.
 """
 
 import base64
-import binascii
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -35,7 +34,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             return self.text
         try:
             return base64.b64decode(self.base64 or "", validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:  # no base64, not even ASCII, or no UTF-8 inside
             raise InputError(
                 f"file {self.name!r} is not text ({error}): convert it to plain UTF-8 text first"
             ) from error

@@ -66,7 +66,7 @@ class FrameReader:
 def _decode_header(head: bytes | bytearray) -> Header:
     try:
         header = json.loads(head)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FrameError(f"a frame's header is not JSON: {error}") from error
     if not isinstance(header, dict):
         raise FrameError(f"a frame's header is a {type(header).__name__}, not an object")

@@ -12,7 +12,6 @@ Standard library only: it runs in the worker process, in the user's Python. How 
 
 import asyncio
 import base64
-import binascii
 import contextvars
 import difflib
 import importlib
@@ -205,7 +204,7 @@ def _envelope(payload: bytes, media_type: str) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and value and value.keys() <= ENVELOPE_KEYS else None
 
@@ -213,20 +212,27 @@ def _envelope(payload: bytes, media_type: str) -> dict[str, Any] | None:
 def _files(envelope: dict[str, Any]) -> list[bytes]:
     try:
         return [
-            file["text"].encode() if "text" in file else base64.b64decode(file["base64"], validate=True)
+            file["text"].encode(errors="surrogatepass")
+            if "text" in file
+            else base64.b64decode(file["base64"], validate=True)
             for file in envelope.get("files", [])
         ]
-    except (KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError('each of "files" is {"name": ..., "text": ...} or {"name": ..., "base64": ...}') from error
 
 
 def _joined(envelope: dict[str, Any]) -> str:
-    texts = [str(envelope.get("text", "")), *(_utf8(data) for data in _files(envelope))]
+    texts = [_utf8(data) for data in (_text(envelope), *_files(envelope))]
     return "\n\n".join(text for text in texts if text)
 
 
+def _text(envelope: dict[str, Any]) -> bytes:
+    # JSON may escape half a character (a lone surrogate), which is no text: whoever decodes these bytes refuses it.
+    return str(envelope.get("text", "")).encode(errors="surrogatepass")
+
+
 def _only_file(envelope: dict[str, Any]) -> bytes:
-    files = _files(envelope) or [str(envelope.get("text", "")).encode()]
+    files = _files(envelope) or [_text(envelope)]
     if len(files) != 1:
         raise InputError(f"this skill takes one file, got {len(files)}")
     return files[0]
@@ -241,7 +247,10 @@ def _utf8(data: bytes) -> str:
 
 def _json(payload: bytes) -> Any:
     try:
-        return json.loads(payload)
+        value = json.loads(payload)
+        if b"\\u" in payload:
+            json.dumps(value, ensure_ascii=False).encode()  # an escaped half of a character is JSON but no text
+        return value
     except (ValueError, RecursionError) as error:
         raise InputError(f"this skill takes JSON: {error}") from error
 

@@ -11,6 +11,7 @@ from protocol.receipts import Job
 from protocol.signed import AwardTerms, QuoteTerms, ResultTerms
 
 WHAT = "delivered"
+PARTS = ("quote", "award", "result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,9 @@ def find_delivered(entries: Iterable[Entry]) -> Delivered | None:
         if entry.kind == "note":
             note = unpack(dict[str, Any], entry.body)
             if note.get("what") == WHAT:
-                return Delivered(quote=note["quote"], award=note["award"], result=note["result"])
+                parts = [part for name in PARTS if isinstance(part := note.get(name), bytes)]
+                if len(parts) == len(PARTS):
+                    return Delivered(**dict(zip(PARTS, parts, strict=True)))
     return None
 
 

@@ -37,14 +37,18 @@ class AnalysisTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     passages: Annotated[int, Meta(ge=1, le=20)] = 3
 
 
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+"""Beyond that, a claimed number of anything is a lie, and too large for the arithmetic of the check."""
+
+
 class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where an answer comes from. Offsets count from the start of the document: characters, and bytes of UTF-8."""
 
     document: str
-    start_char: int
-    end_char: int
-    start_byte: int
-    end_byte: int
+    start_char: Count
+    end_char: Count
+    start_byte: Count
+    end_byte: Count
     quote: str
     score: float
 
@@ -63,9 +67,9 @@ class Statistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     `read_ppm` is the share of all passages that was read.
     """
 
-    passages: Annotated[int, Meta(ge=0)]
+    passages: Count
     mean_terms: Annotated[float, Meta(ge=0)]
-    document_frequency: dict[str, Annotated[int, Meta(ge=0)]]
+    document_frequency: dict[str, Count]
     read_ppm: Annotated[int, Meta(ge=0, le=1_000_000)]
 
 

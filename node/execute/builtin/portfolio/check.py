@@ -45,11 +45,13 @@ def check(input: bytes, media_type: str, output: bytes, *, level: Level, seed: b
 def _score(task: PortfolioTask, market: Market, index: dict[str, int], point: Point) -> tuple[int, str]:
     where = f"portfolio for risk aversion {point.risk_aversion:g}"
     if unknown := point.weights.keys() - index.keys():
-        return 0, f"{where}: unknown asset {min(unknown)!r}"
+        return 0, f"{where}: unknown asset {min(unknown)[:80]!r}"
     weights = np.zeros(task.count)
     for name, weight in point.weights.items():
         weights[index[name]] = weight
-    if not np.all(np.isfinite(weights)) or weights.min() < 0 or abs(math.fsum(weights) - 1) > SUM_TOLERANCE:
+    # No weight over 1 first: the sum of the largest floats would be an OverflowError.
+    is_share = bool(np.all((weights >= 0) & (weights <= 1 + SUM_TOLERANCE)))
+    if not is_share or abs(math.fsum(weights) - 1) > SUM_TOLERANCE:
         return 0, f"{where}: weights are negative or do not sum to 1"
     found = certify(market, point.risk_aversion, weights)
     scale = abs(found.expected_return) + point.risk_aversion * abs(found.variance) + found.gap

@@ -56,16 +56,20 @@ def _totals(task: RiskTask, result: RiskResult) -> str:
         return "the number of paths does not follow from the blocks"
     if list(result.components) != task.names:
         return "the components are not those of the positions"
+    if not all(0 <= count <= result.block_paths for count, _, _ in result.blocks):
+        return "a block has more losses beyond VaR than paths, or fewer than none"
     counts, sums, drawdowns = (sum(column) for column in zip(*result.blocks, strict=True))
     expected = max(1, round((1 - task.confidence) * result.paths))
-    if abs(counts - expected) > 1 + 1e-3 * expected:
+    if counts == 0 or abs(counts - expected) > 1 + 1e-3 * expected:
         return f"{counts} losses beyond VaR where {expected} belong"
     scale = abs(result.value_at_risk) + abs(result.expected_shortfall) + sum(map(abs, task.amounts)) * 1e-9
+    if not math.isfinite(scale):
+        return "the numbers of the result are too large to be money"
     if not math.isclose(result.expected_shortfall, sums / counts, rel_tol=1e-9, abs_tol=1e-9 * scale):
         return "the expected shortfall is not the mean of the tail"
     if not math.isclose(result.expected_drawdown, drawdowns / result.paths, rel_tol=1e-9, abs_tol=1e-9 * scale):
         return "the expected drawdown is not the mean of the blocks"
-    components = math.fsum(result.components.values())
+    components = sum(result.components.values())  # not fsum, which raises where this overflows to infinity
     if not math.isclose(components, result.expected_shortfall, rel_tol=1e-6, abs_tol=1e-6 * scale):
         return "the components do not add up to the expected shortfall"
     return ""

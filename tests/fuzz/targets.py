@@ -1,0 +1,33 @@
+"""Every parser that is fuzzed: one file an area, all of them here."""
+
+from typing import Final
+
+from tests.fuzz.areas import (
+    channel,
+    console,
+    control,
+    discovery,
+    drawing,
+    messages,
+    records,
+    session,
+    settings,
+    skills,
+    workers,
+)
+from tests.fuzz.target import Target
+
+ALL: Final[tuple[Target, ...]] = (
+    *channel.TARGETS,
+    *messages.TARGETS,
+    *session.TARGETS,
+    *records.TARGETS,
+    *discovery.TARGETS,
+    *settings.TARGETS,
+    *control.TARGETS,
+    *console.TARGETS,
+    *drawing.TARGETS,
+    *skills.TARGETS,
+    *workers.TARGETS,
+)
+BY_NAME: Final[dict[str, Target]] = {target.name: target for target in ALL}

@@ -1,0 +1,142 @@
+"""What fuzzing once found, each as the claim that was wrong."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coalesced.cli.errors import CliError
+from coalesced.cli.request import _plan_files, read_plan
+from coalesced.testnet.manifest import TestnetError, decode
+from node.execute.builtin.document_analysis import check as document_analysis
+from node.execute.builtin.portfolio import check as portfolio
+from node.execute.builtin.risk import check as risk
+from node.execute.builtin.sentiment.task import size
+from node.execute.corpus import Case, analysis_case, portfolio_case, risk_case
+from node.execute.errors import InputError
+from node.execute.frames import LENGTHS, FrameError, FrameReader
+from node.execute.skill import JSON
+from node.execute.user_function import InputError as FunctionInputError
+from node.execute.user_function import call, load
+from node.ledger.journal import genesis, next_entry, note_record
+from node.outsource.delivered import find_delivered
+from tests.fuzz.areas import workers
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+SEED = b"\x05" * 32
+
+
+def delivered(case: Case) -> dict[str, Any]:
+    """An honest result, to be spoilt."""
+    package = f"node.execute.builtin.{case.label.replace('-', '_')}"
+    result: dict[str, Any] = json.loads(import_module(f"{package}.work").run(case.input, JSON, "full", lambda *_: None))
+    return result
+
+
+def test_portfolio_weights_whose_sum_overflows_are_refused() -> None:
+    case = portfolio_case(1, assets=4, points=2)
+    result = delivered(case)
+    result["points"][0]["weights"] = {"0": 1e308, "1": 1e308}
+    found = portfolio.check(case.input, JSON, json.dumps(result).encode(), level="full", seed=SEED)
+    assert found.score_ppm == 0
+    assert "do not sum to 1" in found.reasons[0]
+
+
+def test_a_long_made_up_asset_is_not_quoted_whole() -> None:
+    case = portfolio_case(1, assets=4, points=2)
+    result = delivered(case)
+    result["points"][0]["weights"] = {"x" * 10_000: 1.0}
+    found = portfolio.check(case.input, JSON, json.dumps(result).encode(), level="full", seed=SEED)
+    assert len(found.reasons[0]) < 200
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "reason"),
+    [
+        ({"components": {"0": 1e308, "1": 1e308}}, "do not add up"),
+        ({"value_at_risk": 1e308, "expected_shortfall": 1e308}, "too large to be money"),
+        ({"blocks": [[0, 0.0, 0.0]]}, "losses beyond VaR"),
+        ({"blocks": [[10**400, 0.0, 0.0]]}, "more losses beyond VaR than paths"),
+        ({"blocks": [[-1, 0.0, 0.0]]}, "fewer than none"),
+    ],
+)
+def test_risk_figures_that_cannot_be_are_refused(spoilt: dict[str, Any], reason: str) -> None:
+    """So few paths that one loss beyond VaR is expected: none at all is within one of it."""
+    task = json.loads(risk_case(2, assets=2, paths=1_000, horizon=1, distribution="student").input)
+    case = Case("risk", json.dumps({**task, "confidence": 0.9999}).encode())
+    result = delivered(case)
+    if "components" in spoilt:
+        spoilt = {"components": dict.fromkeys(result["components"], 1e308)}
+    output = json.dumps({**result, **spoilt}).encode()
+    found = risk.check(case.input, JSON, output, level="full", seed=SEED)
+    assert found.score_ppm == 0
+    assert reason in found.reasons[0]
+
+
+@pytest.mark.parametrize("field", ["passages", "document_frequency"])
+def test_counts_beyond_all_arithmetic_are_no_document_analysis(field: str) -> None:
+    case = analysis_case(1, documents=1, pages=1, questions=1)
+    result = delivered(case)
+    statistics = result["statistics"]
+    statistics[field] = 10**400 if field == "passages" else dict.fromkeys(statistics[field], 10**400)
+    found = document_analysis.check(case.input, JSON, json.dumps(result).encode(), level="full", seed=SEED)
+    assert found.score_ppm == 0
+    assert "not a document analysis" in found.reasons[0]
+
+
+def test_base64_that_is_not_even_ascii_is_an_input_error() -> None:
+    envelope = {"files": [{"name": "a", "base64": "eyJ\u0130"}]}
+    with pytest.raises(InputError, match="file 'a' is not text"):
+        size(json.dumps(envelope).encode(), JSON)
+
+
+@pytest.mark.parametrize(
+    ("function", "payload"),
+    [
+        ("takes_text", {"text": "hell\ud83d"}),
+        ("takes_text", {"files": [{"name": "f", "text": "hell\ud83d"}]}),
+        ("takes_text", {"files": [{"name": "f", "base64": "\u0130"}]}),
+        ("takes_typed", {"name": "a\ud83d", "counts": [1]}),
+    ],
+)
+def test_half_a_character_is_the_inputs_fault_not_the_functions(function: str, payload: object) -> None:
+    bound = load(workers.__name__, function)
+    with pytest.raises(FunctionInputError):
+        call(bound, json.dumps(payload).encode(), JSON)
+
+
+def test_a_deeply_nested_input_of_a_function_is_an_input_error() -> None:
+    with pytest.raises(FunctionInputError):
+        call(load(workers.__name__, "takes_typed"), DEEP, JSON)
+    assert call(load(workers.__name__, "takes_text"), DEEP, JSON) == ("text/plain", DEEP)
+
+
+def test_a_deeply_nested_frame_header_is_a_frame_error() -> None:
+    with pytest.raises(FrameError, match="not JSON"):
+        FrameReader().feed(LENGTHS.pack(len(DEEP), 0) + DEEP)
+
+
+def test_a_note_that_only_looks_like_a_delivery_is_none() -> None:
+    note = note_record({"what": "delivered", "task_id": bytes(16), "quote": b"x", "award": 5})
+    assert find_delivered([next_entry(1, genesis(bytes(32)), 1, "note", note)]) is None
+
+
+def test_a_plan_that_names_an_impossible_file_is_refused(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"step": [{"name": "a", "skill": "risk", "files": ["a\0b"]}]}))
+    with pytest.raises(CliError, match="no file can be called"):
+        _plan_files(plan, read_plan(plan)[1], [])
+
+
+@pytest.mark.parametrize("name", ["plan.json", "plan.toml"])
+def test_a_deeply_nested_plan_file_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"a = " * name.endswith("toml") + DEEP)
+    with pytest.raises(CliError, match="is not a plan"):
+        read_plan(tmp_path / name)
+
+
+def test_a_deeply_nested_manifest_is_refused() -> None:
+    with pytest.raises(TestnetError, match="not described as it should be"):
+        decode(DEEP, where="this testnet")
