@@ -148,7 +148,7 @@ def _drop_unused(connection: sqlite3.Connection, digests: Iterable[tuple[bytes]]
     freed = 0
     for digest in digests:
         dropped = connection.execute(
-            "DELETE FROM blobs WHERE sha256 = ?1 AND NOT EXISTS (SELECT 1 FROM uses WHERE sha256 = ?1)"
+            "DELETE FROM blobs WHERE sha256 = ? AND NOT EXISTS (SELECT 1 FROM uses WHERE uses.sha256 = blobs.sha256)"
             " RETURNING size_bytes",
             digest,
         ).fetchall()

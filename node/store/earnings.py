@@ -18,8 +18,8 @@ class Earned(msgspec.Struct, frozen=True):
 def add(connection: sqlite3.Connection, skill: str, paid_micro: int, unix_ms: int) -> None:
     """Count one accepted job."""
     connection.execute(
-        "INSERT INTO earnings VALUES (?1, ?2, 1, ?3) ON CONFLICT (day, skill) DO UPDATE SET"
-        " jobs = jobs + 1, paid_micro = paid_micro + ?3",
+        "INSERT INTO earnings VALUES (?, ?, 1, ?) ON CONFLICT (day, skill) DO UPDATE SET"
+        " jobs = jobs + 1, paid_micro = paid_micro + excluded.paid_micro",
         (day_of(unix_ms), skill, paid_micro),
     )
 

@@ -37,9 +37,10 @@ def seen(
     rtt_us = None if rtt_s is None else round(rtt_s * 1e6)
     connection.execute(
         "INSERT INTO peers (public_key, host, port, first_seen_unix_ms, last_seen_unix_ms, rtt_us)"
-        " VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (public_key) DO UPDATE SET host = ?2, port = ?3,"
-        " last_seen_unix_ms = max(last_seen_unix_ms, ?4), rtt_us = coalesce(?5, rtt_us)",
-        (public_key, host, port, unix_ms, rtt_us),
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (public_key) DO UPDATE SET host = excluded.host, port = excluded.port,"
+        " last_seen_unix_ms = max(last_seen_unix_ms, excluded.last_seen_unix_ms),"
+        " rtt_us = coalesce(excluded.rtt_us, rtt_us)",
+        (public_key, host, port, unix_ms, unix_ms, rtt_us),
     )
     (known,) = connection.execute("SELECT count(*) FROM peers").fetchone()
     if known > MAX_KNOWN:

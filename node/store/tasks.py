@@ -195,8 +195,8 @@ def append_event(connection: sqlite3.Connection, task_id: bytes, unix_ms: int, k
     ).fetchone()
     if count >= MAX_EVENTS:
         connection.execute(
-            "DELETE FROM task_events WHERE task_id = ?1 AND seq = "
-            "(SELECT seq FROM task_events WHERE task_id = ?1 ORDER BY kind = 'progress' DESC, seq LIMIT 1)",
+            "DELETE FROM task_events WHERE (task_id, seq) = (SELECT task_id, seq FROM task_events"
+            " WHERE task_id = ? ORDER BY kind = 'progress' DESC, seq LIMIT 1)",
             (task_id,),
         )
     try:
