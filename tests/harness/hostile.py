@@ -22,9 +22,10 @@ from node.net.endpoint import Endpoint
 from node.net.errors import Refusal
 from node.net.peers import Peers
 from node.net.ports import free_port
-from node.net.session import Call
+from node.net.session import Call, Session
 from node.net.websocket import WebSocketTransport
-from node.tasks.spec import digest, encode_specification
+from node.tasks.content import Content
+from node.tasks.spec import Wishes, digest, encode_specification, specify
 from protocol.messages import (
     MAX_PART_BYTES,
     Advert,
@@ -47,9 +48,9 @@ from protocol.messages import (
 )
 from protocol.packing import unpack
 from protocol.receipts import accept
-from protocol.signed import QuoteTerms, ReceiptTerms, ResultTerms, open_signed, sign, sign_body
+from protocol.signed import AwardTerms, QuoteTerms, ReceiptTerms, ResultTerms, open_signed, sign, sign_body
 from protocol.specification import Specification
-from tests.harness.nodes import LIMIT_S, NETWORK, WORK
+from tests.harness.nodes import LIMIT_S, NETWORK, WORK, Node
 
 GENEROUS = NetConfig(drain_s=0.2)
 
@@ -401,10 +402,87 @@ async def on_sale(seller: Seller, bootstrap: Sequence[Endpoint]) -> AsyncIterato
         await seller.peers.stop()
 
 
+class Buyer(Party):
+    """A buyer that a test speaks for, word by word."""
+
+    async def session(self, node: Node) -> Session:
+        return await self.peers.session(node.key, node.endpoint)
+
+    def specify(self, data: bytes, **wishes: Any) -> Specification:
+        """What it asks for: sentiment of a text."""
+        label = wishes.pop("skill", "sentiment")
+        wanted = Wishes(**{"budget_micro": 250_000, "deadline_s": 60.0, "privacy": "public", **wishes})
+        return specify((label,), Content("text/plain", data), len(data), wanted, usual_score_ppm=500_000)
+
+    async def ask_quote(self, node: Node, specification: Specification, task_id: bytes | None = None) -> Message:
+        request = QuoteRequest(task_id=task_id or os.urandom(16), specification=specification)
+        return await (await self.session(node)).request(request, timeout_s=LIMIT_S)
+
+    async def quoted(self, node: Node, specification: Specification, task_id: bytes | None = None) -> Quote:
+        quote = await self.ask_quote(node, specification, task_id)
+        assert isinstance(quote, Quote), quote
+        return quote
+
+    def order(self, quote: Quote, specification: Specification, data: bytes, **changes: Any) -> Award:
+        """An award of the quote; `changes` replace fields of its signed terms."""
+        quoted = unpack(QuoteTerms, quote.terms)
+        terms = AwardTerms(
+            task_id=quoted.task_id,
+            quote_sha256=digest(quote.terms),
+            client=self.key,
+            contractor=quoted.contractor,
+            awarded_unix_ms=self.env.unix_ms(),
+        )
+        return Award(
+            **_signed(self.identity, msgspec.structs.replace(terms, **changes)),
+            quote=quote,
+            specification=encode_specification(specification),
+            input=data if len(data) <= MAX_PART_BYTES else b"",
+        )
+
+    async def hire(self, node: Node, award: Award, timeout_s: float = LIMIT_S) -> Message:
+        return await (await self.session(node)).request(award, timeout_s=timeout_s)
+
+    async def job(self, node: Node, data: bytes) -> tuple[Award, Result]:
+        """A whole honest job."""
+        specification = self.specify(data)
+        award = self.order(await self.quoted(node, specification), specification, data)
+        result = await self.hire(node, award)
+        assert isinstance(result, Result), result
+        return award, result
+
+    def receipt(self, award: Award, result: Result, **changes: Any) -> ReceiptOffer:
+        """This buyer's half of a receipt; `changes` replace fields of its signed terms."""
+        quoted, delivered = unpack(QuoteTerms, award.quote.terms), unpack(ResultTerms, result.terms)
+        ordered = unpack(AwardTerms, award.terms)
+        terms = ReceiptTerms(
+            task_id=quoted.task_id,
+            salt=os.urandom(16),
+            network=quoted.network,
+            client=self.key,
+            contractor=quoted.contractor,
+            skill=quoted.skill,
+            effort=quoted.effort,
+            specification_sha256=quoted.specification_sha256,
+            quote_sha256=digest(award.quote.terms),
+            result_sha256=delivered.result_sha256,
+            price_micro=quoted.price_micro,
+            paid_micro=delivered.invoice_micro,
+            awarded_unix_ms=ordered.awarded_unix_ms,
+            finished_unix_ms=self.env.unix_ms(),
+            deadline_met=True,
+            level="none",
+            verdict="accepted",
+            score_ppm=1_000_000,
+            explored=False,
+        )
+        return ReceiptOffer(**_signed(self.identity, msgspec.structs.replace(terms, **changes)))
+
+
 @asynccontextmanager
-async def party() -> AsyncIterator[Party]:
-    """A bare key that can open sessions: a buyer that a test speaks for."""
-    one = Party()
+async def buying() -> AsyncIterator[Buyer]:
+    """A buyer that can open sessions, until the block ends."""
+    one = Buyer()
     await one.peers.start([])
     try:
         yield one
