@@ -87,7 +87,18 @@ def fields_of(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ..
 
 @cache
 def documentation(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """What the source of `kind` says about each field: the text below it, else the comment beside or above it."""
+    """What the source of `kind` says about each field: the text below it, else the comment beside it.
+
+    A section that extends another has that one's fields too.
+    """
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
+            found |= _documented(base)
+    return found
+
+
+def _documented(kind: type[msgspec.Struct]) -> dict[str, str]:
     source = textwrap.dedent(inspect.getsource(kind))
     body = ast.parse(source).body[0]
     assert isinstance(body, ast.ClassDef)

@@ -1,32 +1,17 @@
 """The settings of the decision engine, each with its unit and the reason for its default."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 
-from node.decision.checked import Checked, MicroFloat, Probability
+from node.decision.checked import MicroFloat, Probability
+from node.decision.policies.settings import PolicyConfig
 from protocol.fields import Micro
 from protocol.specification import Privacy
 
-PolicyName = Literal["expected-cost"]
-Weight = Annotated[float, Meta(ge=0, le=1000)]
 
-
-class DecisionConfig(Checked, frozen=True, kw_only=True):
-    """How this node weighs money, time and risk."""
-
-    policy: PolicyName = "expected-cost"
-    """Least expected total cost with a pessimistic success probability: least regret of all that were compared."""
-
-    # --- how far a seller is trusted
-    pessimism: Annotated[float, Meta(ge=0, le=3)] = 0.5
-    """c: standard deviations taken off the posterior mean of a seller's success."""
-    prior_jobs: Annotated[float, Meta(ge=0.01, le=1000)] = 2.0
-    """n0: a claim weighs as much as two jobs seen."""
-    prior_factor: Probability = 0.9
-    """Claims are discounted by a tenth before anything is known."""
-    theta: Probability = 0.7
-    """Least skill match (Listing 1, line 6)."""
+class DecisionConfig(PolicyConfig, frozen=True, kw_only=True):
+    """How this node weighs money, time and risk, and which policy chooses."""
 
     # --- what a bad or leaked result costs
     gamma: Annotated[float, Meta(ge=0, le=100)] = 1.0
@@ -71,16 +56,13 @@ class DecisionConfig(Checked, frozen=True, kw_only=True):
     local_advantage: Probability = 0.5
     """`--prefer local` hires only where it saves this share of the local cost."""
 
-    # --- ties and explanation
-    tie_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
-    """Totals this close to the best are equal, and TOPSIS decides: estimates are not better than that."""
-    weight_cost: Weight = 0.4
-    weight_reliability: Weight = 0.25
-    weight_latency: Weight = 0.2
-    weight_security: Weight = 0.15
-    """The paper's TOPSIS weights; they are normalised to sum to 1."""
-
-    def __post_init__(self) -> None:
-        Checked.__post_init__(self)
-        if self.weight_cost + self.weight_reliability + self.weight_latency + self.weight_security <= 0:
-            raise ValueError("DecisionConfig: all four TOPSIS weights are 0; set at least one above 0")
+    # --- how often work is checked that nobody need check
+    audit_least: Probability = 0.05
+    """Published: at least so much of the work that is accepted unseen is checked after all."""
+    shirk_share: Probability = 0.75
+    """g: what a seller saves by not doing the work, as a share of its price (the example's 15 of 20)."""
+    repeat_margin: Probability = 0.2
+    """What a seller earns on a price: what it would lose with each later job, one for every job so far."""
+    wilson_least: Probability = 0.0
+    """In place of eq. (18): a seller is out while the lower end of its Wilson interval is below this. 0 = no gate:
+    a stranger's is 0, so any other value needs sellers that are known already."""

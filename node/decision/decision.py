@@ -9,7 +9,9 @@ from node.decision.inputs import Inputs, InternalCost
 from protocol.specification import Level
 
 Choice = Literal["local", "outsource", "none"]
-ExclusionCode = Literal["over_budget", "over_cap", "exposure", "late", "privacy", "region", "skill", "level"]
+ExclusionCode = Literal[
+    "over_budget", "over_cap", "exposure", "late", "privacy", "region", "skill", "unproven", "level"
+]
 
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,6 +79,9 @@ class SellerRow(_Value, frozen=True, kw_only=True):
     p_breach: float
     time_s: float
     topsis: float
+    audit_level: Level
+    audit_rate: float
+    """How often work accepted unseen is checked after all; its share is in every term of level `none`."""
     levels: tuple[tuple[Level, float], ...]
     """The total at every usable level: what another level would have cost."""
 
@@ -90,6 +95,21 @@ class Excluded(_Value, frozen=True, kw_only=True):
     text: str
 
 
+class Exploration(_Value, frozen=True, kw_only=True):
+    """Whether the policy explores as it is meant to, up to this decision."""
+
+    target: float
+    """The rate of random choices it aims at now; 0 for a policy that makes none."""
+    rate: float
+    """Over about the last fifty decisions, forced ones included."""
+    decisions: int
+    explorations: int
+    local_run: int
+    """Decisions for LOCAL in a row, sellers being there."""
+    alert: str
+    """What is wrong, as a sentence; empty when nothing is."""
+
+
 class Decision(_Value, frozen=True, kw_only=True):
     """What to do, why, and what it was decided from."""
 
@@ -97,6 +117,9 @@ class Decision(_Value, frozen=True, kw_only=True):
     """`none`: this node cannot do it, and no seller is worth it."""
     contractor: bytes | None
     level: Level
+    """At which the result is checked, audit included."""
+    audited: bool
+    """The level was `none`, and the draw over the quote says that this one is checked."""
     reason: str
     """One sentence."""
     local: LocalRow
@@ -116,6 +139,7 @@ class Decision(_Value, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     explored: bool
     """The seller was tried to learn about it."""
+    exploration: Exploration
     inputs: Inputs
     inputs_sha256: str
 

@@ -1,24 +1,29 @@
 """The decision: do it here, or hire which seller and check how closely; least expected total cost, hard LOCAL gate.
 
-Pure and total: checked inputs in, a `Decision` with every number and reason out. Sellers are screened, each is
-priced at its best verification level (external_cost), the policy picks one, and it is hired only if it costs less
-than the local option. A task that this node cannot do costs, undone, its value bounded by its budget.
+Pure and total: checked inputs in, a `Decision` with every number and reason out. Five phases, as in COALESCE Listing 1:
+sellers are screened and priced (external_cost), weighed and scored, the policy picks one, it is explained at its best
+verification level (rows), and hired only if it costs less than the local option. A task that this node cannot do costs,
+undone, its value bounded by its budget.
 """
 
 from collections.abc import Iterable
 
-from node.decision.config import DecisionConfig
-from node.decision.decision import Choice, Decision, Excluded, LocalRow, SellerRow, digest
-from node.decision.external_cost import LevelTerms, SellerTerms, Stakes, level_terms, seller_terms, sensitivity
-from node.decision.inputs import Candidate, Inputs, LocalOption, TaskFacts, VerificationOption
-from node.decision.reliability import wilson
-from node.decision.risk import cvar, late_probability, spread
-from node.decision.screening import affordable, exclusion, levels_allowed, usd
-from node.decision.topsis import closeness, fall, weights
+import numpy as np
 
-TOPSIS_COST_RANGE = 2.0
-"""Best 0, worst twice the local cost: what costs more is equally out of the question."""
-STRANGER_JOBS = 3
+from node.decision.config import DecisionConfig
+from node.decision.decision import Choice, Decision, LocalRow, digest
+from node.decision.exploration import watched
+from node.decision.external_cost import Stakes, sensitivity
+from node.decision.inputs import Candidate, Inputs, LocalOption, TaskFacts, VerificationOption
+from node.decision.menu import menu_of, sellers_of
+from node.decision.policies import batch
+from node.decision.policies.interface import LOCAL
+from node.decision.policies.registry import policy
+from node.decision.reasons import reason, warnings
+from node.decision.risk import cvar, late_probability, spread
+from node.decision.rows import Row, rows_of
+from node.decision.screening import levels_allowed
+from node.decision.state import experience_of
 
 
 def decide(
@@ -52,39 +57,64 @@ def replay(inputs: Inputs, *, value_micro: float | None = None) -> Decision:
     facts, config = inputs.facts, inputs.config
     value = task_value_micro(facts, inputs.local, config) if value_micro is None else value_micro
     local = local_row(facts, inputs.local, config, value)
-    rows, excluded = evaluate(inputs, local, value)
+    stakes = stakes_of(facts, local, config, value)
     limit = limit_micro(facts, local, config)
-    chosen = _pick(rows, limit, config)
-    ranking = _ranking(rows, chosen, limit)
-    others = (row.contractor for row in rows if row is not chosen)
-    choice: Choice = "outsource" if chosen else "local" if local.feasible else "none"
+    sellers, excluded = sellers_of(inputs, stakes)
+    experience = experience_of([seller.candidate for seller in sellers], inputs.memory, config)
+    rule = policy(config.policy)
+    rows: tuple[Row, ...] = ()
+    chosen: Row | None = None
+    explored = False
+    if sellers:
+        menu = menu_of(facts, sellers, levels_allowed(facts, inputs.options), stakes, limit, config)
+        draw = np.random.Generator(np.random.PCG64(inputs.seed)) if rule.draws else None
+        pick, priced = batch.choose(rule, menu, experience, config, draw)
+        column, explored = int(pick.seller), bool(pick.explored)
+        level = menu.checks[int(pick.level)].level
+        levels = {column: level} if column != LOCAL else {}
+        rows = rows_of(facts, sellers, priced.success.tolist(), levels, stakes, config)
+        chosen = next((row for row in rows if row.column == column), None)
+    shown = tuple(row.seller for row in rows)
+    hired = chosen.seller if chosen else None
+    is_audited = hired is not None and hired.level == "none" and chosen is not None and chosen.draw < hired.audit_rate
+    choice: Choice = "outsource" if hired else "local" if local.feasible else "none"
+    exploration = watched(rule, experience, config)
     return Decision(
         choice=choice,
-        contractor=chosen.contractor if chosen else None,
-        level=chosen.level if chosen else "none",
-        reason=_reason(facts, local, rows, excluded, chosen, limit),
+        contractor=hired.contractor if hired else None,
+        level=hired.audit_level if is_audited and hired else hired.level if hired else "none",
+        audited=is_audited,
+        reason=reason(facts, local, shown, excluded, hired, limit, is_tried=explored),
         local=local,
-        rows=rows,
+        rows=shown,
         excluded=excluded,
-        ranking=ranking,
-        runner_up=next(others, None),
+        ranking=(hired.contractor, *(r.contractor for r in shown if r is not hired and r.score_micro < limit))
+        if hired
+        else (),
+        runner_up=next((row.contractor for row in shown if row is not hired), None),
         value_micro=value,
         limit_micro=limit,
-        saving_micro=local.total_micro - chosen.total_micro if chosen else 0.0,
-        warnings=_warnings(inputs, local, rows, chosen),
-        explored=False,
+        saving_micro=local.total_micro - hired.total_micro if hired else 0.0,
+        warnings=warnings(inputs, local, shown, hired, exploration),
+        explored=explored,
+        exploration=exploration,
         inputs=inputs,
         inputs_sha256=digest(inputs),
     )
 
 
-def _pick(rows: tuple[SellerRow, ...], limit_micro: float, config: DecisionConfig) -> SellerRow | None:
-    below = [row for row in rows if row.score_micro < limit_micro]
-    if not below:
-        return None
-    band = min(row.score_micro for row in below) * (1 + config.tie_share)
-    near = (row for row in below if row.score_micro <= band)
-    return min(near, key=lambda row: (-row.topsis, row.score_micro, row.contractor))
+def stakes_of(facts: TaskFacts, local: LocalRow, config: DecisionConfig, value_micro: float) -> Stakes:
+    """What the task puts at stake, resolved once for all sellers."""
+    return Stakes(
+        value_micro=value_micro,
+        time_value_micro_per_s=time_value_micro_per_s(facts, config),
+        sensitivity=sensitivity(facts.privacy, config),
+        not_done_micro=_not_done_micro(facts, value_micro),
+        local_feasible=local.feasible,
+        local_total_micro=local.total_micro,
+        local_time_s=local.time_s,
+        local_p_good=local.p_good,
+    )
 
 
 def task_value_micro(facts: TaskFacts, local: LocalOption, config: DecisionConfig) -> float:
@@ -174,142 +204,3 @@ def local_row(facts: TaskFacts, local: LocalOption, config: DecisionConfig, valu
 
 def _not_done_micro(facts: TaskFacts, value_micro: float) -> float:
     return min(value_micro, float(facts.budget_micro)) if facts.budget_micro else value_micro
-
-
-def evaluate(inputs: Inputs, local: LocalRow, value_micro: float) -> tuple[tuple[SellerRow, ...], tuple[Excluded, ...]]:
-    """Every seller at its best level, best first; and those that are out."""
-    facts, config = inputs.facts, inputs.config
-    stakes = Stakes(
-        value_micro=value_micro,
-        time_value_micro_per_s=time_value_micro_per_s(facts, config),
-        sensitivity=sensitivity(facts.privacy, config),
-        not_done_micro=_not_done_micro(facts, value_micro),
-        local_feasible=local.feasible,
-        local_total_micro=local.total_micro,
-        local_time_s=local.time_s,
-        local_p_good=local.p_good,
-    )
-    allowed = levels_allowed(facts, inputs.options)
-    weight = weights(config)
-    rows: list[SellerRow] = []
-    excluded: list[Excluded] = []
-    for candidate in inputs.candidates:
-        if (out := exclusion(facts, candidate, allowed, config)) is not None:
-            excluded.append(out)
-            continue
-        terms = seller_terms(facts, candidate, config, stakes)
-        priced = [
-            level_terms(facts, candidate, option, terms, config, stakes)
-            for option in allowed
-            if affordable(facts, candidate, option, terms.time_s)
-        ]
-        if priced:
-            rows.append(_seller_row(candidate, terms, priced, facts, config, stakes, weight))
-        else:
-            text = "checking its work at any allowed level goes over the budget, a cap or the deadline"
-            excluded.append(Excluded(contractor=candidate.key, name=candidate.name, code="level", text=text))
-    rows.sort(key=lambda row: (row.score_micro, row.contractor))
-    excluded.sort(key=lambda out: out.contractor)
-    return tuple(rows), tuple(excluded)
-
-
-def _seller_row(
-    candidate: Candidate,
-    terms: SellerTerms,
-    priced: list[LevelTerms],
-    facts: TaskFacts,
-    config: DecisionConfig,
-    stakes: Stakes,
-    weight: tuple[float, ...],
-) -> SellerRow:
-    """One seller at the level of least score; of equal ones, the one that checks least."""
-    best = min(priced, key=lambda level: level.score_micro)
-    low, high = wilson(candidate.successes, candidate.failures)
-    # Only criteria that no level changes, but the total: a dominated seller then never scores above its better.
-    goodness = (
-        fall(best.score_micro, TOPSIS_COST_RANGE * stakes.local_total_micro),
-        terms.success,
-        fall(terms.time_s, facts.deadline_s),
-        1.0 - terms.p_breach,
-    )
-    return SellerRow(
-        contractor=candidate.key,
-        name=candidate.name,
-        level=best.option.level,
-        assumed=best.option.assumed,
-        price_micro=candidate.price_micro,
-        payment_micro=best.payment_micro,
-        communication_micro=terms.communication_micro,
-        integration_micro=config.integration_micro,
-        verification_micro=best.verification_micro,
-        waiting_micro=stakes.time_value_micro_per_s * terms.time_s,
-        lateness_micro=best.lateness_micro,
-        undetected_micro=best.undetected_micro,
-        redo_micro=best.redo_micro,
-        breach_micro=terms.breach_micro,
-        total_micro=best.total_micro,
-        score_micro=best.score_micro,
-        success=terms.success,
-        success_mean=terms.success_mean,
-        wilson_low=low,
-        wilson_high=high,
-        p_good=best.p_good,
-        p_late=best.p_late,
-        p_breach=terms.p_breach,
-        time_s=terms.time_s,
-        topsis=closeness(goodness, weight),
-        levels=tuple((level.option.level, level.total_micro) for level in priced),
-    )
-
-
-def _ranking(rows: tuple[SellerRow, ...], chosen: SellerRow | None, limit: float) -> tuple[bytes, ...]:
-    if chosen is None:
-        return ()
-    rest = (row.contractor for row in rows if row is not chosen and row.score_micro < limit)
-    return (chosen.contractor, *rest)
-
-
-def _reason(
-    facts: TaskFacts,
-    local: LocalRow,
-    rows: tuple[SellerRow, ...],
-    excluded: tuple[Excluded, ...],
-    chosen: SellerRow | None,
-    limit: float,
-) -> str:
-    """The deciding comparison in one sentence."""
-    here = f"doing it here costs {usd(local.total_micro)}"
-    if not local.feasible:
-        here = f"this node cannot do it ({local.why_not}), and leaving it undone costs {usd(local.total_micro)}"
-    if chosen is not None:
-        return f"{chosen.name} is expected to cost {usd(chosen.total_micro)} in all; {here}."
-    if rows:
-        best = rows[0]
-        wanted = f", and --prefer local asks for less than {usd(limit)}" if facts.prefer == "local" else ""
-        return f"No seller costs less: {here}{wanted}; the best seller, {best.name}, {usd(best.total_micro)} in all."
-    if excluded:
-        return f"None of {len(excluded)} offers can be taken: {here}. {excluded[0].name} {excluded[0].text}."
-    return f"Nobody offers {facts.skill}: {here}."
-
-
-def _warnings(
-    inputs: Inputs, local: LocalRow, rows: tuple[SellerRow, ...], chosen: SellerRow | None
-) -> tuple[str, ...]:
-    """What the reader should know before trusting the numbers."""
-    found: list[str] = []
-    if local.feasible and inputs.local.samples == 0:
-        found.append("The local time is a guess: this kind of task was never measured here.")
-    if local.feasible and inputs.local.p95_s > inputs.facts.deadline_s:
-        found.append(
-            f"The local p95 of {inputs.local.p95_s:.3g} s is over the deadline of {inputs.facts.deadline_s:.3g} s."
-        )
-    if chosen is None:
-        return tuple(found)
-    candidate = next(one for one in inputs.candidates if one.key == chosen.contractor)
-    if candidate.jobs < STRANGER_JOBS:
-        found.append(f"{chosen.name} is nearly a stranger: {candidate.jobs} jobs with it so far.")
-    if chosen.level != "none" and chosen.assumed:
-        found.append(f"How much a {chosen.level} check finds is assumed for {inputs.facts.skill}, not measured.")
-    if len(rows) == 1:
-        found.append("Only one seller to choose from.")
-    return tuple(found)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from node.decision.config import DecisionConfig
 from node.decision.inputs import Candidate, TaskFacts, VerificationOption
-from node.decision.reliability import pessimistic, posterior
+from node.decision.reliability import posterior
 from node.decision.risk import breach_probability, cvar, late_probability, risk_cost_micro, spread
 from protocol.specification import Privacy
 
@@ -37,9 +37,12 @@ class Stakes(NamedTuple):
 class SellerTerms(NamedTuple):
     """What does not depend on the verification level."""
 
-    success: float
+    prior: float
+    """The claim, as discounted."""
     success_mean: float
     communication_micro: float
+    fixed_micro: float
+    """Communication, integration, waiting and breach."""
     time_s: float
     sigma: float
     p_breach: float
@@ -91,17 +94,46 @@ def sensitivity(privacy: Privacy, config: DecisionConfig) -> float:
 def seller_terms(facts: TaskFacts, candidate: Candidate, config: DecisionConfig, stakes: Stakes) -> SellerTerms:
     """The terms that one seller has at every level."""
     claim = config.prior_factor * candidate.claimed_success * candidate.advertised_success
-    mean, deviation = posterior(candidate.successes, candidate.failures, prior_mean=claim, prior_jobs=config.prior_jobs)
+    mean, _ = posterior(candidate.successes, candidate.failures, prior_mean=claim, prior_jobs=config.prior_jobs)
     wire_s = transfer_s(facts, candidate, config)
     general = min(1.0, config.breach_base + config.breach_slope * (1.0 - mean))
     strength = config.channel_strength if candidate.channel_strength is None else candidate.channel_strength
     p_breach = breach_probability((general, *candidate.breach_probabilities), stakes.sensitivity, strength)
     moved_micro = communication_micro(facts.input_bytes + facts.expected_output_bytes, config)
     breach_micro = risk_cost_micro(stakes.value_micro, (p_breach,), config.gamma)
-    success = pessimistic(mean, deviation, config.pessimism)
-    expected_s = wire_s + candidate.duration_s
-    sigma = spread(expected_s, wire_s + candidate.p95_s)
-    return SellerTerms(success, mean, moved_micro, expected_s, sigma, p_breach, breach_micro)
+    time_s = wire_s + candidate.duration_s
+    fixed = moved_micro + config.integration_micro + stakes.time_value_micro_per_s * time_s + breach_micro
+    return SellerTerms(
+        prior=claim,
+        success_mean=mean,
+        communication_micro=moved_micro,
+        fixed_micro=fixed,
+        time_s=time_s,
+        sigma=spread(time_s, wire_s + candidate.p95_s),
+        p_breach=p_breach,
+        breach_micro=breach_micro,
+    )
+
+
+class LevelBase(NamedTuple):
+    """What one seller at one level costs whatever the belief in it."""
+
+    check_micro: float
+    """The check, the time it takes, and being late by it; without bought work."""
+    lateness_micro: float
+    redo_micro: float
+    redo_good: float
+    p_late: float
+
+
+def level_base(facts: TaskFacts, option: VerificationOption, terms: SellerTerms, stakes: Stakes) -> LevelBase:
+    """The part of a level's cost that no success probability enters."""
+    spent_s = terms.time_s + option.time_s
+    redo, redo_good = redo_micro(spent_s, facts, stakes)
+    p_late = late_probability(spent_s, terms.sigma, facts.deadline_s)
+    lateness = p_late * stakes.value_micro
+    check = option.cost_micro + stakes.time_value_micro_per_s * option.time_s + lateness
+    return LevelBase(check, lateness, redo, redo_good, p_late)
 
 
 def redo_micro(spent_s: float, facts: TaskFacts, stakes: Stakes) -> tuple[float, float]:
@@ -121,31 +153,42 @@ def level_terms(
     candidate: Candidate,
     option: VerificationOption,
     terms: SellerTerms,
+    success: float,
     config: DecisionConfig,
     stakes: Stakes,
 ) -> LevelTerms:
-    """Expected total cost of hiring `candidate` and checking at `option`."""
-    price, value, q, d = candidate.price_micro, stakes.value_micro, terms.success, option.detection
-    spent_s = terms.time_s + option.time_s
-    redo, redo_good = redo_micro(spent_s, facts, stakes)
-    found, missed = (1.0 - q) * d, (1.0 - q) * (1.0 - d)
-    p_late = late_probability(spent_s, terms.sigma, facts.deadline_s)
-    payment = (q + missed) * price
-    verification = option.cost_micro + option.price_share * price + stakes.time_value_micro_per_s * option.time_s
-    fixed = (
-        terms.communication_micro
-        + config.integration_micro
-        + verification
-        + stakes.time_value_micro_per_s * terms.time_s
-    )
-    lateness, undetected, again = p_late * value, missed * value, found * redo
-    total = fixed + payment + lateness + undetected + again + terms.breach_micro
+    """Expected total cost of hiring `candidate`, believed to be good with `success`, and checking at `option`.
+
+    The steps of the total are those of `policies.pricing.price`, so that both give the same bits.
+    """
+    price, value, q, d = candidate.price_micro, stakes.value_micro, success, option.detection
+    base = level_base(facts, option, terms, stakes)
+    bad, stake = 1.0 - q, price + value
+    total = terms.fixed_micro + q * price + bad * stake + d * (bad * (base.redo_micro - stake)) + base.check_micro
+    bought = 0.0
+    if option.price_share:
+        bought = option.price_share * price
+        total += bought
+    found, missed = bad * d, bad * (1.0 - d)
     score = total
     if config.risk_weight > 0.0:
-        outcomes = _outcomes(fixed, price, value, redo, q, found, missed, p_late, terms.p_breach, config.gamma)
+        fixed = terms.fixed_micro - terms.breach_micro + (base.check_micro - base.lateness_micro) + bought
+        outcomes = _outcomes(
+            fixed, price, value, base.redo_micro, q, found, missed, base.p_late, terms.p_breach, config.gamma
+        )
         score = (1.0 - config.risk_weight) * total + config.risk_weight * cvar(outcomes, config.tail)
-    p_good = q + found * redo_good
-    return LevelTerms(option, payment, verification, lateness, undetected, again, p_late, p_good, total, score)
+    return LevelTerms(
+        option=option,
+        payment_micro=(q + missed) * price,
+        verification_micro=base.check_micro - base.lateness_micro + bought,
+        lateness_micro=base.lateness_micro,
+        undetected_micro=missed * value,
+        redo_micro=found * base.redo_micro,
+        p_late=base.p_late,
+        p_good=q + found * base.redo_good,
+        total_micro=total,
+        score_micro=score,
+    )
 
 
 def _outcomes(

@@ -10,9 +10,12 @@ from msgspec import Meta
 
 from node.decision.checked import Checked, Count, MicroFloat, Probability, Seconds, Whole
 from node.decision.config import DecisionConfig
+from node.decision.policies.settings import CRITERIA, FEATURES
 from node.views import Preference
 from protocol.fields import Micro, Size
 from protocol.specification import Level, Privacy
+
+Figure = Annotated[float, Meta(ge=-1e15, le=1e15)]
 
 
 class TaskFacts(Checked, frozen=True, kw_only=True):
@@ -79,6 +82,44 @@ class LocalOption(Checked, frozen=True, kw_only=True):
             raise ValueError(f"LocalOption.p95_s is {self.p95_s!r}: write at least time_s, {self.time_s!r}")
 
 
+class SellerMemory(Checked, frozen=True, kw_only=True):
+    """What the policies remember of one seller beside its receipts."""
+
+    reward: Annotated[float, Meta(ge=-1e12, le=1e12)] = 0.0
+    """Sum over its jobs of the saving as a share of the local cost, each in [-1, 1]."""
+    awards: Count = 0.0
+    """Awards to it, each weighing less the longer ago it was."""
+    shared_successes: Count = 0.0
+    shared_failures: Count = 0.0
+    """What others report of it."""
+
+
+class PolicyMemory(Checked, frozen=True, kw_only=True):
+    """What the policies remember of all decisions; see `policies.interface.Experience`."""
+
+    decisions: Count = 0.0
+    hires: Count = 0.0
+    explorations: Count = 0.0
+    recent_hires: Probability = 0.0
+    recent_explorations: Probability = 0.0
+    local_run: Count = 0.0
+    weights: tuple[Probability, ...] = ()
+    """Of the four criteria, as learnt by eq. (13); empty = as configured."""
+    gram: tuple[Figure, ...] = ()
+    moment: tuple[Figure, ...] = ()
+    """The linear reward model, row by row; empty = nothing learnt."""
+
+    def __post_init__(self) -> None:
+        Checked.__post_init__(self)
+        for name, values, size in (
+            ("weights", self.weights, CRITERIA),
+            ("gram", self.gram, FEATURES * FEATURES),
+            ("moment", self.moment, FEATURES),
+        ):
+            if len(values) not in (0, size):
+                raise ValueError(f"PolicyMemory.{name} has {len(values)} numbers: write {size}, or none")
+
+
 class Candidate(Checked, frozen=True, kw_only=True):
     """One seller with one quote, and what this node knows of it."""
 
@@ -113,6 +154,11 @@ class Candidate(Checked, frozen=True, kw_only=True):
     """The most private data that this node's policy lets it see."""
     exposure_left_micro: Micro | None = None
     """What is left of the cap on money outstanding with this seller; None = no cap."""
+    bond_micro: MicroFloat = 0.0
+    """What it has in escrow and would lose by cheating."""
+    audit_draw: Probability = 1.0
+    """From a keyed hash over its quote: work accepted unseen is checked if this is below the audit rate."""
+    memory: SellerMemory = SellerMemory()
 
     def __post_init__(self) -> None:
         Checked.__post_init__(self)
@@ -146,6 +192,9 @@ class Inputs(Checked, frozen=True, kw_only=True):
     candidates: tuple[Candidate, ...]
     options: tuple[VerificationOption, ...]
     config: DecisionConfig
+    memory: PolicyMemory = PolicyMemory()
+    seed: Whole = 0
+    """What a policy's random draws come from: fresh entropy for every decision of every node."""
 
     def __post_init__(self) -> None:
         keys = {candidate.key for candidate in self.candidates}

@@ -6,6 +6,7 @@ from node.decision.config import DecisionConfig
 from node.decision.decision import Excluded, ExclusionCode
 from node.decision.external_cost import transfer_s
 from node.decision.inputs import Candidate, TaskFacts, VerificationOption
+from node.decision.reliability import wilson
 from protocol.specification import LEVELS, PRIVACY_LEVELS
 
 
@@ -42,6 +43,9 @@ def exclusion(
         return out("region", f"is in {where}; the task allows {', '.join(facts.regions)}")
     if candidate.skill_match < config.theta:
         return out("skill", f"matches the skill by {candidate.skill_match:.2f}, under {config.theta:.2f}")
+    low, _ = wilson(candidate.successes, candidate.failures)
+    if low < config.wilson_least:
+        return out("unproven", f"its success is sure to be only {low:.2f} or more, under {config.wilson_least:.2f}")
     price = candidate.price_micro
     if price > facts.budget_micro:
         return out("over_budget", f"asks {usd(price)}; the budget is {usd(facts.budget_micro)}")

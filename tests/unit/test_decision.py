@@ -26,8 +26,15 @@ from node.decision.inputs import (
 from node.decision.risk import breach_probability, cvar, late_probability, risk_cost_micro, spread
 from node.decision.topsis import closeness, fall
 
-PLAIN = DecisionConfig(protocol_overhead_micro=0, transfer_usd_per_gb=0, time_value_micro_per_s=0, round_trips=0)
-"""Nothing but price, work and checks costs anything."""
+PLAIN = DecisionConfig(
+    protocol_overhead_micro=0,
+    transfer_usd_per_gb=0,
+    time_value_micro_per_s=0,
+    round_trips=0,
+    audit_least=0,
+    shirk_share=0,
+)
+"""Nothing but price, work and checks costs anything, and what is accepted unseen is never audited."""
 FULL = VerificationOption(level="full", cost_micro=5, detection=0.9, assumed=False)
 LOCAL = LocalOption(feasible=True, time_s=1, p95_s=2, success=1.0, cost=InternalCost(compute_micro=100), samples=9)
 CANNOT = LocalOption(feasible=False, why_not="this node has no GPU")

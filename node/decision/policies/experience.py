@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from node.decision.policies.interface import CRITERIA, FEATURES, LOCAL, Bools, Experience, Floats, Ints, Outcome
+from node.decision.policies.interface import LOCAL, Bools, Experience, Floats, Ints, Outcome
 from node.decision.policies.pricing import configured_weights
-from node.decision.policies.settings import PolicyConfig
+from node.decision.policies.settings import CRITERIA, FEATURES, PolicyConfig
 
 RECENT_DECISIONS = 50.0
 """Rates of hiring and exploring are taken over about so many decisions."""

@@ -18,10 +18,6 @@ Draw: TypeAlias = np.random.Generator | None
 
 LOCAL = -1
 """In the place of a column: nobody is hired."""
-CRITERIA = 4
-"""Cost, reliability, latency, security: the criteria of Listing 1, in this order."""
-FEATURES = 1 + CRITERIA
-"""What the linear policies learn from: 1, and the four criteria as goodness from 0 to 1."""
 
 
 class CheckTerms(NamedTuple):

@@ -6,8 +6,6 @@ Operations stand in the same order as in `external_cost.level_terms`, so both gi
 import numpy as np
 
 from node.decision.policies.interface import (
-    CRITERIA,
-    FEATURES,
     LOCAL,
     Amount,
     Bools,
@@ -21,7 +19,7 @@ from node.decision.policies.interface import (
     Priced,
     TailTerms,
 )
-from node.decision.policies.settings import PolicyConfig
+from node.decision.policies.settings import CRITERIA, FEATURES, PolicyConfig
 
 TOPSIS_COST_RANGE = 2.0
 """Best 0, worst twice the local cost: what costs more is equally out of the question."""
@@ -62,7 +60,11 @@ def price(menu: Menu, success: Floats) -> Priced:
         if check.price_share:
             cost += check.price_share * menu.price_micro
         if menu.tail is not None:
-            cost = (1.0 - menu.tail.weight) * cost + menu.tail.weight * worst_micro(menu, menu.tail, check, success)
+            can = np.isfinite(cost)
+            worst = worst_micro(
+                menu, menu.tail, check._replace(cost_micro=np.where(can, check.cost_micro, 0.0)), success
+            )
+            cost = np.where(can, (1.0 - menu.tail.weight) * np.where(can, cost, 0.0) + menu.tail.weight * worst, np.inf)
         by_level.append(cost)
         best = cost if best is None else np.minimum(best, cost)
     assert best is not None

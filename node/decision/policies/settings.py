@@ -21,6 +21,10 @@ PolicyName = Literal[
     "market-maker",
     "portfolio",
 ]
+CRITERIA = 4
+"""Cost, reliability, latency, security: the criteria of Listing 1, in this order."""
+FEATURES = 1 + CRITERIA
+"""What the linear policies learn from: 1, and the four criteria as goodness from 0 to 1."""
 Weight = Annotated[float, Meta(ge=0, le=1000)]
 
 

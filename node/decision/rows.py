@@ -1,0 +1,101 @@
+"""What the decision shows of each seller: every term of its cost, at its best verification level."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from node.decision.config import DecisionConfig
+from node.decision.decision import SellerRow
+from node.decision.external_cost import Stakes, level_terms
+from node.decision.inputs import TaskFacts
+from node.decision.menu import Seller
+from node.decision.policies.pricing import TOPSIS_COST_RANGE
+from node.decision.reliability import wilson
+from node.decision.topsis import closeness, fall, weights
+from protocol.specification import Level
+
+
+class Row(NamedTuple):
+    """A seller's row, and what it was made from."""
+
+    seller: SellerRow
+    column: int
+    draw: float
+    """Its audit draw."""
+
+
+def rows_of(
+    facts: TaskFacts,
+    sellers: Sequence[Seller],
+    success: Sequence[float],
+    levels: Mapping[int, Level],
+    stakes: Stakes,
+    config: DecisionConfig,
+) -> tuple[Row, ...]:
+    """Every seller as the policy believes in it, best first. `levels` fixes some columns' level."""
+    weight = weights(config)
+    rows = [
+        Row(
+            _row(seller, success[column], levels.get(column), facts, config, stakes, weight),
+            column,
+            seller.candidate.audit_draw,
+        )
+        for column, seller in enumerate(sellers)
+    ]
+    rows.sort(key=lambda row: (row.seller.score_micro, row.seller.contractor))
+    return tuple(rows)
+
+
+def _row(
+    seller: Seller,
+    success: float,
+    level: Level | None,
+    facts: TaskFacts,
+    config: DecisionConfig,
+    stakes: Stakes,
+    weight: tuple[float, ...],
+) -> SellerRow:
+    """One seller at its level; `level` None takes the one of least score, of equal ones the one that checks least."""
+    candidate, terms = seller.candidate, seller.terms
+    priced = [level_terms(facts, candidate, option, terms, success, config, stakes) for option in seller.options]
+    if level is None:
+        best = min(priced, key=lambda terms: terms.score_micro)
+    else:
+        best = next(terms for terms in priced if terms.option.level == level)
+    low, high = wilson(candidate.successes, candidate.failures)
+    # Only criteria that no level changes, but the total: a dominated seller then never scores above its better.
+    goodness = (
+        fall(best.score_micro, TOPSIS_COST_RANGE * stakes.local_total_micro),
+        success,
+        fall(terms.time_s, facts.deadline_s),
+        1.0 - terms.p_breach,
+    )
+    return SellerRow(
+        contractor=candidate.key,
+        name=candidate.name,
+        level=best.option.level,
+        assumed=best.option.assumed,
+        price_micro=candidate.price_micro,
+        payment_micro=best.payment_micro,
+        communication_micro=terms.communication_micro,
+        integration_micro=config.integration_micro,
+        verification_micro=best.verification_micro,
+        waiting_micro=stakes.time_value_micro_per_s * terms.time_s,
+        lateness_micro=best.lateness_micro,
+        undetected_micro=best.undetected_micro,
+        redo_micro=best.redo_micro,
+        breach_micro=terms.breach_micro,
+        total_micro=best.total_micro,
+        score_micro=best.score_micro,
+        success=success,
+        success_mean=terms.success_mean,
+        wilson_low=low,
+        wilson_high=high,
+        p_good=best.p_good,
+        p_late=best.p_late,
+        p_breach=terms.p_breach,
+        time_s=terms.time_s,
+        topsis=closeness(goodness, weight),
+        audit_level=seller.audit.level if seller.audit else "none",
+        audit_rate=seller.audit.rate if seller.audit else 0.0,
+        levels=tuple((terms.option.level, terms.total_micro) for terms in priced),
+    )
