@@ -12,6 +12,10 @@ MAX_MESSAGE_BYTES = 16 * 2**20
 MAX_ITEMS = 4096
 """Longest list or map anywhere in a message."""
 
+MAX_VALUES = 2**14
+"""Most values in a message, keys and nested ones included; real ones have under 300. An empty list is one byte on the
+wire and 64 in memory: without this, a message of 2 MiB would fill 150 MiB, and a second of the event loop."""
+
 T = TypeVar("T")
 
 
@@ -28,6 +32,8 @@ def unpack_plain(data: bytes | memoryview, max_bytes: int = MAX_MESSAGE_BYTES) -
     """Decode msgpack without a schema, within the limits; RemoteProtocolError for anything else."""
     if len(data) > max_bytes:
         raise RemoteProtocolError("too_large", f"a message of {len(data)} bytes is over the limit of {max_bytes}")
+    if len(data) > MAX_VALUES:  # fewer bytes cannot hold more values
+        _check_values(data)
     try:
         return msgpack.unpackb(
             data,
@@ -50,3 +56,60 @@ def unpack(kind: type[T], data: bytes | memoryview, max_bytes: int = MAX_MESSAGE
         return msgspec.convert(plain, kind, strict=True, builtin_types=(bytes,))
     except (ValueError, TypeError, RecursionError) as error:
         raise RemoteProtocolError("bad_message", f"not a valid message: {error}") from error
+
+
+def _check_values(data: bytes | memoryview) -> None:
+    """RemoteProtocolError when `data` announces more than MAX_VALUES values. What else is wrong, decoding finds."""
+    at, announced, seen = 0, 1, 0
+    while seen < announced and at < len(data):
+        head = data[at]
+        seen += 1
+        length_bytes, payload_bytes, items = _SHAPES[head]
+        if length_bytes:
+            length = int.from_bytes(data[at + 1 : at + 1 + length_bytes], "big")
+            payload_bytes, items = payload_bytes + length * (items == 0), length * items
+        at += 1 + length_bytes + payload_bytes
+        announced += items
+        if announced > MAX_VALUES:
+            raise RemoteProtocolError("too_large", f"a message of more than {MAX_VALUES} values")
+
+
+def _shape(head: int) -> tuple[int, int, int]:
+    """Of the value that begins with this byte (msgpack specification, "Formats").
+
+    The bytes of its length field; its payload's bytes; its items, or with a length field the items for each of it.
+    """
+    match head:
+        case _ if 0x80 <= head <= 0x8F:
+            return 0, 0, 2 * (head & 0x0F)
+        case _ if 0x90 <= head <= 0x9F:
+            return 0, 0, head & 0x0F
+        case _ if 0xA0 <= head <= 0xBF:
+            return 0, head & 0x1F, 0
+        case 0xC4 | 0xD9:
+            return 1, 0, 0
+        case 0xC5 | 0xDA:
+            return 2, 0, 0
+        case 0xC6 | 0xDB:
+            return 4, 0, 0
+        case 0xC7 | 0xC8 | 0xC9:
+            return 1 << (head - 0xC7), 1, 0
+        case 0xCA | 0xCE | 0xD2:
+            return 0, 4, 0
+        case 0xCB | 0xCF | 0xD3:
+            return 0, 8, 0
+        case 0xCC | 0xD0:
+            return 0, 1, 0
+        case 0xCD | 0xD1:
+            return 0, 2, 0
+        case _ if 0xD4 <= head <= 0xD8:
+            return 0, 1 + (1 << (head - 0xD4)), 0
+        case 0xDC | 0xDD:
+            return 2 << (head - 0xDC), 0, 1
+        case 0xDE | 0xDF:
+            return 2 << (head - 0xDE), 0, 2
+        case _:
+            return 0, 0, 0
+
+
+_SHAPES = tuple(_shape(head) for head in range(256))

@@ -55,6 +55,7 @@ from protocol.signed import (
     sign,
     sign_body,
 )
+from tests.fuzz import scripts
 from tests.fuzz.areas.messages import signed_bodies
 from tests.fuzz.target import Target, plain
 from tests.harness.jobs import CLIENT, CONTRACTOR, NOW_UNIX_MS, accepted, job, quote_terms, receipt, receipt_terms
@@ -89,12 +90,13 @@ def parse_evidence(data: bytes) -> None:
 
 
 def parse_entry(data: bytes) -> None:
-    """A journal entry: the first byte is its kind, the rest its body, as it stands and with the signatures made right.
+    """A journal entry, as a script of one step: its kind and its body, whose signatures are made right.
 
     The owner's views of it never fail, whatever it is.
     """
-    kind = KINDS[(data or b"\0")[0] % len(KINDS)]
-    body = _resigned(kind, data[1:])
+    number, raw = (*scripts.decode(data), (0, b""))[0]
+    kind = KINDS[number % len(KINDS)]
+    body = _resigned(kind, raw)
     entry = next_entry(1, genesis(CLIENT.public_key), NOW_UNIX_MS, kind, body)
     assert msgspec.json.encode(_row(entry))
     assert msgspec.json.encode(_body(entry))
@@ -191,7 +193,7 @@ def records() -> list[tuple[Kind, bytes]]:
 
 def _entries() -> Iterator[bytes]:
     for kind, body in records():
-        yield bytes([KINDS.index(kind)]) + body
+        yield scripts.encode([(KINDS.index(kind), body)])
 
 
 def _exports() -> Iterator[bytes]:
@@ -234,7 +236,7 @@ TARGETS = (
     ),
     Target(
         name="journal-entry",
-        form="bytes",
+        form="script",
         opened=plain(parse_entry),
         seeds=_entries,
         may_raise=(RemoteProtocolError, NodeError),
