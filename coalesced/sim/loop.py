@@ -11,6 +11,7 @@ import gc
 import random
 import socket
 from asyncio.base_events import BaseEventLoop
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import Context, ContextVar
@@ -114,6 +115,10 @@ class SimLoop(BaseEventLoop):
         """The living tasks of one owner, in the order in which they were made."""
         mine = [task for task in asyncio.all_tasks(self) if isinstance(task, SimTask) and task.owner == name]
         return sorted(mine, key=hash)
+
+    def tasks_by_owner(self) -> Counter[str]:
+        """How many tasks live, by owner."""
+        return Counter(task.owner for task in asyncio.all_tasks(self) if isinstance(task, SimTask))
 
     def _make_task(self, loop: Any, coro: Any, context: Context | None = None) -> "asyncio.Task[Any]":
         self._tasks_made += 1

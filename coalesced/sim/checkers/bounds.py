@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from coalesced.sim.loop import SimLoop
 from node.daemon import Parts
+from node.outsource.config import ClientConfig
 
+MAX_RUNNING = ClientConfig().max_running_tasks
 MAX_SESSIONS_OF_A_PEER = 8
 """Both sides dial, connections break unnoticed, ages end: a handful at a time, never more."""
 TASKS_OF_A_NODE = 64
@@ -15,13 +16,12 @@ TASKS_OF_A_JOB = 48
 """A quote round asks twenty sellers at once, each with its dial."""
 
 
-def stays_bounded(loop: SimLoop, life: str, parts: Parts, max_running: int) -> Iterator[str]:
-    """At any time."""
+def stays_bounded(tasks: int, parts: Parts) -> Iterator[str]:
+    """At any time. `tasks`: how many asyncio tasks the node has."""
     sessions = parts.peers.open_sessions()
     jobs = len(parts.running) + parts.executor.running + parts.executor.queue_depth
-    tasks = len(loop.tasks_of(life))
-    if len(parts.running) > max_running:
-        yield f"{len(parts.running)} tasks run, over the limit of {max_running}"
+    if len(parts.running) > MAX_RUNNING:
+        yield f"{len(parts.running)} tasks run, over the limit of {MAX_RUNNING}"
     for key, count in Counter(session.peer_key for session in sessions).items():
         if count > MAX_SESSIONS_OF_A_PEER:
             yield f"{count} sessions are open with {key.hex()[:8]}"
@@ -30,7 +30,7 @@ def stays_bounded(loop: SimLoop, life: str, parts: Parts, max_running: int) -> I
         yield f"{tasks} asyncio tasks for {len(sessions)} sessions and {jobs} jobs"
 
 
-def is_at_rest(loop: SimLoop, life: str, parts: Parts) -> Iterator[str]:
+def is_at_rest(tasks: int, parts: Parts) -> Iterator[str]:
     """Once no task is under way anywhere."""
     jobs = {
         "tasks run": len(parts.running),
@@ -41,6 +41,6 @@ def is_at_rest(loop: SimLoop, life: str, parts: Parts) -> Iterator[str]:
     for what, count in jobs.items():
         if count:
             yield f"{count} {what} though nothing is under way"
-    tasks, sessions = len(loop.tasks_of(life)), len(parts.peers.open_sessions())
+    sessions = len(parts.peers.open_sessions())
     if tasks > TASKS_OF_A_NODE + TASKS_OF_A_SESSION * sessions:
         yield f"{tasks} asyncio tasks are left, with {sessions} sessions"

@@ -7,13 +7,12 @@ believe it.
 import hashlib
 import sqlite3
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from crypto.identity import verify
 from node.daemon import Parts
 from node.ledger.journal import JournalRecord
-from node.views import EventView
 from protocol.packing import unpack
 from protocol.signed import AwardTerms, FaultTerms, QuoteTerms, ReceiptTerms
 from protocol.specification import Specification
@@ -21,7 +20,7 @@ from protocol.specification import Specification
 CLIENT, CONTRACTOR = "client", "contractor"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offered:
     """A receipt as a journal holds it; one signature makes it an offer."""
 
@@ -29,7 +28,7 @@ class Offered:
     body: bytes
     signatures: tuple[bytes, ...]
 
-    @property
+    @cached_property
     def has_both_signatures(self) -> bool:
         """Whether both parties' signatures are there and theirs."""
         keys = (self.terms.client, self.terms.contractor)
@@ -135,6 +134,8 @@ class Facts:
     book: Book = field(default_factory=Book)
     tasks: dict[bytes, TaskFacts] = field(default_factory=dict)
     promises: list[Promise] = field(default_factory=list)
+    read: tuple[Parts, int, int] | None = None
+    """The process that was read last, and how many rows its two databases had changed by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,54 +144,66 @@ class News:
 
     fault: str = ""
     parties: frozenset[bytes] = frozenset()
+    is_any: bool = True
 
 
 async def refresh(facts: Facts, parts: Parts) -> News:
     """Read what is new."""
-    journal = parts.store.journal
-    database = journal._database
-    before = facts.book.height
-    if before:
-        found = await database.read(_entry_hash, before)
-        if found != facts.book.hash:
-            return News(f"entry {before} of the journal, read before, is gone or another")
+    known = (0, 0) if facts.read is None or facts.read[0] is not parts else facts.read[1:]
     parties: set[bytes] = set()
-    for height, kind, body, digest in await database.read(_entries, before):
-        if height != facts.book.height + 1:
-            return News(f"entry {facts.book.height + 1} of the journal is missing")
+    changes, entries = await parts.store.journal._database.read(_new_entries, known[1], facts.book)
+    if isinstance(entries, str):
+        return News(entries)
+    for height, kind, body, digest in entries:
         parties |= facts.book.take(kind, body)
         facts.book.height, facts.book.hash = height, digest
-    known, facts.tasks = facts.tasks, {task.task_id: task for task in await parts.store.database.read(_tasks)}
-    facts.promises = await parts.store.database.read(_promises)
-    changed = (task for task in facts.tasks.values() if known.get(task.task_id) != task)
-    parties |= {task.peer for task in changed if task.peer is not None}
-    return News(parties=frozenset(parties))
+    rows = await parts.store.database.read(_rows, known[0])
+    if rows is not None:
+        before, facts.tasks, facts.promises = facts.tasks, rows.tasks, rows.promises
+        changed = (task for task in facts.tasks.values() if before.get(task.task_id) != task)
+        parties |= {task.peer for task in changed if task.peer is not None}
+    facts.read = parts, known[0] if rows is None else rows.changes, changes
+    return News(parties=frozenset(parties), is_any=bool(entries) or rows is not None)
 
 
-async def events_of(parts: Parts, task_id: bytes) -> list[EventView]:
-    """The stored log of one task."""
-    return list(await parts.tasks.events(task_id))
+Row = tuple[int, str, bytes, bytes]
 
 
-def _entry_hash(connection: sqlite3.Connection, height: int) -> bytes | None:
-    row = connection.execute("SELECT hash FROM entries WHERE height = ?", (height,)).fetchone()
-    return None if row is None else bytes(row[0])
-
-
-def _entries(connection: sqlite3.Connection, after: int) -> list[tuple[int, str, bytes, bytes]]:
-    return connection.execute(
-        "SELECT height, kind, body, hash FROM entries WHERE height > ? ORDER BY height", (after,)
-    ).fetchall()
-
-
-def _tasks(connection: sqlite3.Connection) -> list[TaskFacts]:
-    names = TaskFacts.__slots__
-    rows = connection.execute(f"SELECT {', '.join(names)} FROM tasks ORDER BY created_unix_ms, task_id")  # noqa: S608
-    return [TaskFacts(**dict(zip(names, row, strict=True))) for row in rows]
-
-
-def _promises(connection: sqlite3.Connection) -> list[Promise]:
+def _new_entries(connection: sqlite3.Connection, known: int, book: Book) -> tuple[int, list[Row] | str]:
+    """How many rows this process has changed, and the entries after those read; or what is wrong with them."""
+    if connection.total_changes == known:
+        return known, []
+    if book.height:
+        last = connection.execute("SELECT hash FROM entries WHERE height = ?", (book.height,)).fetchone()
+        if last != (book.hash,):
+            return known, f"entry {book.height} of the journal, read before, is gone or another"
     rows = connection.execute(
+        "SELECT height, kind, body, hash FROM entries WHERE height > ? ORDER BY height", (book.height,)
+    ).fetchall()
+    if [row[0] for row in rows] != list(range(book.height + 1, book.height + 1 + len(rows))):
+        return known, f"the journal has a gap after entry {book.height}"
+    return connection.total_changes, rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    changes: int
+    tasks: dict[bytes, TaskFacts]
+    promises: list[Promise]
+
+
+def _rows(connection: sqlite3.Connection, known: int) -> _Rows | None:
+    """All tasks and promises; None when nothing changed."""
+    if connection.total_changes == known:
+        return None
+    names = TaskFacts.__slots__
+    tasks = (
+        TaskFacts(**dict(zip(names, row, strict=True)))
+        for row in connection.execute(f"SELECT {', '.join(names)} FROM tasks ORDER BY created_unix_ms, task_id")  # noqa: S608
+    )
+    promises = connection.execute(
         "SELECT task_id, peer, day, amount_micro, paid_micro, unverified_micro FROM spending ORDER BY task_id, peer"
     )
-    return [Promise(*row) for row in rows]
+    return _Rows(
+        connection.total_changes, {task.task_id: task for task in tasks}, [Promise(*promise) for promise in promises]
+    )

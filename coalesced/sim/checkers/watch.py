@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from coalesced.sim.checkers import bounds, money, records, results
-from coalesced.sim.checkers.evidence import CLIENT, Facts, TaskFacts, refresh
+from coalesced.sim.checkers.evidence import CLIENT, Facts, News, TaskFacts, refresh
 from coalesced.sim.loop import SimLoop
 from coalesced.sim.node import SimNode
 from node.daemon import Parts
@@ -22,9 +22,12 @@ from protocol.specification import Specification
 
 GRACE_S = 5.0
 """A task may end so much after its deadline: cancelling tells the other side, and is written down."""
+REPAIR_S = 12.0
+"""What could not be written while a disk was full is, so long after: a node looks for it every five seconds, twice."""
 LOOKED_INTO = frozenset({"submitted", "receipt", "completed"})
 """After these events a node is looked at at once: an order of writes shows only in between."""
 MAX_VIOLATIONS = 200
+NOTHING = News(is_any=False)
 PARTS: tuple[Part, ...] = ("input", "result")
 
 
@@ -49,6 +52,8 @@ class _Seen:
     """When the unfinished tasks have to be over, by this world's clock."""
     interrupted: set[bytes] = field(default_factory=set)
     judged: set[bytes] = field(default_factory=set)
+    writable_s: float = 0.0
+    """Until then, what this node writes may have met a full disk."""
 
 
 class Watch:
@@ -128,14 +133,19 @@ class Watch:
 
     async def look_at_all(self, *, at_rest: bool = False) -> None:
         """Every node, at one moment. `at_rest`: nothing is under way, so nothing may be left over."""
+        changed = [node for node in self._nodes if (await self._read(node)).is_any]
+        for node in changed:
+            await self._judge(node)
+        tasks = self._loop.tasks_by_owner()
         for node in self._nodes:
-            await self._read(node)
-        for node in self._nodes:
-            self._judge(node)
-            await self._judge_results(node)
+            number = node.profile.number
+            self._report_all(number, self._late(node, self._seen[number]))
+            if node.life is not None and node.parts is not None:
+                count = tasks.get(node.life.name, 0)
+                self._report_all(number, bounds.stays_bounded(count, node.parts))
             if at_rest and node.life is not None and node.parts is not None:
                 number = node.profile.number
-                self._report_all(number, bounds.is_at_rest(self._loop, node.life.name, node.parts))
+                self._report_all(number, bounds.is_at_rest(tasks[node.life.name], node.parts))
                 await self._verify_journal(node, node.parts)
                 rows = self._seen[number].facts.tasks.values()
                 left = (row for row in rows if row.finished_unix_ms is None)
@@ -145,28 +155,27 @@ class Watch:
 
     async def look_at(self, node: SimNode) -> None:
         """One node and whoever has a part in what changed there."""
-        for key in sorted(await self._read(node)):
+        for key in sorted((await self._read(node)).parties):
             if (other := self._by_key.get(key)) is not None and other is not node:
                 await self._read(other)
-        self._judge(node)
-        await self._judge_results(node)
+        await self._judge(node)
 
-    async def _read(self, node: SimNode) -> frozenset[bytes]:
-        """Read what is new at a node that runs; the parties to it."""
+    async def _read(self, node: SimNode) -> News:
+        """Read what is new at a node that runs."""
         seen, number = self._seen[node.profile.number], node.profile.number
         if node.life is not None and node.life.failure is not None:
             self.report(number, f"its daemon ended by itself: {node.life.failure!r}")
         if node.parts is None:
-            return frozenset()
+            return NOTHING
         try:
             news = await refresh(seen.facts, node.parts)
         except NodeError:
-            return frozenset()  # It is closing its files just now.
+            return NOTHING  # It is closing its files just now.
         if news.fault:
             self.report(number, news.fault)
-        return news.parties
+        return news
 
-    def _judge(self, node: SimNode) -> None:
+    async def _judge(self, node: SimNode) -> None:
         """Every rule that a moment's facts can break."""
         if node.life is None or node.parts is None:
             return
@@ -176,23 +185,25 @@ class Watch:
             money.pays_once(facts),
             money.caps_hold(facts, caps, day_of(node.unix_ms())),
             money.quotes_bind(facts, self._facts),
-            money.promises_end(facts),
+            money.promises_end(facts) if self._loop.time() >= seen.writable_s else (),
             records.awards_come_first(facts, self._facts),
             records.receipts_are_signed(facts, self._facts),
             records.the_honest_are_not_accused(facts, self._dishonest),
-            bounds.stays_bounded(self._loop, node.life.name, node.parts, 256),
-            self._late(seen),
         ):
             self._report_all(number, found)
+        await self._judge_results(node)
 
-    def _late(self, seen: _Seen) -> Iterable[str]:
-        """Tasks that have not ended by their deadline and the grace."""
+    def _late(self, node: SimNode, seen: _Seen) -> Iterable[str]:
+        """Tasks that have not ended by their deadline and the grace; a disk that was full excuses for a while."""
         now_s = self._loop.time()
+        if node.disk.is_full:
+            seen.writable_s = now_s + REPAIR_S
         unfinished = {row.task_id: row for row in seen.facts.tasks.values() if row.finished_unix_ms is None}
         seen.due_s = {task_id: due_s for task_id, due_s in seen.due_s.items() if task_id in unfinished}
         for task_id, row in unfinished.items():
             allowed_s = (row.deadline_unix_ms - row.created_unix_ms) / 1000
-            if now_s > seen.due_s.setdefault(task_id, now_s + allowed_s) + GRACE_S:
+            due_s = seen.due_s.setdefault(task_id, now_s + allowed_s)
+            if now_s > max(due_s + GRACE_S, seen.writable_s):
                 yield f"{row.role} task {task_id.hex()[:8]} is {row.state} after its deadline of {allowed_s:g} s"
 
     async def _judge_results(self, node: SimNode) -> None:
