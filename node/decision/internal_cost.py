@@ -15,6 +15,8 @@ from node.decision.inputs import InternalCost, LocalOption
 Usd = Annotated[float, Meta(ge=0, le=1e9)]
 HOUR_S = 3600.0
 MICRO = 1e6
+MOST_S = 1e9
+"""Thirty years: what no inputs exceed. A skill that was never measured may be predicted to take longer."""
 
 
 class MachineRates(Checked, frozen=True, kw_only=True):
@@ -127,9 +129,9 @@ def local_option(
         return LocalOption(feasible=False, why_not=why_not)
     return LocalOption(
         feasible=True,
-        time_s=wait_s + time_s,
-        p95_s=wait_s + max(time_s, p95_s),
+        time_s=min(MOST_S, wait_s + time_s),
+        p95_s=min(MOST_S, wait_s + max(time_s, p95_s)),
         success=success,
         samples=samples,
-        cost=internal_cost(time_s, rates, memory_bytes=memory_bytes, machine_share=machine_share, queue=queue),
+        cost=internal_cost(min(MOST_S, time_s), rates, memory_bytes=memory_bytes, machine_share=machine_share, queue=queue),
     )

@@ -114,3 +114,8 @@ def test_every_level_has_figures_for_every_skill() -> None:
             assert 0 < figures(skill, level, VerificationConfig()).detection <= 1
     with pytest.raises(ValueError, match="no figures for a check at level 'none'"):
         figures("risk", "none", VerificationConfig())
+
+
+def test_a_skill_that_was_never_measured_can_be_priced_however_long_it_may_take() -> None:
+    option = local_option(time_s=9e8, p95_s=1e9, samples=0, success=0.99, rates=MachineRates(), wait_s=9e8)
+    assert (option.time_s, option.p95_s) == (1e9, 1e9)
