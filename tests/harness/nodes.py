@@ -279,7 +279,8 @@ class World:
         seed = self._made.to_bytes(32, "big")
         node = Node(Plan(**{"seed": seed, "bootstrap": self.bootstrap, **plan}))
         await node.start()
-        await joined(node.parts, len(self.nodes))
+        if node.plan.bootstrap:
+            await joined(node.parts)
         self.nodes.append(node)
         return node
 
@@ -294,10 +295,10 @@ class World:
         return await self.node(**{"speeds": speeds, **plan, "sections": sections})
 
 
-async def joined(parts: Parts, others: int) -> None:
-    """Return once the node knows so many others."""
+async def joined(parts: Parts) -> None:
+    """Return once the node knows another."""
     async with asyncio.timeout(LIMIT_S):
-        while len(parts.discovery.contacts()) < min(others, 1):  # noqa: ASYNC110  # discovery has no event for it
+        while not parts.discovery.contacts():  # noqa: ASYNC110  # discovery has no event for it
             await asyncio.sleep(0.002)
 
 
