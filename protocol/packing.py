@@ -15,6 +15,7 @@ MAX_ITEMS = 4096
 MAX_VALUES = 2**14
 """Most values in a message, keys and nested ones included; real ones have under 300. An empty list is one byte on the
 wire and 64 in memory: without this, a message of 2 MiB would fill 150 MiB, and a second of the event loop."""
+MAX_QUOTED_CHARS = 300
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ def unpack_plain(data: bytes | memoryview, max_bytes: int = MAX_MESSAGE_BYTES) -
             max_ext_len=0,
         )
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError, msgpack.UnpackException) as error:
-        raise RemoteProtocolError("bad_message", f"not a well-formed message: {error}") from error
+        raise RemoteProtocolError("bad_message", f"not a well-formed message: {_brief(error)}") from error
 
 
 def unpack(kind: type[T], data: bytes | memoryview, max_bytes: int = MAX_MESSAGE_BYTES) -> T:
@@ -55,7 +56,13 @@ def unpack(kind: type[T], data: bytes | memoryview, max_bytes: int = MAX_MESSAGE
     try:
         return msgspec.convert(plain, kind, strict=True, builtin_types=(bytes,))
     except (ValueError, TypeError, RecursionError) as error:
-        raise RemoteProtocolError("bad_message", f"not a valid message: {error}") from error
+        raise RemoteProtocolError("bad_message", f"not a valid message: {_brief(error)}") from error
+
+
+def _brief(error: Exception) -> str:
+    """What the error says, without the megabytes of the peer's that it may quote: this goes into logs."""
+    text = str(error)
+    return text if len(text) <= MAX_QUOTED_CHARS else f"{text[:MAX_QUOTED_CHARS]}..."
 
 
 def _check_values(data: bytes | memoryview) -> None:

@@ -28,6 +28,9 @@ STATUS_BY_CODE = {
 }
 """HTTP statuses for tools that look at them; our own client reads the body. Every other code is a 409."""
 
+MAX_QUOTED_CHARS = 300
+"""Of what the decoder says about a malformed request."""
+
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -145,4 +148,7 @@ async def read_view(request: web.Request, kind: type[V]) -> V:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"the request is not a {kind.__struct_config__.tag}: {error}") from error
+        # The decoder quotes a wrong value whole, however long it is.
+        raise UsageError(
+            f"the request is not a {kind.__struct_config__.tag}: {str(error)[:MAX_QUOTED_CHARS]}"
+        ) from error

@@ -1,7 +1,6 @@
 """Many inputs over many targets: what was found, how fast, how much memory."""
 
 import gc
-import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -87,8 +86,9 @@ def mutator_of(target: Target) -> Mutator:
 class Campaign:
     """Runs targets in rounds until their shares of `inputs` are done, or until `deadline_s` (monotonic)."""
 
-    def __init__(self, targets: Sequence[Target], seed: int, deadline_s: float) -> None:
+    def __init__(self, targets: Sequence[Target], seed: int, deadline_s: float, rounds: int = ROUNDS) -> None:
         self._targets = targets
+        self._rounds = rounds
         self._seed = seed
         self._deadline_s = deadline_s
         self._seen: set[str] = set()
@@ -96,16 +96,15 @@ class Campaign:
 
     def run(self, inputs: int) -> Report:
         """All rounds."""
-        logging.disable()
         memory = Memory()
         began_s = time.monotonic()
         self.report.memory_bytes.append(memory.now_bytes())
         with ExitStack() as stack:
             opened = [(target, stack.enter_context(target.opened()), mutator_of(target)) for target in self._targets]
             shares = sum(target.share for target in self._targets)
-            for number in range(1, ROUNDS + 1):
+            for number in range(1, self._rounds + 1):
                 for target, parse, mutator in opened:
-                    until = round(inputs * target.share / shares * number / ROUNDS)
+                    until = round(inputs * target.share / shares * number / self._rounds)
                     self._turn(target, parse, mutator, until, memory)
                 gc.collect()
                 memory.grew()

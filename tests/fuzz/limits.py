@@ -19,6 +19,9 @@ MIB = 2**20
 MEMORY_STEP_BYTES = 96 * MIB
 """One input of at most a few hundred KiB may not make the process grow by more."""
 
+MAX_ERROR_CHARS = 4_000
+"""Errors are logged and shown: one may quote a part of what was wrong, not all of it."""
+
 
 class Hang(BaseException):
     """The time limit fired. Not an Exception, so that nothing under test takes it for an error of its own."""
@@ -89,8 +92,10 @@ def attempt(target: Target, parse: Parse, data: bytes, watch: Watch) -> Finding 
     try:
         watch.start(target.cpu_s)
         parse(data)
-    except target.may_raise:
-        pass
+    except target.may_raise as error:
+        if len(str(error)) > MAX_ERROR_CHARS:
+            what = f"long error: {type(error).__name__} of {len(str(error))} characters"
+            return Finding(target.name, data, what, traceback.format_exc(limit=-12)[:4000])
     except Hang:
         return _hang(target, data, time.process_time() - began_s, traceback.format_exc())
     except Exception as error:  # noqa: BLE001  whatever it is, it is what we look for

@@ -36,7 +36,10 @@ class Terminal(io.StringIO):
 
 def draw_view(data: bytes) -> None:
     """One view, on a terminal and in a pipe."""
-    view = msgspec.to_builtins(msgspec.json.decode(data, type=ANY_VIEW))
+    try:
+        view = msgspec.to_builtins(msgspec.json.decode(data, type=ANY_VIEW))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
     if any(abs(number) > LARGEST for number in _numbers(view)):
         return
     if view["schema"] == "coalesced.error/1":
@@ -113,7 +116,6 @@ TARGETS = (
         form="json",
         opened=plain(draw_view),
         seeds=_seeds,
-        may_raise=(msgspec.DecodeError, UnicodeDecodeError, RecursionError),
         share=0.25,
     ),
 )

@@ -38,14 +38,14 @@ SMALL: dict[str, tuple[Callable[[], Case], ...]] = {
 
 
 def size_input(skill: Skill, data: bytes) -> None:
-    """The input in each media type; the first refusal stands for all."""
+    """The input in each media type; refused is what none of them takes."""
     refusals = []
     for media_type in (JSON, TEXT, "application/octet-stream"):
         try:
             assert skill.size(data, media_type) >= 0
         except InputError as error:
             refusals.append(error)
-    if refusals:
+    if len(refusals) == 3:
         raise refusals[0]
 
 

@@ -64,7 +64,7 @@ def parse_frames(data: bytes) -> None:
 
 
 def call_function(data: bytes) -> None:
-    """An input for each shape of function."""
+    """An input for each shape of function; refused is what none of them takes."""
     refusals = []
     for bound in FUNCTIONS:
         for media_type in ("application/json", "text/plain", "application/octet-stream"):
@@ -72,7 +72,7 @@ def call_function(data: bytes) -> None:
                 call(bound, data, media_type)
             except InputError as error:
                 refusals.append(error)
-    if refusals:
+    if len(refusals) == 3 * len(FUNCTIONS):
         raise refusals[0]
 
 
