@@ -40,6 +40,7 @@ class SellerTerms(NamedTuple):
     prior: float
     """The claim, as discounted."""
     success_mean: float
+    success_deviation: float
     communication_micro: float
     fixed_micro: float
     """Communication, integration, waiting and breach."""
@@ -94,7 +95,7 @@ def sensitivity(privacy: Privacy, config: DecisionConfig) -> float:
 def seller_terms(facts: TaskFacts, candidate: Candidate, config: DecisionConfig, stakes: Stakes) -> SellerTerms:
     """The terms that one seller has at every level."""
     claim = config.prior_factor * candidate.claimed_success * candidate.advertised_success
-    mean, _ = posterior(candidate.successes, candidate.failures, prior_mean=claim, prior_jobs=config.prior_jobs)
+    mean, deviation = posterior(candidate.successes, candidate.failures, prior_mean=claim, prior_jobs=config.prior_jobs)
     wire_s = transfer_s(facts, candidate, config)
     general = min(1.0, config.breach_base + config.breach_slope * (1.0 - mean))
     strength = config.channel_strength if candidate.channel_strength is None else candidate.channel_strength
@@ -106,6 +107,7 @@ def seller_terms(facts: TaskFacts, candidate: Candidate, config: DecisionConfig,
     return SellerTerms(
         prior=claim,
         success_mean=mean,
+        success_deviation=deviation,
         communication_micro=moved_micro,
         fixed_micro=fixed,
         time_s=time_s,

@@ -133,5 +133,7 @@ def local_option(
         p95_s=min(MOST_S, wait_s + max(time_s, p95_s)),
         success=success,
         samples=samples,
-        cost=internal_cost(min(MOST_S, time_s), rates, memory_bytes=memory_bytes, machine_share=machine_share, queue=queue),
+        cost=internal_cost(
+            min(MOST_S, time_s), rates, memory_bytes=memory_bytes, machine_share=machine_share, queue=queue
+        ),
     )

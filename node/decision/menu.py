@@ -1,6 +1,6 @@
 """The sellers of one decision as the policies' arrays: one column each, in the order of their keys."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,24 +30,37 @@ def sellers_of(inputs: Inputs, stakes: Stakes) -> tuple[tuple[Seller, ...], tupl
     facts, config = inputs.facts, inputs.config
     allowed = levels_allowed(facts, inputs.options)
     auditing = audit_option(allowed)
-    sellers: list[Seller] = []
-    excluded: list[Excluded] = []
-    for candidate in sorted(inputs.candidates, key=lambda one: one.key):
-        if (out := exclusion(facts, candidate, allowed, config)) is not None:
-            excluded.append(out)
-            continue
-        terms = seller_terms(facts, candidate, config, stakes)
-        usable = tuple(option for option in allowed if affordable(facts, candidate, option, terms.time_s))
-        if not usable:
-            text = "checking its work at any allowed level goes over the budget, a cap or the deadline"
-            excluded.append(Excluded(contractor=candidate.key, name=candidate.name, code="level", text=text))
-            continue
-        audit = audit_of(candidate, auditing, config) if auditing in usable else None
-        if audit is not None and auditing is not None:
-            rate = audit.rate
-            usable = tuple(audited(one, auditing, rate) if one.level == "none" else one for one in usable)
-        sellers.append(Seller(candidate, terms, usable, audit))
-    return tuple(sellers), tuple(excluded)
+    found = [seller_of(candidate, facts, allowed, auditing, config, stakes) for candidate in by_key(inputs.candidates)]
+    sellers = tuple(one for one in found if isinstance(one, Seller))
+    return sellers, tuple(one for one in found if isinstance(one, Excluded))
+
+
+def by_key(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """In the order of their keys, so that the order in which they came decides nothing."""
+    return sorted(candidates, key=lambda one: one.key)
+
+
+def seller_of(
+    candidate: Candidate,
+    facts: TaskFacts,
+    allowed: tuple[VerificationOption, ...],
+    auditing: VerificationOption | None,
+    config: DecisionConfig,
+    stakes: Stakes,
+) -> Seller | Excluded:
+    """One seller with its terms, or why it is out. `auditing` is the check that audits, if there is one."""
+    if (out := exclusion(facts, candidate, allowed, config)) is not None:
+        return out
+    terms = seller_terms(facts, candidate, config, stakes)
+    usable = tuple(option for option in allowed if affordable(facts, candidate, option, terms.time_s))
+    if not usable:
+        text = "checking its work at any allowed level goes over the budget, a cap or the deadline"
+        return Excluded(contractor=candidate.key, name=candidate.name, code="level", text=text)
+    audit = None
+    if auditing is not None and auditing in usable and (audit := audit_of(candidate, auditing, config)) is not None:
+        rate = audit.rate
+        usable = tuple(audited(one, auditing, rate) if one.level == "none" else one for one in usable)
+    return Seller(candidate, terms, usable, audit)
 
 
 def menu_of(

@@ -35,7 +35,7 @@ def rows_of(
     weight = weights(config)
     rows = [
         Row(
-            _row(seller, success[column], levels.get(column), facts, config, stakes, weight),
+            row_of(seller, success[column], levels.get(column), facts, config, stakes, weight),
             column,
             seller.candidate.audit_draw,
         )
@@ -45,7 +45,7 @@ def rows_of(
     return tuple(rows)
 
 
-def _row(
+def row_of(
     seller: Seller,
     success: float,
     level: Level | None,
