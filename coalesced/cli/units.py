@@ -63,12 +63,19 @@ def moment(unix_ms: int | None) -> str:
     """Unix milliseconds as local date and time, to the second."""
     if unix_ms is None:
         return "-"
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return _local(unix_ms, "%Y-%m-%d %H:%M:%S")
 
 
 def clock(unix_ms: int) -> str:
     """Unix milliseconds as local time of day."""
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).astimezone().strftime("%H:%M:%S")
+    return _local(unix_ms, "%H:%M:%S")
+
+
+def _local(unix_ms: int, form: str) -> str:
+    try:
+        return datetime.fromtimestamp(unix_ms / 1000, UTC).astimezone().strftime(form)
+    except (ValueError, OverflowError, OSError):  # a peer's signed word may name any year
+        return f"{unix_ms} ms"
 
 
 def recent(unix_ms: int | None) -> str:

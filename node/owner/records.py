@@ -16,6 +16,9 @@ from protocol.errors import RemoteProtocolError
 from protocol.receipts import Receipt, Signed
 from protocol.signed import AwardTerms, FaultTerms, RatingTerms, ReceiptTerms
 
+MAX_SHOWN_DEPTH = 16
+"""A note may be nested deeper than any encoder follows; nobody reads that."""
+
 
 class Records:
     """Journal entries and receipts."""
@@ -118,12 +121,16 @@ def _body(entry: Entry) -> dict[str, object]:
     except RemoteProtocolError as error:
         return {"problem": error.text, "raw": entry.body.hex()}
     plain = content if isinstance(content, dict) else msgspec.to_builtins(content.terms, builtin_types=(bytes,))
-    return {name: _shown(value) for name, value in plain.items()}
+    return {name: _shown(value, MAX_SHOWN_DEPTH) for name, value in plain.items()}
 
 
-def _shown(value: Any) -> object:
+def _shown(value: Any, depth: int) -> object:
     if isinstance(value, bytes):
         return value.hex()
+    if depth == 0 and isinstance(value, list | tuple | dict):
+        return "..."
     if isinstance(value, list | tuple):
-        return [_shown(one) for one in value]
+        return [_shown(one, depth - 1) for one in value]
+    if isinstance(value, dict):
+        return {str(name): _shown(one, depth - 1) for name, one in value.items()}
     return value

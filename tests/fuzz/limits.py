@@ -11,6 +11,8 @@ from types import FrameType
 
 import psutil
 
+from dht.errors import RemoteDhtError
+from protocol.errors import RemoteProtocolError
 from tests.fuzz.target import Parse, Target
 
 WALL_S = 30.0
@@ -19,8 +21,8 @@ MIB = 2**20
 MEMORY_STEP_BYTES = 96 * MIB
 """One input of at most a few hundred KiB may not make the process grow by more."""
 
-MAX_ERROR_CHARS = 4_000
-"""Errors are logged and shown: one may quote a part of what was wrong, not all of it."""
+MAX_ERROR_CHARS = 1_000
+"""What a peer did wrong is logged: it may be quoted in part, or the log is the peer's to fill."""
 
 
 class Hang(BaseException):
@@ -93,7 +95,7 @@ def attempt(target: Target, parse: Parse, data: bytes, watch: Watch) -> Finding 
         watch.start(target.cpu_s)
         parse(data)
     except target.may_raise as error:
-        if len(str(error)) > MAX_ERROR_CHARS:
+        if isinstance(error, RemoteProtocolError | RemoteDhtError) and len(str(error)) > MAX_ERROR_CHARS:
             what = f"long error: {type(error).__name__} of {len(str(error))} characters"
             return Finding(target.name, data, what, traceback.format_exc(limit=-12)[:4000])
     except Hang:

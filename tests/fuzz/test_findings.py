@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from coalesced.cli import units
 from coalesced.cli.errors import CliError
 from coalesced.cli.request import _plan_files, read_plan
 from coalesced.testnet.manifest import TestnetError, decode
@@ -22,6 +23,7 @@ from node.execute.user_function import InputError as FunctionInputError
 from node.execute.user_function import call, load
 from node.ledger.journal import genesis, next_entry, note_record
 from node.outsource.delivered import find_delivered
+from node.owner.records import _body
 from tests.fuzz.areas import workers
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -140,3 +142,17 @@ def test_a_deeply_nested_plan_file_is_refused(tmp_path: Path, name: str) -> None
 def test_a_deeply_nested_manifest_is_refused() -> None:
     with pytest.raises(TestnetError, match="not described as it should be"):
         decode(DEEP, where="this testnet")
+
+
+def test_a_moment_beyond_the_calendar_is_shown_as_a_number() -> None:
+    """A client signs the times of a receipt; the contractor's owner reads them."""
+    assert units.moment(2**53) == f"{2**53} ms"
+    assert units.clock(2**53) == f"{2**53} ms"
+
+
+def test_a_deeply_nested_note_is_shown_as_far_as_anybody_reads() -> None:
+    note: object = b"\x01"
+    for _ in range(400):
+        note = [note]
+    entry = next_entry(1, genesis(bytes(32)), 1, "note", note_record({"what": "x", "deep": note}))
+    assert json.dumps(_body(entry)).count("[") == 16

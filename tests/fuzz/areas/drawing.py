@@ -57,7 +57,7 @@ def _numbers(value: Any) -> Iterator[float]:
         return
     if isinstance(value, int | float):
         yield value
-    elif isinstance(value, dict | list):
+    elif isinstance(value, dict | list | tuple):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _numbers(inner)
 
