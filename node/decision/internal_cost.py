@@ -7,10 +7,13 @@ it multiplies FLOP/P_peak, which is already a time, by t again.
 from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
+import msgspec
 from msgspec import Meta
 
 from node.decision.checked import Checked, Probability, number
+from node.decision.hardware import ApiPrice, GpuFigures, ModelFigures, gpu
 from node.decision.inputs import InternalCost, LocalOption
+from node.errors import UsageError
 
 Usd = Annotated[float, Meta(ge=0, le=1e9)]
 HOUR_S = 3600.0
@@ -45,6 +48,22 @@ class MachineRates(Checked, frozen=True, kw_only=True):
     """About the mean household price in the United States."""
     pue: Annotated[float, Meta(ge=1, le=10)] = 1.0
     """Power drawn for each watt that computes: 1 at home, 1.2 to 1.6 in a data centre."""
+    gpu: Annotated[str, Meta(max_length=64)] = ""
+    """The GPU that language models run on here, by its name in the table or in `gpus`; empty = none."""
+    gpus: dict[str, GpuFigures] = msgspec.field(default_factory=dict)
+    """GPUs that the table lacks, and other figures for those that it has."""
+    models: dict[str, ModelFigures] = msgspec.field(default_factory=dict)
+    """Language models likewise."""
+    api_prices: dict[str, ApiPrice] = msgspec.field(default_factory=dict)
+    """Prices of hosted models likewise."""
+
+    def __post_init__(self) -> None:
+        Checked.__post_init__(self)
+        if self.gpu:
+            try:
+                gpu(self.gpu, self.gpus)
+            except UsageError as error:
+                raise ValueError(f"gpu: {error}") from error
 
 
 class Pending(NamedTuple):
@@ -91,7 +110,14 @@ def does_not_fit(memory_bytes: int, rates: MachineRates) -> str:
     """Why the task cannot run here for lack of memory; empty when it fits. In place of a share above 1 in eq. (3)."""
     if rates.memory_bytes is None or memory_bytes <= rates.memory_share_max * rates.memory_bytes:
         return ""
-    usable_gib, needed_gib = rates.memory_share_max * rates.memory_bytes / 2**30, memory_bytes / 2**30
+    return does_not_fit_text(memory_bytes, rates.memory_share_max * rates.memory_bytes)
+
+
+def does_not_fit_text(needed_bytes: float, usable_bytes: float) -> str:
+    """What is wrong with a need of so much memory where so much can be used; empty when it fits."""
+    if needed_bytes <= usable_bytes:
+        return ""
+    needed_gib, usable_gib = needed_bytes / 2**30, usable_bytes / 2**30
     return f"it does not fit: it needs {needed_gib:.3g} GiB of memory and {usable_gib:.3g} GiB can be used"
 
 
