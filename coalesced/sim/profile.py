@@ -21,10 +21,11 @@ from protocol.specification import Effort
 NETWORK = "sim"
 PORT = 7733
 SELLING_SHARE = 0.5
-FABRICATING_SHARE = 0.1
-"""Of the sellers: they deliver the result of another input."""
+FABRICATING_EVERY = 6
+"""One node in so many sells, fast and cheap, and delivers results of other inputs now and then."""
 FABRICATION = 0.5
-"""How often such a seller does."""
+"""How often it does."""
+FAST = 0.3
 MAX_CLOCK_ERROR_MS = 2_000
 """Clocks of machines that keep time by NTP differ by less."""
 SECONDS_PER_UNIT: Mapping[str, float] = {
@@ -75,20 +76,23 @@ def datagram_address(number: int) -> Address:
 
 
 def profile_of(seed: int, number: int) -> Profile:
-    """Node `number` of the world of that seed. Node 0 always sells, so that there is a market."""
+    """Node `number` of the world of that seed. Node 0 sells and is honest, so that there is a market."""
     rng = random.Random(f"{seed}/{number}/profile")
-    sells = number == 0 or rng.random() < SELLING_SHARE
+    fabricates = number % FABRICATING_EVERY == 1
+    sells = number == 0 or fabricates or rng.random() < SELLING_SHARE
     # Who sells has the machine for it; who does not is mostly better off buying.
     slowness = rng.lognormvariate(-0.5, 0.5) if sells else rng.lognormvariate(1.5, 0.8)
+    if fabricates:
+        slowness = FAST
     return Profile(
         number=number,
         identity=Identity(random.Random(f"{seed}/{number}/key").randbytes(32)),
         slowness=slowness,
         sells=sells,
-        fabricates=sells and number != 0 and rng.random() < FABRICATING_SHARE,
+        fabricates=fabricates,
         clock_error_ms=rng.randint(-MAX_CLOCK_ERROR_MS, MAX_CLOCK_ERROR_MS),
-        # Small enough to bind in some runs: a task costs tens to hundreds of micro-dollars.
-        caps=Caps(day_micro=rng.choice((300, 1_000, 1_000_000)), peer_micro=rng.choice((100, 400, 250_000))),
+        # Small enough to bind in some runs: a task costs about ten micro-dollars.
+        caps=Caps(day_micro=rng.choice((50, 300, 1_000_000)), peer_micro=rng.choice((30, 100, 250_000))),
     )
 
 

@@ -197,6 +197,7 @@ class World:
             case DiskFull(number, for_s):
                 self.nodes[number].disk.is_full = True
                 await asyncio.sleep(for_s)
+                await self.watch.look_at_all()
                 self.nodes[number].disk.is_full = False
             case Crash(number, power, down_s):
                 await self._crash(self.nodes[number], power=power, down_s=down_s)
@@ -210,7 +211,7 @@ class World:
             return
         node.is_changing = True
         await self.watch.look_at(node)
-        self.watch.ending(node)
+        self.watch.excuse(node)
         if left := await node.crash(power=power):
             self.watch.report(node.profile.number, f"{left} asyncio tasks could not be cancelled")
         await asyncio.sleep(down_s)
@@ -222,7 +223,7 @@ class World:
             return
         node.is_changing = True
         await self.watch.look_at(node)
-        self.watch.ending(node)
+        self.watch.excuse(node)
         await self._end(node)
         await asyncio.sleep(down_s)
         await self._boot(node)

@@ -35,7 +35,7 @@ def is_at_rest(tasks: int, parts: Parts) -> Iterator[str]:
     jobs = {
         "tasks run": len(parts.running),
         "jobs wait for input": len(parts.contractor.intake._jobs),
-        "jobs execute": parts.executor.running + parts.executor.queue_depth,
+        "jobs are under way": len(parts.contractor._running),
         "requests are open": sum(not session.is_idle for session in parts.peers.open_sessions()),
     }
     for what, count in jobs.items():

@@ -107,9 +107,10 @@ class Watch:
         if node.parts is not None:
             await self._verify_journal(node, node.parts)
             await self.look_at(node)
+            self.excuse(node)
 
-    def ending(self, node: SimNode) -> None:
-        """The process is about to end: what it has under way is excused for leaving no receipt."""
+    def excuse(self, node: SimNode) -> None:
+        """The process is about to end, has ended, or cannot write: what was under way may leave no receipt."""
         seen = self._seen[node.profile.number]
         seen.interrupted |= {row.task_id for row in seen.facts.tasks.values() if row.finished_unix_ms is None}
         seen.interrupted |= set(records.undocumented(seen.facts))
@@ -180,7 +181,7 @@ class Watch:
         if node.life is None or node.parts is None:
             return
         number, seen = node.profile.number, self._seen[node.profile.number]
-        facts, caps = seen.facts, node.profile.caps
+        facts, caps = seen.facts, node.parts.store.spending.caps
         for found in (
             money.pays_once(facts),
             money.caps_hold(facts, caps, day_of(node.unix_ms())),
@@ -198,6 +199,7 @@ class Watch:
         now_s = self._loop.time()
         if node.disk.is_full:
             seen.writable_s = now_s + REPAIR_S
+            self.excuse(node)
         unfinished = {row.task_id: row for row in seen.facts.tasks.values() if row.finished_unix_ms is None}
         seen.due_s = {task_id: due_s for task_id, due_s in seen.due_s.items() if task_id in unfinished}
         for task_id, row in unfinished.items():
