@@ -67,7 +67,7 @@ class Built:
 def build(config: Config, ground: Ground) -> Built:
     """Wire one node. Nothing starts, listens or spawns here."""
     identity, env, store, network = ground.identity, ground.env, ground.store, config.node.network
-    hub, background = EventHub(), Background(ground.group)
+    hub, background = EventHub(env.unix_ms), Background(ground.group)
     executor = ground.executor
     work = LocalWork(executor, store.calibrations, machine_rates(config), config.verification, env.unix_ms)
     tasks = TaskLog(store.tasks, hub, env.unix_ms)
@@ -108,6 +108,7 @@ def build(config: Config, ground: Ground) -> Built:
         desk=desk,
         tasks=tasks,
         journal=store.journal,
+        hub=hub,
     )
     router = Router(desk, contractor, Countersigner(identity=identity, env=env, journal=store.journal, tasks=tasks))
     surveyor = Surveyor(
@@ -179,7 +180,7 @@ def build(config: Config, ground: Ground) -> Built:
         discovery=discovery,
         peers=peers,
         shop=shop,
-        sales=Sales(env=env, executor=executor, shop=shop, sold=store.sold_functions),
+        sales=Sales(env=env, executor=executor, shop=shop, sold=store.sold_functions, tasks=store.tasks, hub=hub),
         desk=desk,
         contractor=contractor,
         client=client,

@@ -29,9 +29,14 @@ class Reloader:
             self._parts.store.spending.caps = new.caps
         self._config = new
         log.info("config.reloaded", changed=changed)
-        waiting = [name for name in changed if name not in LIVE]
-        if not changed:
-            return "nothing has changed"
-        if waiting:
-            return f"changed: {', '.join(changed)}; a restart is needed for: {', '.join(waiting)}"
-        return f"changed: {', '.join(changed)}"
+        text = _told(changed)
+        self._parts.hub.tell("reloaded", text)
+        return text
+
+
+def _told(changed: list[str]) -> str:
+    if not changed:
+        return "nothing has changed"
+    waiting = [name for name in changed if name not in LIVE]
+    restart = f"; a restart is needed for: {', '.join(waiting)}" if waiting else ""
+    return f"changed: {', '.join(changed)}{restart}"

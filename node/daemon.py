@@ -34,7 +34,6 @@ from node.outsource.sales import Sales
 from node.outsource.shop import Shop
 from node.outsource.tasklog import TaskLog
 from node.store.store import Store
-from node.views import EventView
 
 log = structlog.get_logger()
 
@@ -94,11 +93,13 @@ class Daemon:
         await parts.work.load()
         for blocked in await parts.store.peers.blocked():
             parts.peers.block(blocked.public_key, float("inf"))
-        await parts.peers.start(self.addresses.listen)
         try:
+            await parts.peers.start(self.addresses.listen)
             await parts.discovery.start([(one.host, one.port) for one in self.addresses.listen])
-        except DhtError as error:
-            raise ListenError(str(error)) from error
+        except (NodeError, DhtError) as error:
+            # Half a node must not be left behind, whoever goes on living in this process.
+            await parts.peers.stop()
+            raise error if isinstance(error, NodeError) else ListenError(str(error)) from error
         known = await parts.store.peers.known(REMEMBERED_PEERS)
         parts.discovery.add_bootstrap((one.host, one.port) for one in self.bootstrap)
         parts.discovery.add_bootstrap((one.host, one.port) for one in known)
@@ -131,7 +132,7 @@ class Daemon:
         """Bring everything down. Work that does not end in time, or when forced, is given up and says so."""
         parts = self.parts
         self.is_ready, self.is_stopping = False, True
-        parts.hub.publish(EventView(name="stopping", at_unix_ms=parts.env.unix_ms(), text="the node is stopping"))
+        parts.hub.tell("stopping", "the node is stopping")
         drain_s = parts.contractor_config.drain_timeout_s
         forced = self._group.create_task(self._wait_for_force())
         draining = self._group.create_task(self._drain(drain_s))
@@ -179,14 +180,8 @@ class Daemon:
         """Remember who is there, and tell listeners."""
         contact, parts = event.contact, self.parts
         joined = isinstance(event, ContactJoined)
-        parts.hub.publish(
-            EventView(
-                name="peer_connected" if joined else "peer_lost",
-                at_unix_ms=parts.env.unix_ms(),
-                peer=short_id(contact.public_key),
-                text=f"{contact.host}:{contact.port}",
-            )
-        )
+        where = f"{contact.host}:{contact.port}"
+        parts.hub.tell("peer_connected" if joined else "peer_lost", where, peer=short_id(contact.public_key))
         if joined:
             parts.in_background(
                 parts.store.peers.seen(

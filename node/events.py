@@ -1,21 +1,27 @@
 """Live events to whoever listens: a tap on the node, never a way to steer it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from node.views import EventView
+from node.views import EventName, EventView
 
 QUEUE_EVENTS = 1024
 """A listener this far behind loses the oldest events; what must not be lost is in the store."""
 
 
 class EventHub:
-    """Publishes to every listener without waiting for any."""
+    """Publishes to every listener without waiting for any. `unix_ms` is the node's clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, unix_ms: Callable[[], int]) -> None:
+        self._unix_ms = unix_ms
         self._queues: set[asyncio.Queue[EventView]] = set()
         self.dropped = 0
+
+    def tell(self, name: EventName, text: str, **fields: Any) -> None:
+        """Publish what happened just now to the node itself; it is not stored."""
+        self.publish(EventView(name=name, at_unix_ms=self._unix_ms(), text=text, **fields))
 
     def publish(self, event: EventView) -> None:
         """Hand `event` to all listeners; the slow ones lose their oldest."""

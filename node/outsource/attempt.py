@@ -6,7 +6,7 @@ from typing import Final
 
 from node.background import Background
 from node.env import Env
-from node.errors import NodeError
+from node.errors import NodeError, VerificationError
 from node.execute.errors import InputError
 from node.outsource.localwork import LocalWork
 from node.outsource.offers import Offer
@@ -143,7 +143,8 @@ class Attempts:
     ) -> Done | Failed:
         """Compare with a second result; where two contractors disagree, the work done here decides."""
         loop = asyncio.get_running_loop()
-        second = await self._second(ask, first, others, ends=ends, question=question)
+        asked: list[bytes] = []
+        second = await self._second(ask, first, others, asked, ends=ends, question=question)
         bought = [first] if second is None else [first, second]
         contents = [delivered.delivery.content for delivered in bought]
         own: Done | Failed | None = None
@@ -160,24 +161,36 @@ class Attempts:
             outcomes.append(await self._settled(ask, delivered, judgement, "redundant", ends - loop.time()))
         if second is None and decider is None:
             # It passed every check that could be made, so it is paid; the one that was asked for could not be made.
-            return Failed("verification_failed", f"{first.offer.seller.name}: nothing to compare its result with")
+            text = f"{first.offer.seller.name}: nothing to compare its result with"
+            return Failed(VerificationError.code, text, tuple(asked))
         paid = sum(outcome.paid_micro for outcome in outcomes if isinstance(outcome, Done))
         if decider is not None:
             return Done(decider.content, cost_micro=decider.cost_micro + paid, paid_micro=paid)
         refused = [outcome.text for outcome in outcomes if isinstance(outcome, Failed)]
         if refused:
-            return Failed("verification_failed", "; ".join(refused))
+            return Failed(VerificationError.code, "; ".join(refused), tuple(asked))
         return Done(contents[0], cost_micro=paid, paid_micro=paid)
 
     async def _second(
-        self, ask: Ask, first: Delivered, others: Sequence[Offer], *, ends: float, question: Question
+        self,
+        ask: Ask,
+        first: Delivered,
+        others: Sequence[Offer],
+        asked: list[bytes],
+        *,
+        ends: float,
+        question: Question,
     ) -> Delivered | None:
-        """The same task from the next contractor that the budget allows and that delivers something usable."""
+        """The same task from the next contractor that the budget allows and that delivers something usable.
+
+        Whoever was hired for it is added to `asked`.
+        """
         loop = asyncio.get_running_loop()
         left_micro = ask.specification.constraints.budget_micro - first.offer.terms.price_micro
         for offer in others:
             if offer.terms.price_micro > left_micro:
                 continue
+            asked.append(offer.seller.key)
             remaining_s = ends - loop.time()
             limits = Limits(client_patience_s(offer.terms.p95_ms / 1000, remaining_s, None), remaining_s)
             placed = await self._orders.place(ask, offer, "redundant", limits=limits, explored=False, question=question)
@@ -194,4 +207,4 @@ class Attempts:
 
 def _refused(delivered: Delivered, judgement: Judgement) -> Failed:
     reasons = "; ".join(judgement.reasons) or "verification refused the result"
-    return Failed("verification_failed", f"{delivered.offer.seller.name}: bad_result: {reasons}")
+    return Failed(VerificationError.code, f"{delivered.offer.seller.name}: bad_result: {reasons}")

@@ -9,6 +9,7 @@ from crypto.identity import Identity, short_id
 from node.background import background
 from node.env import Env
 from node.errors import CANCELLED, DeadlineError, NodeError, UsageError
+from node.events import EventHub
 from node.execute.executor import Execution
 from node.ledger.journal import note_record
 from node.net.errors import Refusal
@@ -27,6 +28,7 @@ from node.store.tasks import TaskChange, TaskRow
 from node.tasks.content import Content
 from node.tasks.lifecycle import TaskState
 from node.tasks.spec import digest
+from node.views import EventName
 from protocol.errors import RemoteProtocolError
 from protocol.messages import MAX_PART_BYTES, Award, Failed, InputRequired, Result, ResultPart
 from protocol.packing import unpack
@@ -61,6 +63,7 @@ class Contractor:
         desk: QuoteDesk,
         tasks: TaskLog,
         journal: Journal,
+        hub: EventHub,
     ) -> None:
         self._identity = identity
         self._network = network
@@ -71,6 +74,7 @@ class Contractor:
         self._desk = desk
         self._tasks = tasks
         self._journal = journal
+        self._hub = hub
         self._running: set[asyncio.Task[Any]] = set()
         self._is_stopping = False
         self._idle = asyncio.Event()
@@ -191,6 +195,7 @@ class Contractor:
     async def _carry_out(self, call: Call, award: Award, quote: QuoteTerms, specification: Specification) -> Result:
         started, salt = self._env.unix_ms(), self._env.entropy(16)
         await self._tasks.move(quote.task_id, "working")
+        self._tell("task_received", quote, f"{quote.skill} for {quote.price_micro} micro-dollars")
         await call.emit(accept(self._identity, quote, salt, started))
         content = await self._content(quote.task_id, award, specification)
         execution = await self._execute(call, content, quote, specification)
@@ -201,6 +206,9 @@ class Contractor:
         most = min(specification.output.max_bytes, self._config.max_output_bytes)
         if len(output) > most:
             raise OutputTooLargeError(f"the result has {len(output)} bytes, over the limit of {most}")
+
+    def _tell(self, name: EventName, quote: QuoteTerms, text: str) -> None:
+        self._hub.tell(name, text, peer=short_id(quote.client), task_id=quote.task_id.hex())
 
     async def _close(self, task_id: bytes, state: TaskState, code: str, text: str) -> None:
         await self._tasks.end(task_id, state, text, TaskChange(error_code=code, error_text=text))
@@ -273,6 +281,7 @@ class Contractor:
             TaskChange(result_sha256=terms.result_sha256, result_media_type=execution.media_type),
             result_bytes=len(output),
         )
+        self._tell("task_served", quote, f"{quote.skill} in {execution.wall_s:.2f} s")
         return Result(
             terms=body, signature=signature, media_type=execution.media_type, data=b"" if in_parts else output
         )

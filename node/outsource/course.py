@@ -138,7 +138,8 @@ class Course:
         """The options that are left, less the one that has just failed; prices that bind no longer are asked anew."""
         if decision.contractor is None:
             return replace(survey, local=LocalOption(feasible=False, why_not=outcome.text))
-        left = [offer for offer in survey.offers if offer.seller.key != decision.contractor]
+        tried = {decision.contractor, *outcome.others}
+        left = [offer for offer in survey.offers if offer.seller.key not in tried]
         refusals = list(survey.refusals)
         stale = [offer for offer in left if self._surveyor.has_expired(offer)]
         if stale:
@@ -154,9 +155,9 @@ def _nothing_left(survey: Survey, decision: Decision, tried: list[Failed]) -> No
     codes = {failure.code for failure in tried}
     if tried:
         text = _listed("nothing is left to try", tried)
-        if "verification_failed" in codes:
+        if VerificationError.code in codes or "bad_result" in codes:
             return VerificationError(text)
-        if codes == {"refused"}:
+        if codes == {RefusedError.code}:
             return RefusedError(text)
         return DeadlineError(text) if codes <= TOOK_TOO_LONG else NodeError(text)
     if survey.alone:

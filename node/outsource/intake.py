@@ -33,10 +33,6 @@ class Intake:
             raise Refusal("duplicate", "this task is already being worked on here")
         self._jobs[task_id] = _Waiting(client, expected_bytes)
 
-    def is_open(self, task_id: bytes) -> bool:
-        """Whether this job is running."""
-        return task_id in self._jobs
-
     def close(self, task_id: bytes) -> None:
         """The job has ended."""
         waiting = self._jobs.pop(task_id, None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from crypto.identity import Identity
 from node.background import Background
 from node.env import Env
+from node.errors import RefusedError
 from node.ledger.journal import award_record, paid_micro
 from node.net.errors import NetError
 from node.net.peers import Peers
@@ -89,7 +90,7 @@ class Orders:
             unverified_micro=price_micro if level == "none" else 0,
         )
         if isinstance(reserved, CapRefusal):
-            return Failed("refused", f"{offer.seller.name}: {reserved}")
+            return Failed(RefusedError.code, f"{offer.seller.name}: {reserved}")
         outcome = await self._hire(ask, offer, limits=limits, explored=explored, question=question)
         if isinstance(outcome, Fault):
             await self._close(ask.task_id, offer.seller.key)

@@ -28,7 +28,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Why this attempt gave nothing; `code` is that of the error it would be if it were the last."""
+    """Why this attempt gave nothing; `code` is that of the error it would be if it were the last.
+
+    `others` are contractors that had a part in it beside the one that was chosen: they are not tried again.
+    """
 
     code: str
     text: str
+    others: tuple[bytes, ...] = ()

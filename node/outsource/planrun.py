@@ -73,7 +73,7 @@ async def run_plan(
     try:
         async with asyncio.timeout_at(ends), asyncio.TaskGroup() as group:
             for step in plan.step:
-                group.create_task(_named(step, one(step)))
+                group.create_task(_named(step, one))
     except TimeoutError as error:
         late = ", ".join(name for name, future in finished.items() if not future.done())
         raise DeadlineError(f"the plan's deadline of {wishes.deadline_s:g} s has passed before: {late}") from error
@@ -82,10 +82,10 @@ async def run_plan(
     return _outcome(plan, {name: future.result() for name, future in finished.items()})
 
 
-async def _named(step: Step, work: Awaitable[None]) -> None:
+async def _named(step: Step, work: Callable[[Step], Awaitable[None]]) -> None:
     """Say in the error which step it was."""
     try:
-        await work
+        await work(step)
     except NodeError as error:
         error.args = (f"step {step.name!r}: {error}",)
         raise

@@ -23,8 +23,9 @@ class StoppingError(NodeError):
 
 @dataclass(slots=True)
 class _Entry:
-    task: asyncio.Task[Any]
+    task: asyncio.Task[Any] | None = None
     answer: asyncio.Future[str] | None = None
+    has_begun: bool = False
     is_adopted: bool = False
     is_cancelled: bool = False
 
@@ -66,7 +67,8 @@ class Running:
     def start(self, task_id: bytes, course: Coroutine[Any, Any, None]) -> None:
         """Run `course` for this task in the background."""
         self._idle.clear()
-        entry = self._entries[task_id] = _Entry(self._group.create_task(course))
+        entry = self._entries[task_id] = _Entry()
+        entry.task = self._group.create_task(_begin(entry, course))
         entry.task.add_done_callback(lambda _: self._ended(task_id))
 
     @contextmanager
@@ -77,7 +79,7 @@ class Running:
         """
         task = asyncio.current_task()
         assert task is not None
-        entry = self._entries[task_id] = _Entry(task, is_adopted=True)
+        entry = self._entries[task_id] = _Entry(task, has_begun=True, is_adopted=True)
         try:
             yield
         except asyncio.CancelledError:
@@ -98,9 +100,10 @@ class Running:
         if entry is None:
             return False
         # A second one would interrupt the writing down of the first.
-        if not entry.task.cancelling():
+        if not entry.is_cancelled:
             entry.is_cancelled = True
-            entry.task.cancel()
+            if entry.task is not None and entry.has_begun:
+                entry.task.cancel()
         return True
 
     async def question(self, task_id: bytes) -> str:
@@ -133,3 +136,11 @@ class Running:
             if not entry.is_adopted:
                 self.cancel(task_id)
         await self._idle.wait()
+
+
+async def _begin(entry: _Entry, course: Coroutine[Any, Any, None]) -> None:
+    """Run a course. A task that is cancelled before its first step runs none of its code: its end would be nowhere."""
+    entry.has_begun = True
+    if entry.is_cancelled and entry.task is not None:
+        entry.task.cancel()
+    await course

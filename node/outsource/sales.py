@@ -1,6 +1,7 @@
 """Putting skills on sale and taking them off, as the owner asks; remembered across restarts."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -8,12 +9,14 @@ import structlog
 from dht.errors import DhtError
 from node.env import Env
 from node.errors import NodeError, UsageError
+from node.events import EventHub
 from node.execute.executor import Executor
 from node.execute.skill import Skill
 from node.execute.user import UserSkill, split_target
 from node.outsource.shop import Shop, Ware
 from node.skills.labels import check_label
 from node.store.offers import SoldFunction, SoldFunctions
+from node.store.tasks import SkillSales, Tasks
 from node.views import OffersView, OfferView, SellRequest
 
 log = structlog.get_logger()
@@ -22,11 +25,15 @@ log = structlog.get_logger()
 class Sales:
     """The owner's side of the shop."""
 
-    def __init__(self, *, env: Env, executor: Executor, shop: Shop, sold: SoldFunctions) -> None:
+    def __init__(
+        self, *, env: Env, executor: Executor, shop: Shop, sold: SoldFunctions, tasks: Tasks, hub: EventHub
+    ) -> None:
         self._env = env
         self._executor = executor
         self._shop = shop
         self._sold = sold
+        self._tasks = tasks
+        self._hub = hub
         self._problems: dict[str, str] = {}
         """Remembered offers that could not be put on sale again, and why."""
 
@@ -57,7 +64,8 @@ class Sales:
         named = SoldFunction(**{**{name: getattr(sold, name) for name in sold.__struct_fields__}, "label": ware.label})
         await self._sold.save(named, self._env.unix_ms())
         self._problems.pop(ware.label, None)
-        return self._view(ware, held)
+        self._hub.tell("offer_changed", f"{ware.label} is on sale, known to {held} nodes")
+        return self._view(ware, held, await self._tasks.sales())
 
     async def unsell(self, label: str) -> None:
         """Take a skill off sale, now and after restarts; UsageError when it is not on sale."""
@@ -66,10 +74,17 @@ class Sales:
         self._problems.pop(label, None)
         self._executor.unregister(label)
         await self._sold.remove(label)
+        self._hub.tell("offer_changed", f"{label} is no longer on sale")
 
-    def offers(self) -> OffersView:
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """What should be on sale and is not, and why."""
+        return self._problems
+
+    async def offers(self) -> OffersView:
         """Everything on sale, and what should be and is not."""
-        on_sale = [self._view(ware, self._shop.published.get(ware.label, 0)) for ware in self._shop.wares]
+        sales = await self._tasks.sales()
+        on_sale = [self._view(ware, self._shop.published.get(ware.label, 0), sales) for ware in self._shop.wares]
         broken = [OfferView(label=label, problem=problem) for label, problem in sorted(self._problems.items())]
         return OffersView(offers=(*on_sale, *broken))
 
@@ -114,7 +129,8 @@ class Sales:
             )
         )
 
-    def _view(self, ware: Ware, held: int) -> OfferView:
+    def _view(self, ware: Ware, held: int, sales: Mapping[str, SkillSales]) -> OfferView:
+        done = sales.get(ware.label, SkillSales())
         return OfferView(
             label=ware.label,
             caption=ware.caption,
@@ -122,6 +138,8 @@ class Sales:
             price_micro=ware.unit_price_micro,
             price_hint_micro=self._shop.price_hint_micro(ware.label),
             published_to=held,
+            sold=done.jobs,
+            earned_micro=done.earned_micro,
         )
 
 

@@ -87,11 +87,10 @@ class Doctor:
         return "warn" if any(error > GOOD_ERROR for error in known) else "pass", text, ""
 
     async def _offers(self) -> Outcome:
-        offers = self._daemon.parts.sales.offers().offers
-        broken = [offer for offer in offers if offer.problem]
-        if broken:
-            return "fail", f"{broken[0].label}: {broken[0].problem}", f"coalesced sell rm {broken[0].label}"
-        return ("pass", f"{len(offers)} skills on sale", "") if offers else ("skip", "nothing is on sale", "")
+        for label, problem in self._daemon.parts.sales.problems.items():
+            return "fail", f"{label}: {problem}", f"coalesced sell rm {label}"
+        wares = self._daemon.parts.shop.wares
+        return ("pass", f"{len(wares)} skills on sale", "") if wares else ("skip", "nothing is on sale", "")
 
 
 async def _timed(name: str, check: Callable[[], Awaitable[Outcome]]) -> Check:

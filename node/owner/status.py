@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from crypto.identity import did_key, short_id
 from node.daemon import Daemon
 from node.metrics import render
+from node.store.spending import DAY_MS, day_of
 from node.tasks.lifecycle import TRANSITIONS
 from node.views import Problem, SkillRow, SkillsView, StatusView
 
@@ -46,11 +47,16 @@ class StatusDesk:
             skills_sold=tuple(ware.label for ware in parts.shop.wares),
             tasks=await self._task_counts(),
             spent_today_micro=spent,
+            earned_today_micro=await self._earned_today_micro(now),
             cap_today_micro=parts.store.spending.caps.day_micro,
             journal_height=await parts.store.journal.height(),
             draining=daemon.is_stopping,
             problems=(*await self._damage(), *self._problems(len(contacts), spent)),
         )
+
+    async def _earned_today_micro(self, now_unix_ms: int) -> int:
+        sales = await self._daemon.parts.store.tasks.sales(day_of(now_unix_ms) * DAY_MS)
+        return sum(one.earned_micro for one in sales.values())
 
     def _bootstrap(self, contacts: int) -> str:
         wanted = len(self._daemon.bootstrap)
@@ -77,11 +83,8 @@ class StatusDesk:
         cap = parts.store.spending.caps.day_micro
         if spent_micro >= cap * NEARLY:
             yield Problem(text=f"{spent_micro} of today's {cap} micro-dollars are spent", fix="coalesced config show")
-        for offer in parts.sales.offers().offers:
-            if offer.problem:
-                yield Problem(
-                    text=f"{offer.label} is not on sale: {offer.problem}", fix=f"coalesced sell rm {offer.label}"
-                )
+        for label, problem in parts.sales.problems.items():
+            yield Problem(text=f"{label} is not on sale: {problem}", fix=f"coalesced sell rm {label}")
 
     async def skills(self) -> SkillsView:
         """What this node can do itself."""

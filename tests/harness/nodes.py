@@ -164,11 +164,9 @@ class Node:
         parts = self.parts
         wanted = set(parts.contractor_config.skills) if parts.contractor_config.sell else set()
         wanted |= {sold.label for sold in await parts.store.sold_functions.load()}
-        known = {offer.label for offer in parts.sales.offers().offers}
         async with asyncio.timeout(LIMIT_S):
-            while not wanted <= known:
+            while wanted - {ware.label for ware in parts.shop.wares} - set(parts.sales.problems):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
-                known = {offer.label for offer in parts.sales.offers().offers}
 
     def _executor(self, config: ExecuteConfig, env: Env) -> Executor:
         if self.plan.functions:

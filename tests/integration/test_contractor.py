@@ -264,7 +264,7 @@ async def test_awards_beyond_what_can_wait_are_refused_as_busy() -> None:
 async def parts(buyer: Buyer, node: Node, award: Award, *sent: InputPart) -> tuple[asyncio.Task[Message], Any]:
     """Award a job with a large input and send these parts; the job, and what the last part was answered with."""
     job = asyncio.create_task(buyer.hire(node, award))
-    await until(lambda: node.parts.contractor.intake.is_open(_quoted(award).task_id))
+    await until(lambda: _quoted(award).task_id in node.parts.contractor.intake)
     session = await buyer.session(node)
     outcome: Any = None
     for part in sent:
