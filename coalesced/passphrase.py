@@ -4,6 +4,7 @@ import stat
 import sys
 from pathlib import Path
 
+from coalesced.paths import expanded
 from node.errors import UsageError
 
 MAX_PASSPHRASE_BYTES = 1024
@@ -12,7 +13,7 @@ MAX_PASSPHRASE_BYTES = 1024
 def read_passphrase(file: str, *, prompt: str = "passphrase of the node's key: ") -> str:
     """The first line of `file`; what is typed at the terminal when `file` is empty. UsageError when neither works."""
     if file:
-        return _from_file(Path(file).expanduser())
+        return _from_file(expanded(file))
     if not sys.stdin.isatty():
         raise UsageError("the node's key is sealed and there is no terminal to ask at: set node.passphrase_file")
     import getpass

@@ -67,14 +67,34 @@ def find_paths(home: Path | None = None, config_file: Path | None = None, *, env
     given_home = str(home) if home is not None else environ.get("COALESCED_HOME", "")
     given_config = str(config_file) if config_file is not None else environ.get("COALESCED_CONFIG", "")
     if given_home:
-        chosen = Path(given_home).expanduser().resolve()
+        chosen = resolved(given_home)
         default_config = chosen / "config.toml"
     else:
         import platformdirs
 
         chosen = Path(platformdirs.user_data_dir("coalesced", appauthor=False)).resolve()
         default_config = Path(platformdirs.user_config_dir("coalesced", appauthor=False)) / "config.toml"
-    return Paths(chosen, Path(given_config).expanduser().resolve() if given_config else default_config)
+    return Paths(chosen, resolved(given_config) if given_config else default_config)
+
+
+def expanded(text: str) -> Path:
+    """The path that `text` means, its ~ or ~user replaced; PathError when it can mean none."""
+    try:
+        path = Path(text).expanduser()
+        os.fsencode(path)
+    except (RuntimeError, ValueError) as error:
+        raise PathError(f"{text[:200]!r} is no path here: {error}") from error
+    if "\0" in text:
+        raise PathError(f"{text[:200]!r} is no path: no name holds a zero character")
+    return path
+
+
+def resolved(text: str) -> Path:
+    """The same, absolute and without links; PathError when its links run in a circle."""
+    try:
+        return expanded(text).resolve()
+    except (RuntimeError, OSError) as error:
+        raise PathError(f"{text[:200]!r} leads nowhere: {error}") from error
 
 
 def make_private(directory: Path) -> Path:

@@ -18,7 +18,7 @@ from coalesced.cli.escape import escaped
 from coalesced.cli.main import COMMANDS, run
 from coalesced.control.client import ControlClient
 from coalesced.control.errors import ControlError
-from coalesced.paths import find_paths
+from coalesced.paths import PathError, expanded, find_paths
 from coalesced.repl.expect import ExpectError, parse_expectation
 from coalesced.repl.expecting import QUANTITIES, fulfilled
 from coalesced.repl.face import ConsoleFace
@@ -103,6 +103,8 @@ class ConsoleSession:
             file = open_for_writing(line.into_file) if line.into_file else None
         except OSError as error:
             return self._complain(f"cannot write {line.into_file}: {error.strerror}", code=1)
+        except PathError as error:
+            return self._complain(str(error), code=1)
         if line.in_background:
             return self._start_job(text, arguments, line, file)
         kept = KeepingOutput(self._out)
@@ -195,7 +197,7 @@ class ConsoleSession:
             return self._complain(OWN["use"])
         try:
             home = _home_called(arguments[0])
-        except TestnetError as error:
+        except (TestnetError, PathError) as error:
             return self._complain(str(error), code=1)
         client = ControlClient(self._socket(home))
         try:
@@ -223,13 +225,13 @@ class ConsoleSession:
 
 
 def open_for_writing(name: str) -> TextIO:
-    """The file that a line writes into; OSError when it cannot be."""
-    return Path(name).expanduser().open("w", encoding="utf-8")
+    """The file that a line writes into; OSError or PathError when it cannot be."""
+    return expanded(name).open("w", encoding="utf-8")
 
 
 def _home_called(word: str) -> Path:
     """The home that `word` names: a directory, or a node of the usual testnet."""
-    directory = Path(word).expanduser()
+    directory = expanded(word)
     if "/" in word or directory.is_dir():
         return directory.absolute()
     manifest = load(default_directory("default", environ=os.environ))

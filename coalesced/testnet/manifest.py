@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from coalesced.paths import expanded
+
 Role = Literal["seller", "buyer", "both"]
 ROLES: tuple[Role, ...] = ("seller", "buyer", "both")
 MAX_NODES = 64
@@ -76,7 +78,7 @@ class Manifest(
 def default_directory(name: str, *, environ: Mapping[str, str]) -> Path:
     """Where the testnet called `name` lies unless told otherwise; COALESCED_TESTNETS moves all of them."""
     if moved := environ.get("COALESCED_TESTNETS", ""):
-        return Path(moved).expanduser().absolute() / name
+        return expanded(moved).absolute() / name
     import platformdirs
 
     return Path(platformdirs.user_state_dir("coalesced", appauthor=False)) / "testnets" / name

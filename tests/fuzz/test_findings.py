@@ -1,5 +1,6 @@
 """What fuzzing once found, each as the claim that was wrong."""
 
+import io
 import json
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from coalesced.cli import units
 from coalesced.cli.errors import CliError
 from coalesced.cli.request import _plan_files, read_plan
-from coalesced.testnet.manifest import TestnetError, decode
+from coalesced.paths import PathError, expanded, find_paths
+from coalesced.repl.session import ConsoleSession
+from coalesced.testnet.manifest import TestnetError, decode, default_directory
 from node.execute.builtin.document_analysis import check as document_analysis
 from node.execute.builtin.portfolio import check as portfolio
 from node.execute.builtin.risk import check as risk
@@ -142,6 +145,31 @@ def test_a_deeply_nested_plan_file_is_refused(tmp_path: Path, name: str) -> None
 def test_a_deeply_nested_manifest_is_refused() -> None:
     with pytest.raises(TestnetError, match="not described as it should be"):
         decode(DEEP, where="this testnet")
+
+
+@pytest.mark.parametrize("text", ["~nobody-of-this-name/x", "a\0b", "\ud800"])
+def test_what_can_be_no_path_is_refused(text: str) -> None:
+    with pytest.raises(PathError, match="is no path"):
+        expanded(text)
+    with pytest.raises(PathError, match="is no path"):
+        find_paths(environ={"COALESCED_HOME": text})
+    with pytest.raises(PathError, match="is no path"):
+        default_directory("default", environ={"COALESCED_TESTNETS": text})
+
+
+def test_a_circle_of_links_is_no_home(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(PathError, match="leads nowhere"):
+        find_paths(tmp_path / "a", environ={})
+
+
+async def test_a_console_line_into_an_impossible_file_is_an_error(tmp_path: Path) -> None:
+    errors = io.StringIO()
+    session = ConsoleSession(tmp_path, io.StringIO(), errors)
+    assert await session.execute("status > ~nobody-of-this-name/x") == 1
+    assert await session.execute("use ~nobody-of-this-name/x") == 1
+    assert errors.getvalue().count("is no path here") == 2
 
 
 def test_a_moment_beyond_the_calendar_is_shown_as_a_number() -> None:

@@ -16,7 +16,7 @@ from coalesced.config import SECTIONS, ConfigError, Source, load
 from coalesced.config_sample import sample
 from coalesced.control.errors import ControlError
 from coalesced.passphrase import read_passphrase
-from coalesced.paths import Paths
+from coalesced.paths import MAX_SOCKET_PATH_BYTES, PathError, Paths, expanded, find_paths
 from coalesced.testnet.manifest import TestnetError, decode, encode, plan
 from crypto.aead import Cost, seal
 from crypto.pkcs8 import encode_private_key
@@ -109,6 +109,16 @@ def plan_file() -> Iterator[Parse]:
         yield parse
 
 
+def parse_path(data: bytes) -> None:
+    """A path as it is typed: the home, the configuration, a file to write into."""
+    text = data.decode(errors="surrogateescape")
+    paths = find_paths(environ={"COALESCED_HOME": text, "COALESCED_CONFIG": text})
+    assert paths.home.is_absolute()
+    assert not text or paths.config_file.is_absolute()
+    assert len(str(paths.socket).encode(errors="surrogateescape")) <= MAX_SOCKET_PATH_BYTES
+    expanded(text)
+
+
 def parse_manifest(data: bytes) -> None:
     """A testnet's description."""
     assert decode(data, where="this testnet").bootstrap.port
@@ -160,7 +170,12 @@ def _manifests() -> Iterator[bytes]:
     yield encode(plan("default", Path("/tmp/nets"), roles=("seller", "both", "buyer"), ports=(1, 2, 3), nonce="a1"))
 
 
+def _paths() -> Iterator[bytes]:
+    yield from (b"/var/lib/coalesced", b"~/nodes/n1", b"~nobody-here/x", b"../a//b/./c", "/tmp/ä".encode())
+
+
 TARGETS = (
+    Target(name="path", form="text", opened=plain(parse_path), seeds=_paths, may_raise=(PathError,)),
     Target(name="config", form="text", opened=config, seeds=_configs, may_raise=(ConfigError,), share=0.5),
     Target(name="key-file", form="text", opened=key_file, seeds=_keys, may_raise=(keyfile.KeyFileError,), share=0.5),
     Target(
