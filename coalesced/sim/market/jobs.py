@@ -1,0 +1,113 @@
+"""Many simulations at once: jobs of whole numbers of runs, done here, by processes, or on a dask cluster.
+
+A job is the unit of work and fixes what is drawn in it, so the result does not depend on who does it or how many do.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from coalesced.sim.market.binding import SIMULATED, rule
+from coalesced.sim.market.metrics import Summary, joined, summarise
+from coalesced.sim.market.run import simulate
+from coalesced.sim.market.scenario import Scenario
+from node.decision.policies.settings import PolicyConfig
+
+RUNS_PER_JOB: Final = 20
+"""The paper's runs a row: fewer would leave numpy too little to do at a time."""
+CLUSTER_TIMEOUT_S: Final = 30.0
+
+Progress = Callable[[int, int], None]
+"""Called with (jobs done, jobs in all)."""
+
+
+class ClusterError(Exception):
+    """The dask cluster cannot be used: what is missing and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Some runs of one scenario under one rule."""
+
+    scenario: Scenario
+    rule: str
+    seed: int
+    start: int
+    stop: int
+    settings: PolicyConfig = field(default=SIMULATED)
+
+
+def split(scenario: Scenario, name: str, seed: int, runs: int, settings: PolicyConfig = SIMULATED) -> list[Job]:
+    """`runs` runs of a scenario under a rule, as jobs."""
+    return [
+        Job(scenario, name, seed, start, min(start + RUNS_PER_JOB, runs), settings)
+        for start in range(0, runs, RUNS_PER_JOB)
+    ]
+
+
+def do(job: Job) -> Summary:
+    """Run a job here."""
+    log = simulate(job.scenario, rule(job.rule, job.settings), job.seed, range(job.start, job.stop))
+    return summarise(log)
+
+
+def run_jobs(
+    jobs: Sequence[Job], *, workers: int | None = None, cluster: str | None = None, progress: Progress | None = None
+) -> list[Summary]:
+    """The summaries of the jobs, in their order.
+
+    `workers` None: one process a core; 1: in this process. `cluster`: the address of a dask scheduler, whose workers
+    must have this package. Raises ClusterError when there is none, or dask is not installed.
+    """
+    done: list[Summary] = []
+    for summary in _results(jobs, workers, cluster):
+        done.append(summary)
+        if progress is not None:
+            progress(len(done), len(jobs))
+    return done
+
+
+def run_grouped(
+    groups: Sequence[Sequence[Job]],
+    *,
+    workers: int | None = None,
+    cluster: str | None = None,
+    progress: Progress | None = None,
+) -> list[Summary]:
+    """One summary for each group of jobs, all groups being run at once."""
+    flat = run_jobs([job for group in groups for job in group], workers=workers, cluster=cluster, progress=progress)
+    summaries, at = [], 0
+    for group in groups:
+        summaries.append(joined(flat[at : at + len(group)]))
+        at += len(group)
+    return summaries
+
+
+def _results(jobs: Sequence[Job], workers: int | None, cluster: str | None) -> Iterator[Summary]:
+    if cluster is not None:
+        yield from _on_cluster(jobs, cluster)
+        return
+    count = min(len(jobs), workers or os.cpu_count() or 1)
+    if count <= 1:
+        yield from map(do, jobs)
+        return
+    # spawn: the same start on every system, and no copied locks.
+    with multiprocessing.get_context("spawn").Pool(count) as pool:
+        yield from pool.imap(do, jobs)
+
+
+def _on_cluster(jobs: Sequence[Job], address: str) -> Iterator[Summary]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ClusterError("--cluster needs dask.distributed: pip install 'coalesced[sim]'") from error
+    try:
+        client = Client(address, timeout=CLUSTER_TIMEOUT_S)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ClusterError(
+            f"no dask scheduler answers at {address} ({error}); start one, or leave out --cluster"
+        ) from error
+    with client:
+        yield from client.gather(client.map(do, list(jobs)))
