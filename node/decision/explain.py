@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from node.decision.decision import Decision, LocalRow, SellerRow
+from node.decision.decision import Choice, Decision, LocalRow, SellerRow
 from node.decision.engine import replay
 from node.decision.inputs import Candidate, InternalCost, LocalOption
 from node.decision.screening import usd
 from protocol.specification import Level
 
-SEARCH_STEPS = 12
-"""Halvings in the search for a break-even: with `LEAST_SCALE`, to about a third of a percent."""
+PRECISION = 0.004
+"""Of a break-even, relative: two digits of it are shown."""
 LEAST_SCALE = 1e-6
 
 
@@ -55,7 +55,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(decision: Decision) -> Explanation:
-    """The explanation of `decision`. It searches for the break-even, so it costs about ten decisions."""
+    """The explanation of `decision`. It searches for the break-even, which costs a few more decisions."""
     options = [_local(decision.local, decision), *(_seller(row, decision) for row in decision.rows)]
     options.sort(key=lambda option: (not option.chosen, not option.feasible, option.total_micro, option.name))
     out = [
@@ -98,13 +98,14 @@ def _local_break_even(decision: Decision) -> str:
     if not decision.local.feasible or local.p95_s <= 0.0:
         return ""
 
-    def local_wins(scale: float) -> bool:
+    def at(scale: float) -> Decision:
         inputs = msgspec.structs.replace(decision.inputs, local=scaled(local, scale))
-        return replay(inputs, value_micro=decision.value_micro).choice == "local"
+        return replay(inputs, value_micro=decision.value_micro)
 
-    if not local_wins(LEAST_SCALE):
+    fastest = at(LEAST_SCALE)
+    if fastest.choice != "local":
         return "Local would not win however fast it were."
-    scale = _search(local_wins, LEAST_SCALE, 1.0)
+    scale = _search(at, "local", (LEAST_SCALE, fastest), (1.0, decision))
     return f"Local wins if its p95 falls under {local.p95_s * scale:.2g} s."
 
 
@@ -114,25 +115,48 @@ def _price_break_even(decision: Decision) -> str:
     best = decision.rows[0]
     candidate = next(one for one in decision.inputs.candidates if one.key == best.contractor)
 
-    def hired(price_micro: float) -> bool:
+    def at(price_micro: float) -> Decision:
         cheaper: Candidate = msgspec.structs.replace(candidate, price_micro=int(price_micro))
         inputs = msgspec.structs.replace(decision.inputs, candidates=(cheaper,))
-        return replay(inputs, value_micro=decision.value_micro).choice == "outsource"
+        return replay(inputs, value_micro=decision.value_micro)
 
-    if not hired(0):
+    if at(0).choice != "outsource":
         return f"{best.name} would not be hired even for nothing."
     if best.price_micro < 2:
         return ""
-    price = _search(hired, 1.0, float(best.price_micro)) if hired(1) else 0.0
+    cheapest = at(1)
+    hired = cheapest.choice == "outsource"
+    price = _search(at, "outsource", (1.0, cheapest), (float(best.price_micro), decision)) if hired else 0.0
     return f"{best.name} wins if its price falls to {usd(float(price))} or less."
 
 
-def _search(holds: Callable[[float], bool], low: float, high: float) -> float:
-    """The largest x in [low, high] found for which `holds`, which it does at `low`: bisection of the logarithm."""
-    for _ in range(SEARCH_STEPS):
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
+def _search(
+    at: Callable[[float], Decision], choice: Choice, low: tuple[float, Decision], high: tuple[float, Decision]
+) -> float:
+    """The largest x found between the two, to `PRECISION`, at which the decision is `choice`, as it is at the low one.
+
+    Costs follow x in nearly straight lines, so the turn is looked for where these cross; then by bisection of the
+    logarithm.
+    """
+    least, most = low[0], high[0]
+    crossing = _crossing(low, high)
+    for probe in (crossing * (1.0 - PRECISION / 2), crossing * (1.0 + PRECISION / 2)):
+        if least < probe < most:
+            least, most = (probe, most) if at(probe).choice == choice else (least, probe)
+    while most > least * (1.0 + PRECISION) ** 1.5:
+        middle = (least * most) ** 0.5
+        least, most = (middle, most) if at(middle).choice == choice else (least, middle)
+    return least
+
+
+def _crossing(low: tuple[float, Decision], high: tuple[float, Decision]) -> float:
+    """Where the best seller costs just as much as the gate allows, if that changes in a straight line; 0 if unknown."""
+    if not (low[1].rows and high[1].rows):
+        return 0.0
+    at_low, at_high = (decision.rows[0].score_micro - decision.limit_micro for _, decision in (low, high))
+    if at_low == at_high:
+        return 0.0
+    return low[0] + (high[0] - low[0]) * at_low / (at_low - at_high)
 
 
 def scaled(local: LocalOption, scale: float) -> LocalOption:

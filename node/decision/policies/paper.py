@@ -3,7 +3,8 @@
 Where the print leaves something open: criteria are normalised by min-max; a lone seller, for whom every range is
 empty, scores .5 (and is refused, tau being .6); the four market signals are `signals`; with no history the
 confidence of eq. (18) is 1. The equilibrium of line 17 changes nothing in Listing 2 and is not computed, and the
-internal cost is never compared with the external one. Hard limits (`menu.usable`) come first in both phases.
+internal cost is never compared with the external one. Eq. (17) is a claim about the chain of choices, with nothing
+to compute. Hard limits (`menu.usable`) come first in both phases.
 """
 
 import numpy as np
@@ -111,7 +112,7 @@ def rate(experience: Experience, settings: PolicyConfig) -> Floats:
 def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyConfig, draw: Draw) -> Pick:
     """Listing 2: with chance epsilon a seller at random, else the best TOPSIS score above the thresholds."""
     assert draw is not None
-    tried = random_of(menu.explorable, draw)
+    tried = random_of(menu.explorable & menu.usable, draw)
     explores = (draw.random(tried.shape) < settings.epsilon) & (tried != LOCAL)
     seller = np.where(explores, tried, exploit(menu, priced, experience, settings))
     return Pick(seller, np.zeros(seller.shape, np.int64), explores)
