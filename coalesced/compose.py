@@ -64,14 +64,39 @@ class Built:
     surveyor: Surveyor
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    """What both roles are made from."""
+
+    config: Config
+    ground: Ground
+    hub: EventHub
+    work: LocalWork
+    tasks: TaskLog
+    peers: Peers
+    discovery: KademliaDiscovery
+    in_background: Background
+
+
+@dataclass(frozen=True, slots=True)
+class _Selling:
+    shop: Shop
+    desk: QuoteDesk
+    contractor: Contractor
+
+
+@dataclass(frozen=True, slots=True)
+class _Buying:
+    surveyor: Surveyor
+    orders: Orders
+    running: Running
+    client: Client
+
+
 def build(config: Config, ground: Ground) -> Built:
     """Wire one node. Nothing starts, listens or spawns here."""
     identity, env, store, network = ground.identity, ground.env, ground.store, config.node.network
-    hub, background = EventHub(env.unix_ms), Background(ground.group)
-    executor = ground.executor
-    work = LocalWork(executor, store.calibrations, machine_rates(config), config.verification, env.unix_ms)
-    tasks = TaskLog(store.tasks, hub, env.unix_ms)
-    running = Running(ground.group, config.client.max_running_tasks)
+    hub = EventHub(env.unix_ms)
 
     async def handle(call: Call) -> Message:
         return await router.handle(call)
@@ -79,119 +104,150 @@ def build(config: Config, ground: Ground) -> Built:
     def contact_changed(event: ContactEvent) -> None:
         daemon.contact_changed(event)
 
-    peers = Peers(identity, network, ground.transport, handle, env.entropy, config.net)
-    discovery = KademliaDiscovery(
-        identity,
-        network,
-        config.dht,
-        unix_ms=env.unix_ms,
-        rng=env.rng,
-        entropy=env.entropy,
-        on_contact=contact_changed,
+    base = _Base(
+        config=config,
+        ground=ground,
+        hub=hub,
+        work=LocalWork(ground.executor, store.calibrations, machine_rates(config), config.verification, env.unix_ms),
+        tasks=TaskLog(store.tasks, hub, env.unix_ms),
+        peers=Peers(identity, network, ground.transport, handle, env.entropy, config.net),
+        discovery=KademliaDiscovery(
+            identity,
+            network,
+            config.dht,
+            unix_ms=env.unix_ms,
+            rng=env.rng,
+            entropy=env.entropy,
+            on_contact=contact_changed,
+        ),
+        in_background=Background(ground.group),
     )
+    selling, buying = _selling(base), _buying(base)
+    countersigner = Countersigner(identity=identity, env=env, journal=store.journal, tasks=base.tasks)
+    router = Router(selling.desk, selling.contractor, countersigner)
+    daemon = Daemon(_parts(base, selling, buying), ground.addresses, ground.bootstrap, ground.group)
+    return Built(daemon, buying.surveyor)
+
+
+def _selling(base: _Base) -> _Selling:
+    """The contractor's role."""
+    config, ground = base.config, base.ground
+    identity, env, network = ground.identity, ground.env, config.node.network
     shop = Shop(
         network=network,
         config=config.contractor,
         pricing=config.pricing,
-        work=work,
-        discovery=discovery,
+        work=base.work,
+        discovery=base.discovery,
         advertised=ground.addresses.advertised,
     )
-    desk = QuoteDesk(identity=identity, network=network, config=config.contractor, env=env, work=work, shop=shop)
+    desk = QuoteDesk(identity=identity, network=network, config=config.contractor, env=env, work=base.work, shop=shop)
     contractor = Contractor(
         identity=identity,
         network=network,
         config=config.contractor,
         env=env,
-        work=work,
+        work=base.work,
         shop=shop,
         desk=desk,
-        tasks=tasks,
-        journal=store.journal,
-        hub=hub,
+        tasks=base.tasks,
+        journal=ground.store.journal,
+        hub=base.hub,
     )
-    router = Router(desk, contractor, Countersigner(identity=identity, env=env, journal=store.journal, tasks=tasks))
+    return _Selling(shop, desk, contractor)
+
+
+def _buying(base: _Base) -> _Buying:
+    """The client's role."""
+    config, env, store, identity = base.config, base.ground.env, base.ground.store, base.ground.identity
     surveyor = Surveyor(
         own_key=identity.public_key,
-        network=network,
+        network=config.node.network,
         config=config.client,
         decision=config.decision,
-        work=work,
-        discovery=discovery,
-        market=Market(peers, env.unix_ms),
+        work=base.work,
+        discovery=base.discovery,
+        market=Market(base.peers, env.unix_ms),
         outcomes=store.outcomes,
         spending=store.spending,
         journal=store.journal,
-        is_blocked=peers.is_blocked,
+        is_blocked=base.peers.is_blocked,
         unix_ms=env.unix_ms,
     )
+    timeout_s = config.client.receipt_timeout_s
     orders = Orders(
         identity=identity,
         env=env,
-        peers=peers,
-        tasks=tasks,
+        peers=base.peers,
+        tasks=base.tasks,
         journal=store.journal,
         spending=store.spending,
         outcomes=store.outcomes,
-        settlement=Settlement(
-            identity=identity,
-            env=env,
-            journal=store.journal,
-            peers=peers,
-            timeout_s=config.client.receipt_timeout_s,
-        ),
-        in_background=background,
+        settlement=Settlement(identity=identity, env=env, journal=store.journal, peers=base.peers, timeout_s=timeout_s),
+        in_background=base.in_background,
     )
     attempts = Attempts(
         env=env,
-        work=work,
+        work=base.work,
         orders=orders,
-        tasks=tasks,
-        receipt_timeout_s=config.client.receipt_timeout_s,
-        in_background=background,
+        tasks=base.tasks,
+        receipt_timeout_s=timeout_s,
+        in_background=base.in_background,
     )
+    running = Running(base.ground.group, config.client.max_running_tasks)
     client = Client(
         env=env,
         config=config.client,
-        work=work,
-        course=Course(env=env, surveyor=surveyor, attempts=attempts, tasks=tasks, decisions=store.decisions),
+        work=base.work,
+        course=Course(env=env, surveyor=surveyor, attempts=attempts, tasks=base.tasks, decisions=store.decisions),
         running=running,
-        log_=tasks,
+        log_=base.tasks,
         tasks=store.tasks,
         blobs=store.blobs,
     )
-    orphans = Orphans(
-        env=env,
-        log_=tasks,
-        tasks=store.tasks,
-        blobs=store.blobs,
-        spending=store.spending,
-        orders=orders,
-        is_under_way=lambda task_id: task_id in running or task_id in contractor.intake,
-    )
-    parts = Parts(
-        identity=identity,
-        network=network,
-        env=env,
-        hub=hub,
+    return _Buying(surveyor, orders, running, client)
+
+
+def _parts(base: _Base, selling: _Selling, buying: _Buying) -> Parts:
+    """All of it together, for the daemon and its owner's desks."""
+    config, ground, store = base.config, base.ground, base.ground.store
+    running, intake = buying.running, selling.contractor.intake
+    return Parts(
+        identity=ground.identity,
+        network=config.node.network,
+        env=ground.env,
+        hub=base.hub,
         store=store,
-        executor=executor,
-        work=work,
-        discovery=discovery,
-        peers=peers,
-        shop=shop,
-        sales=Sales(env=env, executor=executor, shop=shop, sold=store.sold_functions, tasks=store.tasks, hub=hub),
-        desk=desk,
-        contractor=contractor,
-        client=client,
-        orphans=orphans,
+        executor=ground.executor,
+        work=base.work,
+        discovery=base.discovery,
+        peers=base.peers,
+        shop=selling.shop,
+        sales=Sales(
+            env=ground.env,
+            executor=ground.executor,
+            shop=selling.shop,
+            sold=store.sold_functions,
+            tasks=store.tasks,
+            hub=base.hub,
+        ),
+        desk=selling.desk,
+        contractor=selling.contractor,
+        client=buying.client,
+        orphans=Orphans(
+            env=ground.env,
+            log_=base.tasks,
+            tasks=store.tasks,
+            blobs=store.blobs,
+            spending=store.spending,
+            orders=buying.orders,
+            is_under_way=lambda task_id: task_id in running or task_id in intake,
+        ),
         running=running,
-        tasks=tasks,
+        tasks=base.tasks,
         contractor_config=config.contractor,
-        in_background=background,
+        in_background=base.in_background,
     )
-    daemon = Daemon(parts, ground.addresses, ground.bootstrap, ground.group)
-    return Built(daemon, surveyor)
 
 
 def machine_rates(config: Config) -> MachineRates:

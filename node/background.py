@@ -1,4 +1,4 @@
-"""Work beside the work: for as long as a block of code runs, or for as long as the node lives."""
+"""Work beside the work: for as long as a block of code runs, or for as long as the node lives; waiting for its end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -44,3 +44,13 @@ async def background(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.T
         await asyncio.wait([task])
     if not task.cancelled() and (error := task.exception()) is not None:
         raise error
+
+
+async def came(event: asyncio.Event, timeout_s: float) -> bool:
+    """Wait for `event`; False when it was not set in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -71,7 +71,11 @@ class Quote(Message, frozen=True, kw_only=True, tag="quote"):
 
 
 class Decline(Message, frozen=True, kw_only=True, tag="decline"):
-    """No offer. `code`: busy, unknown_skill, too_large, too_late, over_budget, draining, region, privacy or blocked."""
+    """No offer.
+
+    `code`: busy, unknown_skill, media_type, too_large, too_late, over_budget, resources, region, privacy, draining,
+    or unable (something is wrong with the seller itself).
+    """
 
     code: Name
     text: ShortText

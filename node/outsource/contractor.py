@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from crypto.identity import Identity, short_id
-from node.background import background
+from node.background import background, came
 from node.env import Env
 from node.errors import CANCELLED, DeadlineError, NodeError, UsageError
 from node.events import EventHub
@@ -84,12 +84,7 @@ class Contractor:
     async def drain(self, timeout_s: float) -> bool:
         """Take no new business and wait for the running jobs; False when some were still running at the end."""
         self._desk.close("draining", "this node is shutting down")
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await came(self._idle, timeout_s)
 
     async def stop(self) -> None:
         """Give up what still runs; each client is told."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from node.background import came
 from node.errors import NodeError, UsageError
 
 
@@ -122,12 +123,7 @@ class Running:
     async def drain(self, timeout_s: float) -> bool:
         """Take on nothing more and wait for what is under way; False when some of it still was at the end."""
         self._is_draining = True
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await came(self._idle, timeout_s)
 
     async def stop(self) -> None:
         """Take on nothing more, cancel what is under way, and wait until that is written down."""

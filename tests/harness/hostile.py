@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -50,7 +50,7 @@ from protocol.packing import unpack
 from protocol.receipts import accept
 from protocol.signed import AwardTerms, QuoteTerms, ReceiptTerms, ResultTerms, open_signed, sign, sign_body
 from protocol.specification import Specification
-from tests.harness.nodes import LIMIT_S, NETWORK, WORK, Node
+from tests.harness.nodes import LIMIT_S, NETWORK, WORK, Node, world
 
 GENEROUS = NetConfig(drain_s=0.2)
 
@@ -400,6 +400,16 @@ async def on_sale(seller: Seller, bootstrap: Sequence[Endpoint]) -> AsyncIterato
     finally:
         await discovery.stop()
         await seller.peers.stop()
+
+
+@asynccontextmanager
+async def market(*sellers: Seller, **plan: Any) -> AsyncIterator[Node]:
+    """A buyer that knows these sellers."""
+    async with world() as made, AsyncExitStack() as stack:
+        buyer = await made.buyer(**plan)
+        for seller in sellers:
+            await stack.enter_async_context(on_sale(seller, [buyer.endpoint]))
+        yield buyer
 
 
 class Buyer(Party):

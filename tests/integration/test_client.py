@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 import pytest
@@ -15,20 +13,11 @@ from node.views import TaskView
 from protocol.messages import Award, Message, QuoteRequest
 from protocol.signed import QuoteTerms
 from tests.harness import hostile
-from tests.harness.hostile import Seller, on_sale
-from tests.harness.nodes import Node, world
+from tests.harness.hostile import Seller, market
+from tests.harness.nodes import world
 from tests.harness.peering import until
 
 TEXT = "The room was not clean, but the staff were wonderful."
-
-
-@asynccontextmanager
-async def market(*sellers: Seller, **plan: object) -> AsyncIterator[Node]:
-    async with world() as made, AsyncExitStack() as stack:
-        buyer = await made.buyer(**plan)
-        for seller in sellers:
-            await stack.enter_async_context(on_sale(seller, [buyer.endpoint]))
-        yield buyer
 
 
 # --- cancellation at any moment

@@ -251,6 +251,19 @@ async def test_a_deadline_ends_a_contractor_that_was_thought_quick(tmp_path: Pat
         await until(lambda: seller.parts.executor.running == 0)
 
 
+async def test_a_deadline_ends_a_question_that_nobody_answers() -> None:
+    seller = hostile.Asking()
+    async with world() as made:
+        buyer = await made.buyer(speeds={"sentiment": 0.001})
+        async with on_sale(seller, [buyer.endpoint]):
+            task_id = await buyer.submit("sentiment", TEXT, deadline_s=1.0, prefer="cheap")
+            await buyer.reached(task_id, "input_required")
+            task = await buyer.ended(task_id)
+            assert task.error is not None
+            assert (task.state, task.error.exit_code, task.question) == ("failed", 6, "")
+            await until(seller.was_cancelled.is_set)
+
+
 async def test_silent_sellers_leave_a_short_deadline_enough_time_for_local_work() -> None:
     async with world() as made:
         buyer = await made.buyer(sections={"client": ClientConfig(quote_timeout_s=60.0)}, speeds={"sentiment": 0.001})

@@ -2,9 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import pytest
 
@@ -16,21 +13,11 @@ from protocol.messages import Award, FaultNotice, InputRequired, Message
 from protocol.receipts import open_evidence, open_fault
 from protocol.signed import FaultTerms, QuoteTerms, ResultTerms
 from tests.harness import hostile
-from tests.harness.hostile import Seller, on_sale
-from tests.harness.nodes import Node, world
+from tests.harness.hostile import Seller, market
+from tests.harness.nodes import Node
 from tests.harness.peering import until
 
 TEXT = "The room was not clean, but the staff were wonderful."
-
-
-@asynccontextmanager
-async def market(*sellers: Seller, **plan: Any) -> AsyncIterator[Node]:
-    """A buyer that knows these sellers."""
-    async with world() as made, AsyncExitStack() as stack:
-        buyer = await made.buyer(**plan)
-        for seller in sellers:
-            await stack.enter_async_context(on_sale(seller, [buyer.endpoint]))
-        yield buyer
 
 
 async def faults(buyer: Node) -> list[FaultTerms]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.errors import UsageError
@@ -68,6 +68,7 @@ plain = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(plain)
 def test_any_value_is_a_plan_or_a_usage_error(value: Any) -> None:
     try:
