@@ -1,6 +1,6 @@
 """Draws every view of the control API, by its schema. The console uses it too."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TextIO, cast
 
 from coalesced.cli import explain, units
@@ -193,14 +193,19 @@ def draw_receipt(receipt: shapes.Receipt, out: TextIO) -> None:
 def draw_decision(decision: shapes.Decision, out: TextIO) -> None:
     """The decision and its table; in a pipe, every option as a row."""
     if out.isatty():
-        print("\n".join([explain.headline(decision), *explain.explained(decision)]), file=out)
+        _print_lines([explain.headline(decision), *explain.explained(decision)], out)
     else:
         draw_table(OPTIONS, decision["options"], out)
 
 
 def draw_why(why: shapes.Why, out: TextIO) -> None:
     """Everything about one task. The same in a pipe: it is text to read."""
-    print("\n".join(explain.why_lines(why)), file=out)
+    _print_lines(explain.why_lines(why), out)
+
+
+def _print_lines(lines: Iterable[str], out: TextIO) -> None:
+    # Parts of them are escaped already, which changes nothing: whatever is not must not reach the terminal either.
+    print("\n".join(escaped(line) for line in lines), file=out)
 
 
 def event_line(event: shapes.Event) -> str:
