@@ -1,6 +1,6 @@
 """The JSON of the control API as types, for code that must not import the node's own packages.
 
-node/views.py says what each field means; a test holds the two together, field by field.
+node/views says what each field means; a test holds the two together, field by field.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,79 @@
+"""What a node shows and is asked through its control API, as frozen values.
+
+Every view is one JSON object whose "schema" is `coalesced.<name>/1`; a field is only ever added, or the number
+changes. Money is integer micro-dollars, ratios are parts per million, moments are Unix milliseconds, durations
+are seconds. A peer is named by its short id (eight base32 characters); its key is a did:key. Text that came
+from a peer is carried as it is: whoever draws it must escape it.
+"""
+
+from node.views.asking import AskRequest, InputFile
+from node.views.base import (
+    ENDING_EVENTS,
+    CheckStatus,
+    ErrorView,
+    EventName,
+    OkView,
+    Part,
+    Preference,
+    Problem,
+    Side,
+    View,
+)
+from node.views.decisions import DecisionView, OptionRow
+from node.views.journal import JournalEntryView, JournalRow, JournalView, VerifyView
+from node.views.market import (
+    OffersView,
+    OfferView,
+    PeerRow,
+    PeersView,
+    PingView,
+    SellerRow,
+    SellersView,
+    SellRequest,
+    SkillRow,
+    SkillsView,
+)
+from node.views.node import Check, DoctorView, StatusView
+from node.views.tasks import EventView, ReceiptView, ResultInfo, TaskError, TasksView, TaskView, TimelineRow, WhyView
+
+__all__ = [
+    "ENDING_EVENTS",
+    "AskRequest",
+    "Check",
+    "CheckStatus",
+    "DecisionView",
+    "DoctorView",
+    "ErrorView",
+    "EventName",
+    "EventView",
+    "InputFile",
+    "JournalEntryView",
+    "JournalRow",
+    "JournalView",
+    "OfferView",
+    "OffersView",
+    "OkView",
+    "OptionRow",
+    "Part",
+    "PeerRow",
+    "PeersView",
+    "PingView",
+    "Preference",
+    "Problem",
+    "ReceiptView",
+    "ResultInfo",
+    "SellRequest",
+    "SellerRow",
+    "SellersView",
+    "Side",
+    "SkillRow",
+    "SkillsView",
+    "StatusView",
+    "TaskError",
+    "TaskView",
+    "TasksView",
+    "TimelineRow",
+    "VerifyView",
+    "View",
+    "WhyView",
+]

@@ -1,0 +1,45 @@
+"""What an owner asks for."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from node.views.base import Part, Preference, View
+from protocol.fields import MediaType, Micro, Name, Ppm
+from protocol.specification import Effort, Level, Privacy
+
+
+class InputFile(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of the input. `data` is base64 in JSON."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=255)]
+    media_type: MediaType
+    data: bytes
+
+
+class AskRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.ask/1"):
+    """One task, as its owner gives it. What is None or empty is taken from the node's configuration."""
+
+    skill: Annotated[str, Meta(min_length=1, max_length=4000)]
+    """An exact label; anything else is refused with the nearest ones."""
+    text: Annotated[str, Meta(max_length=2**26)] = ""
+    files: Annotated[tuple[InputFile, ...], Meta(max_length=256)] = ()
+    budget_micro: Micro | None = None
+    value_micro: Micro | None = None
+    """What the result is worth to the owner: the value at risk V. None takes ten local costs (the node's setting),
+    bounded by the budget; and the budget itself where this node cannot do the task."""
+    deadline_s: Annotated[float, Meta(gt=0, le=30 * 86_400)] | None = None
+    prefer: Preference = "auto"
+    privacy: Privacy | None = None
+    regions: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
+    effort: Effort | None = None
+    least_level: Level | None = None
+    min_score_ppm: Ppm | None = None
+    idempotency_key: Annotated[str, Meta(max_length=128)] = ""
+    """Asking again with the same key gives the same task."""
+    dry_run: bool = False
+    """Decide and say why; do nothing."""
+    plan: Annotated[str, Meta(max_length=2**20)] = ""
+    """A DAG of subtasks as JSON text."""
+    split: bool = False
+    """One subtask a document, then merge."""

@@ -1,0 +1,50 @@
+"""Decisions, with everything that they rest on."""
+
+from typing import Literal
+
+from node.views.base import Part, View
+
+
+class OptionRow(Part, frozen=True, kw_only=True):
+    """One way of getting the work done, in expected money. price + time + risk + verify = total.
+
+    `price` is what is paid (or burnt here) in expectation with communication and integration, `time` the cost of
+    waiting, `risk` what failure and breach are expected to cost, `verify` the cost of checking.
+    """
+
+    name: str
+    """`local`, or the seller's short id."""
+    did: str = ""
+    endpoint: str = ""
+    level: str = "none"
+    quoted_micro: int | None = None
+    price_micro: int
+    time_micro: int
+    risk_micro: int
+    verify_micro: int
+    total_micro: int
+    success_ppm: int
+    latency_s: float = 0.0
+    topsis_ppm: int | None = None
+    chosen: bool = False
+    feasible: bool = True
+    note: str = ""
+    """Why it is out, when it is: "over budget", "does not fit: 12 GB of 8 GB"."""
+
+
+class DecisionView(View, frozen=True, kw_only=True, tag="coalesced.decision/1"):
+    """A decision and everything that it rests on, best option first."""
+
+    task_id: str = ""
+    skill: str
+    choice: Literal["local", "outsource", "none"]
+    contractor: str = ""
+    level: str = "none"
+    options: tuple[OptionRow, ...]
+    reasons: tuple[str, ...]
+    """Whole sentences, the deciding one first: "Local wins if its p95 falls under 9 s." """
+    explored: bool = False
+    local_micro: int | None = None
+    """Expected total cost here; None when this node cannot do it."""
+    saving_micro: int = 0
+    decided_unix_ms: int = 0

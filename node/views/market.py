@@ -1,0 +1,127 @@
+"""Peers, skills, sellers, and what is on sale here."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from node.views.base import Part, View
+from protocol.fields import Label, Micro
+
+
+class PeerRow(Part, frozen=True, kw_only=True):
+    """One known node and this node's own history with it."""
+
+    peer: str
+    did: str
+    endpoint: str
+    connected: bool
+    rtt_s: float | None = None
+    last_seen_unix_ms: int | None = None
+    tasks: int = 0
+    accepted: int = 0
+    spent_micro: int = 0
+    exposure_micro: int = 0
+    offences: int = 0
+    blocked: bool = False
+
+
+class PeersView(View, frozen=True, kw_only=True, tag="coalesced.peers/1"):
+    """The nodes that this one knows."""
+
+    peers: tuple[PeerRow, ...]
+
+
+class PingView(View, frozen=True, kw_only=True, tag="coalesced.ping/1"):
+    """One round trip over the encrypted channel."""
+
+    peer: str
+    did: str
+    endpoint: str
+    rtt_s: float
+
+
+class SkillRow(Part, frozen=True, kw_only=True):
+    """One thing that this node can do itself."""
+
+    label: str
+    caption: str
+    description: str = ""
+    efforts: tuple[str, ...] = ("full",)
+    input_media_types: tuple[str, ...] = ()
+    output_media_type: str = ""
+    levels: tuple[str, ...] = ("none",)
+    sold: bool = False
+    price_hint_micro: int | None = None
+    seconds_per_unit: float | None = None
+    """Calibrated on this machine at full effort; None before the first run."""
+    source: str = "builtin"
+    """`builtin`, or the `module:function` that the owner sells."""
+
+
+class SkillsView(View, frozen=True, kw_only=True, tag="coalesced.skills/1"):
+    """What this node can do."""
+
+    skills: tuple[SkillRow, ...]
+
+
+class SellerRow(Part, frozen=True, kw_only=True):
+    """One advert for a skill, and this node's history with its publisher."""
+
+    peer: str
+    did: str
+    endpoint: str
+    caption: str = ""
+    price_hint_micro: int
+    load_ppm: int
+    regions: tuple[str, ...] = ()
+    expires_unix_ms: int
+    tasks: int = 0
+    accepted: int = 0
+    success_ppm: int | None = None
+    """Pessimistic success probability from receipts; None for a stranger."""
+    blocked: bool = False
+
+
+class SellersView(View, frozen=True, kw_only=True, tag="coalesced.sellers/1"):
+    """Who sells a skill, as the DHT answered just now."""
+
+    skill: str
+    sellers: tuple[SellerRow, ...]
+
+
+class SellRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.sell/1"):
+    """Offer a skill: `target` is a label that this node has, or `module:function` in the caller's directory."""
+
+    target: Annotated[str, Meta(min_length=1, max_length=256)]
+    label: Label | None = None
+    """The name to sell it under; None takes the function's own."""
+    caption: Annotated[str, Meta(max_length=120)] = ""
+    price_micro: Micro | None = None
+    """Fixed price of one work unit; None lets the node price by its measured cost (COALESCE eq. 7)."""
+    timeout_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+    memory_bytes: Annotated[int, Meta(ge=16 * 2**20, le=2**40)] | None = None
+    directory: Annotated[str, Meta(max_length=4096)] = ""
+    """Absolute; where the function's module is imported from and runs."""
+    environment: Annotated[dict[str, str], Meta(max_length=1024)] = msgspec.field(default_factory=dict)
+
+
+class OfferView(View, frozen=True, kw_only=True, tag="coalesced.offer/1"):
+    """One skill that is on sale."""
+
+    label: str
+    caption: str = ""
+    source: str = "builtin"
+    price_micro: int | None = None
+    price_hint_micro: int | None = None
+    published_to: int = 0
+    """Nodes of the DHT that hold the advert now; 0 = only this node knows."""
+    sold: int = 0
+    earned_micro: int = 0
+    problem: str = ""
+
+
+class OffersView(View, frozen=True, kw_only=True, tag="coalesced.offers/1"):
+    """Everything on sale here."""
+
+    offers: tuple[OfferView, ...]
