@@ -85,15 +85,16 @@ async def loopback_names_only(request: web.Request, handler: Handler) -> web.Str
 
 
 async def stream_reply(
-    request: web.Request, events: AsyncIterator[EventView], *, heartbeat_s: float
+    request: web.Request, events: AsyncIterator[EventView], *, heartbeat_s: float, at_once: bool = False
 ) -> web.StreamResponse:
     """Send events as they come, one JSON object a line, until they end or the caller is gone.
 
-    An error before the first event is an ordinary error reply; a later one is the last line. Leaving the stream
+    An error before the first event is an ordinary error reply; a later one is the last line. `at_once` begins the
+    reply, and with it the heartbeat, before there is an event: the first may be long in coming. Leaving the stream
     closes the iterator and nothing else: the task goes on.
     """
     async with contextlib.aclosing(_closable(events)) as source:
-        first = await anext(source, None)
+        first = None if at_once else await anext(source, None)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
         try:
             await response.prepare(request)

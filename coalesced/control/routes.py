@@ -94,12 +94,14 @@ class Routes:
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(body=self._node.metrics(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
-    async def _stream(self, request: web.Request, events: AsyncIterator[EventView]) -> web.StreamResponse:
+    async def _stream(
+        self, request: web.Request, events: AsyncIterator[EventView], *, at_once: bool = False
+    ) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
         self._streams.add(task)
         try:
-            return await stream_reply(request, events, heartbeat_s=self._config.heartbeat_s)
+            return await stream_reply(request, events, heartbeat_s=self._config.heartbeat_s, at_once=at_once)
         finally:
             self._streams.discard(task)
 
@@ -112,7 +114,7 @@ class Routes:
         return view_reply(await self._node.doctor())
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        return await self._stream(request, self._node.events())
+        return await self._stream(request, self._node.events(), at_once=True)
 
     async def _reload(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.reload())

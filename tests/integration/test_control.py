@@ -22,6 +22,7 @@ from coalesced.control.facade import Node
 from coalesced.control.lock import AlreadyRunningError, hold_lock, holder
 from coalesced.control.server import ControlServer
 from node.errors import NodeError
+from node.views import EventView
 from tests.harness.memory_node import MemoryNode
 
 
@@ -87,6 +88,23 @@ async def test_a_question_is_answered_from_elsewhere(client: ControlClient) -> N
         if event["name"] == "input_required":
             assert (await client.answer(event["task_id"], "1999"))["state"] == "working"
     assert event["name"] == "completed"
+
+
+async def test_a_node_where_nothing_happens_still_beats(server: ControlServer, node: MemoryNode, home: Path) -> None:
+    """Its listeners give up after a minute without a byte."""
+
+    async def nothing() -> AsyncIterator[EventView]:
+        await asyncio.Event().wait()
+        yield EventView(name="stopping", at_unix_ms=0)
+
+    node.events = nothing  # type: ignore[method-assign]
+    connector = aiohttp.UnixConnector(str(home / "control.sock"))
+    async with (
+        asyncio.timeout(5),
+        aiohttp.ClientSession(connector=connector) as session,
+        session.get("http://node/control/1/events") as response,
+    ):
+        assert await response.content.readline() == b"\n"
 
 
 async def test_every_other_call_answers_with_its_schema(client: ControlClient) -> None:

@@ -61,7 +61,7 @@ class CarefulOwner(Owner):
         yield EventView(name="decided", at_unix_ms=NOW_UNIX_MS, decision=decision)
 
     async def events(self) -> AsyncIterator[EventView]:
-        """One event: a real stream may wait for its first for ever."""
+        """One event: a real stream begins with a heartbeat, which comes late."""
         yield EventView(name="reloaded", at_unix_ms=NOW_UNIX_MS)
 
     async def sell(self, request: SellRequest) -> OfferView:
