@@ -37,6 +37,8 @@ from protocol.specification import Specification
 
 MAX_PART_BYTES = 2**20
 """Inputs and results above this travel in parts of at most this size, so that a session is never blocked for long."""
+MAX_QUESTION_CHARS = 4000
+MAX_ANSWER_CHARS = 65_536
 PartBytes = Annotated[bytes, Meta(max_length=MAX_PART_BYTES)]
 
 
@@ -121,14 +123,14 @@ class Progress(Message, frozen=True, kw_only=True, tag="progress"):
 class InputRequired(Message, frozen=True, kw_only=True, tag="input_required"):
     """The contractor needs an answer before it can go on."""
 
-    question: Annotated[str, Meta(max_length=4000)]
+    question: Annotated[str, Meta(max_length=MAX_QUESTION_CHARS)]
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="answer"):
     """The client's answer to an InputRequired."""
 
     task_id: Id16
-    text: Annotated[str, Meta(max_length=65536)]
+    text: Annotated[str, Meta(max_length=MAX_ANSWER_CHARS)]
 
 
 class ResultPart(Message, frozen=True, kw_only=True, tag="result_part"):

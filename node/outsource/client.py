@@ -25,6 +25,7 @@ from node.tasks.content import Content
 from node.tasks.lifecycle import TaskState
 from node.tasks.plan import Plan, Step
 from node.views import AskRequest, DecisionView, TaskView
+from protocol.messages import MAX_ANSWER_CHARS
 
 log = structlog.get_logger()
 
@@ -102,7 +103,9 @@ class Client:
         return await self._log.view(task_id)
 
     async def answer(self, task_id: bytes, text: str) -> TaskView:
-        """Answer the question that a task waits with."""
+        """Answer the question that a task waits with. UsageError when it waits for none, or the answer is too long."""
+        if len(text) > MAX_ANSWER_CHARS:
+            raise UsageError(f"the answer has {len(text)} characters, over the limit of {MAX_ANSWER_CHARS}: shorten it")
         self._running.answer(task_id, text)
         return await self._log.view(task_id)
 
@@ -132,6 +135,8 @@ class Client:
             wishes_of(request, self._config),
             value_micro=request.value_micro,
             prefer=request.prefer,
+            policy=request.policy,
+            what_if=request.what_if,
             work=self._work,
         )
 
@@ -255,6 +260,7 @@ class Client:
                 wishes,
                 value_micro=None,
                 prefer=request.prefer,
+                policy=request.policy,
                 work=self._work,
             )
             await self._open(ask, parent_id=parent_id, node_name=step.name)

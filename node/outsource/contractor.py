@@ -30,7 +30,7 @@ from node.tasks.lifecycle import TaskState
 from node.tasks.spec import digest
 from node.views import EventName
 from protocol.errors import RemoteProtocolError
-from protocol.messages import MAX_PART_BYTES, Award, Failed, InputRequired, Result, ResultPart
+from protocol.messages import MAX_PART_BYTES, MAX_QUESTION_CHARS, Award, Failed, InputRequired, Result, ResultPart
 from protocol.packing import unpack
 from protocol.receipts import accept
 from protocol.signed import AwardTerms, QuoteTerms, ResultTerms, open_signed, sign
@@ -38,7 +38,6 @@ from protocol.specification import Specification
 
 OVERBOOKING: Final = 2
 """Awards are refused at this many times the queue at which quotes are: each quote was given for its own moment."""
-MAX_QUESTION_CHARS: Final = 4000
 CLIENT_LEFT: Final = "the client left or cancelled"
 
 
@@ -108,6 +107,7 @@ class Contractor:
         self._idle.clear()
         try:
             await self._open_row(quote, award.specification, specification)
+            self._desk.awarded(quote.client)
             return await self._see_through(call, award, quote, specification)
         finally:
             self.intake.close(quote.task_id)
@@ -137,7 +137,6 @@ class Contractor:
         for text, is_so in problems.items():
             if is_so:
                 raise Refusal("bad_award", text)
-        self._desk.awarded(client)
         return mine, specification
 
     async def _open_row(self, quote: QuoteTerms, encoded: bytes, specification: Specification) -> None:

@@ -90,6 +90,7 @@ class Course:
                         raise _nothing_left(survey, decision, tried)
                     await self._tasks.move(ask.task_id, "working")
                     outcome = await self._attempt(ask, survey, decision, ends - loop.time(), question)
+                    await self._surveyor.learn(decision, good=isinstance(outcome, Done))
                     if isinstance(outcome, Done):
                         return outcome
                     tried.append(outcome)

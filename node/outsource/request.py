@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import TypeVar
 
+from node.decision.policies.registry import policy as find_policy
+from node.decision.policies.settings import PolicyName
 from node.errors import UsageError
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
@@ -28,6 +30,10 @@ class Ask:
     content: Content
     value_micro: int | None
     prefer: Preference
+    policy: PolicyName | None = None
+    """Which rule decides; None = the configured one."""
+    what_if: tuple[str, ...] = ()
+    """What a dry run changes, as `name=value`."""
 
     @property
     def skill(self) -> str:
@@ -88,6 +94,8 @@ async def ask_of(
     *,
     value_micro: int | None,
     prefer: Preference,
+    policy: str = "",
+    what_if: tuple[str, ...] = (),
     work: LocalWork | None,
 ) -> Ask:
     """One task for one skill. InputError when this node has the skill and the input is malformed.
@@ -105,6 +113,8 @@ async def ask_of(
         content=content,
         value_micro=value_micro,
         prefer=prefer,
+        policy=find_policy(policy).name if policy else None,
+        what_if=what_if,
     )
 
 

@@ -3,15 +3,19 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from dht.ids import skill_key
 from dht.service import Discovery
+from node.decision.audit import audit_draw
 from node.decision.config import DecisionConfig
 from node.decision.decision import Decision
-from node.decision.engine import decide
-from node.decision.inputs import Candidate, LocalOption, TaskFacts, VerificationOption
+from node.decision.engine import replay
+from node.decision.inputs import Candidate, Inputs, LocalOption, SellerMemory, TaskFacts, VerificationOption
 from node.decision.reliability import History
+from node.decision.state import lesson_of
+from node.decision.whatif import changed
 from node.errors import UsageError
 from node.net.endpoint import endpoint
 from node.outsource.config import ClientConfig
@@ -20,6 +24,7 @@ from node.outsource.offers import Market, NoOffer, Offer, Seller, Tender
 from node.outsource.request import Ask
 from node.store.history import Outcomes
 from node.store.journal_store import Journal
+from node.store.policy import Memories, PolicyMemories
 from node.store.spending import Spending
 from protocol.errors import RemoteProtocolError
 from protocol.messages import Advert, decode_advert
@@ -27,6 +32,8 @@ from protocol.messages import Advert, decode_advert
 log = structlog.get_logger()
 
 PPM = 1_000_000
+SEED_BYTES = 6
+"""Of entropy in each decision's seed; it fits a JSON number exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,7 @@ class Survey:
     offers: tuple[Offer, ...]
     refusals: tuple[NoOffer, ...]
     histories: dict[bytes, History]
+    memories: Memories
     exposure_left_micro: dict[bytes, int]
     spend_left_micro: int
 
@@ -74,8 +82,11 @@ class Surveyor:
         outcomes: Outcomes,
         spending: Spending,
         journal: Journal,
+        memories: PolicyMemories,
         is_blocked: Callable[[bytes], bool],
         unix_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
+        audit_key: bytes,
     ) -> None:
         self._own_key = own_key
         self._network = network
@@ -87,8 +98,11 @@ class Surveyor:
         self._outcomes = outcomes
         self._spending = spending
         self._journal = journal
+        self._memories = memories
         self._is_blocked = is_blocked
         self._unix_ms = unix_ms
+        self._entropy = entropy
+        self._audit_key = audit_key
 
     async def alone(self, ask: Ask) -> str:
         """Why nobody else may be asked for this task, as a sentence; empty when they may."""
@@ -156,6 +170,7 @@ class Surveyor:
             offers=tuple(offers),
             refusals=tuple(refusals),
             histories=await self._outcomes.counts(keys, ask.skill, now),
+            memories=await self._memories.load(ask.skill, keys),
             exposure_left_micro={key: max(0, caps.peer_micro - used) for key, used in exposed.items()},
             spend_left_micro=max(0, caps.day_micro - await self._spending.day_used_micro(now)),
         )
@@ -179,11 +194,30 @@ class Surveyor:
             prefer=ask.prefer,
             spend_left_micro=survey.spend_left_micro,
         )
-        candidates = [_candidate(survey, offer) for offer in survey.offers if not self.has_expired(offer)]
-        return decide(facts, survey.local, candidates, survey.checks, self._decision)
+        config = self._decision
+        if ask.policy is not None:
+            config = msgspec.structs.replace(config, policy=ask.policy)
+        inputs = Inputs(
+            facts=facts,
+            local=survey.local,
+            candidates=tuple(
+                _candidate(survey, offer, self._audit_key) for offer in survey.offers if not self.has_expired(offer)
+            ),
+            options=survey.checks,
+            config=config,
+            memory=survey.memories.client,
+            # Fresh for every decision: two nodes, or two runs of one, never explore alike.
+            seed=int.from_bytes(self._entropy(SEED_BYTES), "big"),
+        )
+        return replay(changed(inputs, ask.what_if, self._work.rates))
+
+    async def learn(self, decision: Decision, *, good: bool) -> None:
+        """Let the policies know what became of a decision."""
+        skill = decision.inputs.facts.skill
+        await self._memories.learn(skill, lesson_of(decision, good=good), self._unix_ms())
 
 
-def _candidate(survey: Survey, offer: Offer) -> Candidate:
+def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
     terms, key = offer.terms, offer.seller.key
     history = survey.histories.get(key, History())
     return Candidate(
@@ -199,4 +233,6 @@ def _candidate(survey: Survey, offer: Offer) -> Candidate:
         jobs=history.jobs,
         regions=survey.ask.specification.constraints.regions,
         exposure_left_micro=survey.exposure_left_micro.get(key),
+        audit_draw=audit_draw(audit_key, terms.quote_id + survey.ask.task_id),
+        memory=survey.memories.sellers.get(key, SellerMemory()),
     )

@@ -1,7 +1,7 @@
 """Every task's state and log: stored first, then told to whoever listens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -9,8 +9,8 @@ import msgspec
 from node.errors import UsageError
 from node.events import EventHub
 from node.outsource.taskview import task_view
-from node.store.tasks import TaskChange, TaskRow, Tasks
-from node.tasks.lifecycle import ENDED, TaskState, advance
+from node.store.tasks import TaskChange, TaskEvent, TaskRecord, TaskRow, Tasks
+from node.tasks.lifecycle import ENDED, TaskState
 from node.views import ENDING_EVENTS, EventName, EventView, TaskView
 
 ENDING: dict[TaskState, EventName] = {
@@ -31,7 +31,6 @@ class TaskLog:
         self._tasks = tasks
         self._hub = hub
         self._unix_ms = unix_ms
-        self._ending = asyncio.Lock()
 
     async def open(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Store a new task; or the one that its idempotency key already names, and False."""
@@ -49,8 +48,7 @@ class TaskLog:
 
     async def move(self, task_id: bytes, to: TaskState, what: TaskChange | None = None) -> TaskRow:
         """Change a task's state, if its present one leads there."""
-        row = await self._tasks.get(task_id)
-        change = msgspec.structs.replace(what or TaskChange(), state=advance(row.state, to))
+        change = msgspec.structs.replace(what or TaskChange(), state=to)
         return await self._tasks.change(task_id, change, self._unix_ms())
 
     async def change(self, task_id: bytes, what: TaskChange) -> TaskRow:
@@ -74,36 +72,41 @@ class TaskLog:
         return await asyncio.shield(self._end(task_id, to, text, what, **fields))
 
     async def _end(self, task_id: bytes, to: TaskState, text: str, what: TaskChange | None, **fields: Any) -> TaskView:
-        async with self._ending:
-            if (await self._tasks.get(task_id)).state not in ENDED:
-                await self.move(task_id, to, what)
-                await self.note(task_id, ENDING[to], text, task=await self.view(task_id), **fields)
-            return await self.view(task_id)
+        change = msgspec.structs.replace(what or TaskChange(), state=to)
+        now_ms = self._unix_ms()
+
+        def ending(record: TaskRecord) -> str:
+            event = EventView(
+                name=ENDING[to], at_unix_ms=now_ms, task_id=task_id.hex(), text=text, task=_view(record), **fields
+            )
+            return msgspec.json.encode(event).decode()
+
+        record, has_ended_now = await self._tasks.end(task_id, change, now_ms, ENDING[to], ending)
+        if has_ended_now:
+            self._hub.publish(_decoded(record.events)[-1])
+        return _view(record)
 
     async def view(self, task_id: bytes) -> TaskView:
         """One task as it stands; UsageError when there is none."""
-        row = await self._tasks.get(task_id)
-        children = await self._tasks.select(parent_id=task_id, limit=1000)
-        return task_view(row, await self.events(task_id), tuple(child.task_id.hex() for child in reversed(children)))
+        return _view(await self._tasks.record(task_id))
 
     async def events(self, task_id: bytes) -> tuple[EventView, ...]:
         """The stored log of one task, in order."""
-        stored = await self._tasks.events(task_id)
-        return tuple(msgspec.json.decode(event.body, type=EventView) for event in stored)
+        return _decoded(await self._tasks.events(task_id))
 
     async def watch(self, task_id: bytes) -> AsyncIterator[EventView]:
         """A task's log from its beginning, then live, up to and including its ending event."""
         shown: set[EventView] = set()
-        with self._hub.subscribe() as queue:
+        with self._hub.subscribe(task_id.hex()) as queue:
             while True:
-                has_ended = (await self._tasks.get(task_id)).state in ENDED
-                for event in await self.events(task_id):
+                record = await self._tasks.record(task_id)
+                for event in _decoded(record.events):
                     if event not in shown:
                         shown.add(event)
                         yield event
-                if has_ended:
+                if record.row.state in ENDED:
                     return
-                async for event in _coming(queue, task_id):
+                async for event in _coming(queue):
                     if event in shown:
                         continue
                     shown.add(event)
@@ -112,14 +115,20 @@ class TaskLog:
                         return
 
 
-async def _coming(queue: asyncio.Queue[EventView], task_id: bytes) -> AsyncIterator[EventView]:
-    """A task's live events, until none came for a while."""
+def _view(record: TaskRecord) -> TaskView:
+    return task_view(record.row, _decoded(record.events), tuple(child.hex() for child in record.children))
+
+
+def _decoded(stored: Sequence[TaskEvent]) -> tuple[EventView, ...]:
+    return tuple(msgspec.json.decode(event.body, type=EventView) for event in stored)
+
+
+async def _coming(queue: asyncio.Queue[EventView]) -> AsyncIterator[EventView]:
+    """Live events, until none came for a while."""
     while True:
         try:
             async with asyncio.timeout(RECHECK_S):
                 event = await queue.get()
-                while event.task_id != task_id.hex():
-                    event = await queue.get()
         except TimeoutError:
             return
         yield event

@@ -105,6 +105,18 @@ async def test_one_buyer_can_hold_only_so_many_quotes_and_another_is_not_hindere
         assert isinstance(await other.ask_quote(node, specification), Quote)
 
 
+async def test_only_a_job_that_is_taken_on_makes_room_for_another_quote() -> None:
+    async with world() as made, buying() as buyer:
+        node, specification = await quoting(made, max_quotes_per_peer=2), buyer.specify(DATA)
+        award = buyer.order(await buyer.quoted(node, specification), specification, DATA)
+        assert isinstance(await buyer.hire(node, award), Result)
+        for _ in range(2):
+            await buyer.quoted(node, specification)
+        for _ in range(3):
+            assert (await refused(buyer.hire(node, award))).code == "duplicate"
+        assert isinstance(await buyer.ask_quote(node, specification), Decline)
+
+
 # --- awards
 
 

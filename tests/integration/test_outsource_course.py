@@ -162,6 +162,8 @@ async def test_both_sides_wait_for_input_and_go_on_with_the_answer(tmp_path: Pat
         assert event.question == "and you?"
         for side in (buyer, seller):
             assert (await side.parts.tasks.view(task_id)).state == "input-required"
+        with pytest.raises(UsageError, match="65536"):
+            await buyer.owner.answer(task_id.hex(), "x" * 65_537)
         await buyer.owner.answer(task_id.hex(), "very well")
         task = await buyer.ended(task_id)
         assert (task.state, await buyer.owner.result(task.id)) == ("completed", (b"very well", "text/plain"))
