@@ -42,7 +42,6 @@ class Tally:
 
     inputs: int = 0
     wall_s: float = 0.0
-    accepted: int = 0
 
 
 @dataclass(slots=True)
