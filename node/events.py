@@ -16,7 +16,8 @@ class EventHub:
 
     def __init__(self, unix_ms: Callable[[], int]) -> None:
         self._unix_ms = unix_ms
-        self._queues: set[asyncio.Queue[EventView]] = set()
+        self._queues: dict[str, set[asyncio.Queue[EventView]]] = {}
+        """Listeners by the task that they listen to; under "" those who want everything."""
         self.dropped = 0
 
     def tell(self, name: EventName, text: str, **fields: Any) -> None:
@@ -24,22 +25,25 @@ class EventHub:
         self.publish(EventView(name=name, at_unix_ms=self._unix_ms(), text=text, **fields))
 
     def publish(self, event: EventView) -> None:
-        """Hand `event` to all listeners; the slow ones lose their oldest."""
-        for queue in self._queues:
+        """Hand `event` to all who listen to its task or to everything; the slow ones lose their oldest."""
+        for queue in (*self._queues.get("", ()), *(self._queues.get(event.task_id, ()) if event.task_id else ())):
             if queue.full():
                 queue.get_nowait()
                 self.dropped += 1
             queue.put_nowait(event)
 
     @contextmanager
-    def subscribe(self) -> Iterator[asyncio.Queue[EventView]]:
-        """A queue of everything that happens from now on."""
+    def subscribe(self, task_id: str = "") -> Iterator[asyncio.Queue[EventView]]:
+        """A queue of what happens from now on: of one task's events, or of everything."""
         queue: asyncio.Queue[EventView] = asyncio.Queue(QUEUE_EVENTS)
-        self._queues.add(queue)
+        listeners = self._queues.setdefault(task_id, set())
+        listeners.add(queue)
         try:
             yield queue
         finally:
-            self._queues.discard(queue)
+            listeners.discard(queue)
+            if not listeners:
+                self._queues.pop(task_id, None)
 
     async def stream(self) -> AsyncIterator[EventView]:
         """Everything that happens from now on, until the listener stops."""

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from node.execute.errors import ExecutionError
@@ -26,6 +27,7 @@ ONE_THREAD = {
 """Builtin workers are one a core; more threads in each would only fight."""
 
 
+@cache
 def app_root() -> Path:
     """The folder that holds `node`, which a builtin worker imports from."""
     return Path(__file__).resolve().parents[2]

@@ -5,7 +5,7 @@ The SQL functions take a connection, so that a caller can combine several into o
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -68,6 +68,14 @@ class TaskEvent(msgspec.Struct, frozen=True):
     unix_ms: int
     kind: str
     body: str
+
+
+class TaskRecord(msgspec.Struct, frozen=True):
+    """A task, its whole log, and the ids of its subtasks, oldest first, as they were at one moment."""
+
+    row: TaskRow
+    events: list[TaskEvent]
+    children: list[bytes]
 
 
 class SkillSales(msgspec.Struct, frozen=True):
@@ -135,6 +143,14 @@ def get(connection: sqlite3.Connection, task_id: bytes) -> TaskRow:
     if found is None:
         raise UsageError(f"there is no task {task_id.hex()}: `coalesced task ls` lists them")
     return _row(found)
+
+
+def record(connection: sqlite3.Connection, task_id: bytes) -> TaskRecord:
+    """All that is kept of a task; UsageError when there is none."""
+    children = connection.execute(
+        "SELECT task_id FROM tasks WHERE parent_id = ? ORDER BY created_unix_ms, task_id LIMIT ?", (task_id, MAX_LISTED)
+    )
+    return TaskRecord(get(connection, task_id), events(connection, task_id), [child for (child,) in children])
 
 
 def find(connection: sqlite3.Connection, prefix: str, limit: int = 10) -> list[TaskRow]:
@@ -223,6 +239,25 @@ def append_event(connection: sqlite3.Connection, task_id: bytes, unix_ms: int, k
     return int(last) + 1
 
 
+def end(
+    connection: sqlite3.Connection,
+    task_id: bytes,
+    what: TaskChange,
+    unix_ms: int,
+    kind: str,
+    body_of: Callable[[TaskRecord], str],
+) -> tuple[TaskRecord, bool]:
+    """End a task and log it in one step: the line is what `body_of` makes of the ended task. Its record then.
+
+    False, and nothing changes, when it has ended before.
+    """
+    if get(connection, task_id).state in ENDED:
+        return record(connection, task_id), False
+    change(connection, task_id, what, unix_ms)
+    append_event(connection, task_id, unix_ms, kind, body_of(record(connection, task_id)))
+    return record(connection, task_id), True
+
+
 def events(connection: sqlite3.Connection, task_id: bytes, after_seq: int = 0) -> list[TaskEvent]:
     """A task's log after `after_seq`, in order."""
     rows = connection.execute(
@@ -271,6 +306,10 @@ class Tasks:
         """See `get`."""
         return await self._database.read(get, task_id)
 
+    async def record(self, task_id: bytes) -> TaskRecord:
+        """See `record`."""
+        return await self._database.read(record, task_id)
+
     async def find(self, prefix: str, limit: int = 10) -> list[TaskRow]:
         """See `find`."""
         return await self._database.read(find, prefix, limit)
@@ -300,6 +339,12 @@ class Tasks:
     async def unfinished(self) -> list[TaskRow]:
         """See `unfinished`."""
         return await self._database.read(unfinished)
+
+    async def end(
+        self, task_id: bytes, what: TaskChange, unix_ms: int, kind: str, body_of: Callable[[TaskRecord], str]
+    ) -> tuple[TaskRecord, bool]:
+        """See `end`."""
+        return await self._database.write(end, task_id, what, unix_ms, kind, body_of)
 
     async def append_event(self, task_id: bytes, unix_ms: int, kind: str, body: str) -> int:
         """See `append_event`."""
