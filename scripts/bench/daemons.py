@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pstats
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from coalesced.paths import find_paths
 from coalesced.testnet.ports import free_ports
 
 NETWORK = "bench"
+PROFILED = Path(__file__).with_name("profiled.py")
+ROOT = PROFILED.parents[2]
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
 
@@ -29,15 +32,16 @@ class BenchDaemon:
         (self.home / "config.toml").write_text(config)
         (port,) = free_ports(1)
         self.endpoint = f"127.0.0.1:{port}"
-        self.profile = self.home / "profile"
-        profiler = ["-m", "cProfile", "-o", str(self.profile)] if is_profiled else []
+        self._profile = self.home / "profile"
+        program = [str(PROFILED), str(self._profile)] if is_profiled else ["-m", "coalesced"]
         flags = ["--home", str(self.home), "--network", NETWORK, "--listen", self.endpoint, "--log-level", "warning"]
         joining = ["--bootstrap", bootstrap] if bootstrap else []
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("COALESCED_")}
         self.process = subprocess.Popen(
-            [sys.executable, *profiler, "-m", "coalesced", "start", *flags, *joining],
+            [sys.executable, *program, "start", *flags, *joining],
             stdout=(self.home / "log").open("wb"),
             stderr=subprocess.STDOUT,
-            env={name: value for name, value in os.environ.items() if not name.startswith("COALESCED_")},
+            env={**kept, "PYTHONPATH": str(ROOT)},
         )
 
     def client(self) -> ControlClient:
@@ -66,8 +70,22 @@ class BenchDaemon:
         living_s = sum(_cpu_s(child) for child in daemon.children(recursive=True))
         return _cpu_s(daemon), float(ended.children_user + ended.children_system) + living_s
 
+    def start_profile(self) -> None:
+        """Profile its event loop from now on; it must have been started for that."""
+        self.process.send_signal(signal.SIGUSR1)
+
+    async def end_profile(self) -> tuple[pstats.Stats, float, float]:
+        """The profile so far; CPU seconds of the event loop's thread meanwhile, and of the whole process."""
+        self.process.send_signal(signal.SIGUSR2)
+        done = self._profile.with_suffix(".cpu")
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            while not done.exists():
+                await asyncio.sleep(0.05)
+        thread_s, process_s = map(float, done.read_text().split())
+        return pstats.Stats(str(self._profile)), thread_s, process_s
+
     def stop(self) -> None:
-        """Stop it in order, so that a profile is written."""
+        """Stop it in order."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

@@ -12,7 +12,6 @@ of two more daemons, since profiling slows them: shares of the time that each da
 import argparse
 import asyncio
 import os
-import pstats
 import re
 import shutil
 import sys
@@ -182,7 +181,6 @@ def row(kind: str, in_flight: int, runs: list[Run]) -> list[str]:
 
 # --- Where the time goes
 
-WAITING = ("poll' of 'select.epoll'", "lock.acquire")
 OTHERS = (
     (r"asyncio|selectors|_socket|concurrent/futures", "asyncio and sockets"),
     (r"aiohttp|multidict|yarl|propcache", "aiohttp"),
@@ -193,53 +191,71 @@ OTHERS = (
     (r"cryptography|_rust|openssl|_hashlib|_blake2", "cryptography and hashes"),
     (r"sqlite3", "sqlite3"),
 )
+OWN = re.compile(r"/((?:node|coalesced)/\w+|protocol|crypto|dht)/\w+\.py$")
 Function = tuple[str, int, str]
 Profiled = dict[Function, tuple[int, int, float, float, object]]
 """As pstats has it: calls (two counts), seconds in the function itself, seconds with those that it called, callers."""
 
 
-async def profile(tasks: int) -> dict[str, Profiled]:
-    """The event loop threads of a buyer and a seller while they do so many no-op tasks, start and end included."""
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A daemon's event loop thread while tasks were done: functions, and CPU milliseconds a task."""
+
+    functions: Profiled
+    tasks: int
+    thread_ms: float
+    process_ms: float
+
+
+async def profile(tasks: int) -> dict[str, Profile]:
+    """Profiles of a buyer and a seller while they do so many no-op tasks, warm."""
     async with pair(is_profiled=True) as daemons:
+        await run_tasks(daemons, INPUTS["no-op"], 16, WARM_UP)
+        both = {"buyer": daemons.buyer, "seller": daemons.seller}
+        for daemon in both.values():
+            daemon.start_profile()
         await run_tasks(daemons, INPUTS["no-op"], 16, tasks)
-        daemons.buyer.stop()
-        daemons.seller.stop()
-        return {
-            "buyer": pstats.Stats(str(daemons.buyer.profile)).stats,  # type: ignore[attr-defined]
-            "seller": pstats.Stats(str(daemons.seller.profile)).stats,  # type: ignore[attr-defined]
-        }
+        profiles = {}
+        for who, daemon in both.items():
+            stats, thread_s, process_s = await daemon.end_profile()
+            functions: Profiled = stats.stats  # type: ignore[attr-defined]
+            profiles[who] = Profile(functions, tasks, 1e3 * thread_s / tasks, 1e3 * process_s / tasks)
+        return profiles
 
 
 def part_of(function: Function) -> str:
     """The part of the program that a function belongs to."""
     file, _, name = function
-    own = re.search(r"/((?:node|coalesced)/\w+|protocol|crypto|dht)/\w+\.py$", file)
-    if own is not None and "site-packages" not in file:
+    own = OWN.search(file)
+    if own is not None:
         return own.group(1)
     return next((part for pattern, part in OTHERS if re.search(pattern, f"{file} {name}")), "the rest of Python")
 
 
-def part_rows(profiled: Profiled) -> list[list[str]]:
-    """Shares of the computing time by part, the largest first."""
+def part_rows(profiled: Profile) -> list[list[str]]:
+    """The event loop's time by part, the largest first."""
     own_s: dict[str, float] = defaultdict(float)
-    for function, (_, _, self_s, _, _) in profiled.items():
-        if not any(waiting in function[2] for waiting in WAITING):
-            own_s[part_of(function)] += self_s
+    for function, (_, _, self_s, _, _) in profiled.functions.items():
+        own_s[part_of(function)] += self_s
     total_s = sum(own_s.values())
     ranked = sorted(own_s.items(), key=lambda item: -item[1])
-    return [[part, f"{100 * seconds / total_s:.1f} %"] for part, seconds in ranked if seconds > 0.01 * total_s]
-
-
-def function_rows(profiled: Profiled, tasks: int) -> list[list[str]]:
-    """Our own functions by the time spent in them and all that they called."""
-    own = [
-        (function, stats) for function, stats in profiled.items() if re.search(r"/(node|protocol|dht)/", function[0])
+    return [
+        [part, f"{100 * seconds / total_s:.1f} %", f"{1e3 * seconds / profiled.tasks:.2f}"]
+        for part, seconds in ranked
+        if seconds > 0.01 * total_s
     ]
+
+
+def function_rows(profiled: Profile) -> list[list[str]]:
+    """Our own functions by the time spent in them and all that they called."""
+    own = [item for item in profiled.functions.items() if OWN.search(item[0][0])]
     ranked = sorted(own, key=lambda item: -item[1][3])[:SHOWN_FUNCTIONS]
     rows = []
-    for (file, line, name), (_, calls, _, with_called_s, _) in ranked:
-        where = re.sub(r".*/((?:node|coalesced|protocol|crypto|dht)/)", r"\1", file)
-        rows.append([f"{where}:{line} {name}", f"{calls / tasks:.1f}", f"{1e3 * with_called_s / tasks:.2f}"])
+    for (file, _, name), (_, calls, _, with_called_s, _) in ranked:
+        where = OWN.search(file)
+        assert where is not None
+        per_task = f"{calls / profiled.tasks:.1f}", f"{1e3 * with_called_s / profiled.tasks:.2f}"
+        rows.append([f"`{where.group(0)[1:]}` {name}", *per_task])
     return rows
 
 
@@ -253,13 +269,11 @@ def main() -> None:
     head = ["task", "in flight", "CPU ms", "buyer + seller + workers", "p50 ms", "p99 ms", "tasks/s", "failed"]
     print(table(head, asyncio.run(measure(given.rounds))))
     for who, profiled in asyncio.run(profile(given.profiled)).items():
-        print(f"\nThe {who}'s event loop thread under cProfile, {given.profiled} no-op tasks, 16 in flight:\n")
-        print(table(["part", "share of computing"], part_rows(profiled)) + "\n")
-        print(
-            table(
-                ["function, with what it calls", "calls a task", "ms a task"], function_rows(profiled, given.profiled)
-            )
-        )
+        loop, process = f"{profiled.thread_ms:.1f}", f"{profiled.process_ms:.1f}"
+        print(f"\nThe {who} under the profiler, {given.profiled} no-op tasks, 16 in flight: its event loop computed")
+        print(f"{loop} ms a task, the whole process {process}.\n")
+        print(table(["part", "share of the event loop", "ms a task"], part_rows(profiled)) + "\n")
+        print(table(["function, with what it calls", "calls a task", "ms a task"], function_rows(profiled)))
 
 
 if __name__ == "__main__":
