@@ -21,6 +21,8 @@ from protocol.specification import Effort
 NETWORK = "sim"
 PORT = 7733
 SELLING_SHARE = 0.5
+SOLD_SKILLS = 2
+"""Of the four builtin ones, by a seller; node 0 sells all."""
 FABRICATING_EVERY = 6
 """One node in so many sells, fast and cheap, and delivers results of other inputs now and then."""
 FABRICATION = 0.5
@@ -44,7 +46,8 @@ class Profile:
     number: int
     identity: Identity
     slowness: float
-    sells: bool
+    sells: tuple[str, ...]
+    """Labels; empty for most buyers."""
     fabricates: bool
     clock_error_ms: int
     caps: Caps
@@ -79,9 +82,11 @@ def profile_of(seed: int, number: int) -> Profile:
     """Node `number` of the world of that seed. Node 0 sells and is honest, so that there is a market."""
     rng = random.Random(f"{seed}/{number}/profile")
     fabricates = number % FABRICATING_EVERY == 1
-    sells = number == 0 or fabricates or rng.random() < SELLING_SHARE
+    is_seller = number == 0 or fabricates or rng.random() < SELLING_SHARE
+    labels = sorted(SECONDS_PER_UNIT)
+    sells = tuple(labels) if number == 0 else tuple(sorted(rng.sample(labels, SOLD_SKILLS))) if is_seller else ()
     # Who sells has the machine for it; who does not is mostly better off buying.
-    slowness = rng.lognormvariate(-0.5, 0.5) if sells else rng.lognormvariate(1.5, 0.8)
+    slowness = rng.lognormvariate(-0.5, 0.5) if is_seller else rng.lognormvariate(1.5, 0.8)
     if fabricates:
         slowness = FAST
     return Profile(
@@ -104,7 +109,7 @@ def config_of(profile: Profile) -> Config:
         node=NodeConfig(network=NETWORK, port=PORT, in_memory=True),
         caps=profile.caps,
         client=ClientConfig(default_deadline_s=60.0),
-        contractor=ContractorConfig(sell=profile.sells),
+        contractor=ContractorConfig(sell=bool(profile.sells), skills=profile.sells),
         execute=ExecuteConfig(max_workers=2, max_queued=8),
         machine=MachineRates(memory_bytes=8 * 2**30),
     )

@@ -140,8 +140,8 @@ class Watch:
         tasks = self._loop.tasks_by_owner()
         for node in self._nodes:
             number = node.profile.number
-            self._report_all(number, self._late(node, self._seen[number]))
             if node.life is not None and node.parts is not None:
+                self._report_all(number, self._late(node, self._seen[number]))
                 count = tasks.get(node.life.name, 0)
                 self._report_all(number, bounds.stays_bounded(count, node.parts))
             if at_rest and node.life is not None and node.parts is not None:
