@@ -73,7 +73,7 @@ class World:
         async with asyncio.TaskGroup() as group:
             self._group = group
             watching = [group.create_task(self._watch()), group.create_task(self.watch.look_into_events())]
-            await self._grow()
+            await self.grow()
             lasts_s = plan.minutes * 60
             due = schedule(plan.seed, nodes=plan.nodes, for_s=lasts_s, kinds=plan.faults)
             try:
@@ -91,7 +91,8 @@ class World:
             for task in watching:
                 task.cancel()
 
-    async def _grow(self) -> None:
+    async def grow(self) -> None:
+        """Start all nodes, each through an earlier one, and let them settle."""
         rng = random.Random(f"{self.plan.seed}/grow")
         probes = {label: made[0] for label, made in inputs().items()}
         for number in range(self.plan.nodes):
