@@ -292,6 +292,12 @@ class World:
         speeds = dict.fromkeys(BUILTIN, 0.05)
         return await self.node(**{"speeds": speeds, **plan, "sections": sections})
 
+    async def trade(self, directory: Path, code: str, **sell: Any) -> tuple[Node, Node]:
+        """A seller of a user's function, and a buyer without it."""
+        seller = await self.seller(functions=True, sections={"contractor": ContractorConfig(skills=())})
+        await seller.sell(directory, code, **sell)
+        return seller, await self.buyer()
+
 
 async def joined(parts: Parts) -> None:
     """Return once the node knows another."""

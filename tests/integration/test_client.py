@@ -13,7 +13,8 @@ from node.views import TaskView
 from protocol.messages import Award, Message, QuoteRequest
 from protocol.signed import QuoteTerms
 from tests.harness import hostile
-from tests.harness.hostile import Seller, market
+from tests.harness.dealing import Seller
+from tests.harness.hostile import market
 from tests.harness.nodes import world
 from tests.harness.peering import until
 

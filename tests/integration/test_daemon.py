@@ -18,7 +18,7 @@ from node.errors import NodeError
 from node.events import QUEUE_EVENTS, EventHub
 from node.net.errors import ListenError
 from node.views import EventView, SellRequest
-from tests.harness.hostile import Seller, on_sale
+from tests.harness.dealing import Seller, on_sale
 from tests.harness.nodes import Node, Plan, world
 from tests.harness.peering import until
 

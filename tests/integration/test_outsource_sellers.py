@@ -13,7 +13,8 @@ from protocol.messages import Award, FaultNotice, InputRequired, Message
 from protocol.receipts import open_evidence, open_fault
 from protocol.signed import FaultTerms, QuoteTerms, ResultTerms
 from tests.harness import hostile
-from tests.harness.hostile import Seller, market
+from tests.harness.dealing import Seller
+from tests.harness.hostile import market
 from tests.harness.nodes import Node
 from tests.harness.peering import until
 

@@ -12,7 +12,7 @@ from node.outsource.config import ContractorConfig
 from node.store.spending import Caps
 from node.views import SellRequest
 from tests.harness import hostile
-from tests.harness.hostile import Seller, buying, on_sale
+from tests.harness.dealing import Seller, buying, on_sale
 from tests.harness.nodes import Node, Plan, world
 from tests.harness.peering import until
 

@@ -10,7 +10,7 @@ from node.errors import UsageError
 from node.outsource.config import ClientConfig
 from node.views import AskRequest, InputFile, TaskView
 from tests.harness import hostile
-from tests.harness.hostile import Seller, on_sale
+from tests.harness.dealing import Seller, on_sale
 from tests.harness.nodes import Node, world
 from tests.harness.peering import until
 

@@ -12,7 +12,7 @@ from node.outsource.running import StoppingError
 from node.store.spending import Caps
 from protocol.messages import Decline, ReceiptSigned
 from tests.harness import hostile
-from tests.harness.hostile import Seller, buying, on_sale
+from tests.harness.dealing import Seller, buying, on_sale
 from tests.harness.nodes import snapshot, world
 from tests.harness.peering import until
 

@@ -19,7 +19,7 @@ from protocol.packing import pack, unpack
 from protocol.signed import AwardTerms, FaultTerms, QuoteTerms, ReceiptTerms, sign_body
 from tests.fuzz.areas.messages import messages
 from tests.fuzz.target import Parse, Target
-from tests.harness.hostile import Buyer
+from tests.harness.dealing import Buyer
 from tests.harness.jobs import CLIENT, CONTRACTOR
 from tests.harness.nodes import Node, World
 
