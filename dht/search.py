@@ -21,7 +21,7 @@ from dht.stats import DhtStats
 
 MAX_LOOKUP_S = 30.0
 """No look-up takes longer, whatever its peers do: ten times the worst that 40 % dead nodes cause."""
-REFRESH_WIDTH = 4
+REFRESH_WIDTH = 3
 """Width of a look-up that only refreshes a bucket: it wants some live contacts there, not the k closest."""
 
 
