@@ -6,9 +6,9 @@ nodes look random names up, one look-up after the other. Both packages do the sa
 
 In virtual time a datagram takes 5 to 50 ms and computing takes none. A grown network is forked, so that each share of
 dead nodes meets the same one. Messages are datagrams sent by anyone: those of a look-up divide all that were sent while
-look-ups ran; those of joining all that were sent until the network was quiet, per node. Bytes are resident memory that
-the process gained from first to last node, everything included, per node. Over real UDP the nodes share one process
-and loopback, so times are mostly computing and timers.
+look-ups ran; those of joining all that were sent until the network was quiet, per node. Memory is what Python has
+allocated for nodes that have joined, their sockets and tasks included, per node. Over real UDP the nodes share one
+process and loopback, so times are mostly computing and timers.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import pickle
 import random
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +28,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import psutil
 
 from coalesced.sim.loop import SimLoop, run
 from coalesced.sim.network import Link
@@ -138,13 +137,14 @@ def virtual(package: str, plan: Plan, dead_shares: list[int]) -> tuple[Grown, di
         addresses = [(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 4_000) for number in range(plan.nodes)]
         if package == "stock":
             set_stock_clock(loop.time)
-        empty_bytes = psutil.Process().memory_info().rss
+        tracemalloc.start(1)
         swarm = Ours(addresses, plan.seed, loop.unix_ms) if package == "ours" else Stock(addresses, plan.seed)
         await grow(swarm, plan, JOIN_PAUSE_S)
         await asyncio.sleep(SETTLED_S)
         joined = loop.network.sent
         gc.collect()
-        node_bytes = (psutil.Process().memory_info().rss - empty_bytes) / plan.nodes
+        node_bytes = tracemalloc.get_traced_memory()[0] / plan.nodes
+        tracemalloc.stop()
         await publish(swarm, plan)
         await asyncio.sleep(PUBLISHED_S)
         before = loop.network.sent
@@ -190,13 +190,14 @@ def real(package: str, plan: Plan, dead_share: int) -> tuple[Grown, Looked]:
 
     async def main() -> tuple[Grown, Looked]:
         addresses = [("127.0.0.1", port) for port in free_ports(plan.nodes)]
-        empty_bytes = psutil.Process().memory_info().rss
+        tracemalloc.start(1)
         swarm = Ours(addresses, plan.seed, unix_ms) if package == "ours" else Stock(addresses, plan.seed)
         await grow(swarm, plan, JOIN_PAUSE_S)
         await asyncio.sleep(REAL_SETTLED_S)
         joined = loop.sent
         gc.collect()
-        node_bytes = (psutil.Process().memory_info().rss - empty_bytes) / plan.nodes
+        node_bytes = tracemalloc.get_traced_memory()[0] / plan.nodes
+        tracemalloc.stop()
         await publish(swarm, plan)
         await asyncio.sleep(REAL_SETTLED_S)
         before = loop.sent
