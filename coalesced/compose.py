@@ -41,6 +41,9 @@ from node.router import Router
 from node.store.store import Store
 from protocol.messages import Message
 
+AUDIT_LABEL = b"coalesced audit key 1"
+"""Signs nothing else, so that no signature that is ever sent can be the key."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
@@ -171,8 +174,12 @@ def _buying(base: _Base) -> _Buying:
         outcomes=store.outcomes,
         spending=store.spending,
         journal=store.journal,
+        memories=store.policy_memories,
         is_blocked=base.peers.is_blocked,
         unix_ms=env.unix_ms,
+        entropy=env.entropy,
+        # A signature that is never sent: known to nobody else, and the same after a restart.
+        audit_key=identity.sign(AUDIT_LABEL, config.node.network.encode()),
     )
     timeout_s = config.client.receipt_timeout_s
     orders = Orders(

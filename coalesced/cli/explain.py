@@ -79,9 +79,39 @@ def sentences(decision: shapes.Decision) -> str:
 
 
 def explained(decision: shapes.Decision) -> Iterator[str]:
-    """Table and sentences."""
+    """Table, sentences, and what the figures rest on."""
     yield from table_lines(decision)
     yield sentences(decision)
+    if decision["policy"]:
+        yield grounds(decision)
+
+
+def grounds(decision: shapes.Decision) -> str:
+    """How sure the figures are: the policy, how predictions of the local time turned out, how often is audited."""
+    said = [f"Policy {decision['policy']}."]
+    if decision["local_micro"] is not None:
+        runs, error = decision["local_samples"], decision["local_error_ppm"]
+        known = f"from {runs} runs" if runs else "never measured here"
+        missed = "" if error is None else f", {share(error)} off on average"
+        said.append(f"Local time {known}{missed}.")
+    if decision["audited"]:
+        said.append(f"Drawn for an audit ({share(decision['audit_ppm'])} of its unseen work is checked).")
+    elif decision["audit_ppm"] and decision["level"] == "none":
+        said.append(f"Not drawn for an audit ({share(decision['audit_ppm'])} of its unseen work is checked).")
+    return " ".join(said)
+
+
+def replayed(replay: shapes.Replay) -> Iterator[str]:
+    """Whether a stored decision is the same when it is made again, and what it says."""
+    decision = replay["decision"]
+    where = f"decision {replay['number']} of task {short_task(replay['task_id'])}"
+    if replay["same"]:
+        yield f"{where}: the same to the last bit (inputs {replay['inputs_sha256'][:12]})."
+    else:
+        parts = ", ".join(replay["differs"]) or "its text"
+        yield f"{where}: NOT the same; what differs: {parts}. Another version of coalesced made it."
+    yield headline(decision)
+    yield from explained(decision)
 
 
 def why_lines(why: shapes.Why) -> Iterator[str]:

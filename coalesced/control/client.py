@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import io
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -24,6 +24,8 @@ from coalesced.control import shapes
 from coalesced.control.errors import ControlError, LostDaemonError, NoDaemonError
 
 PREFIX = "/control/1"
+Query = dict[str, str] | list[tuple[str, str]] | None
+"""Pairs where a name may stand more than once."""
 CALL_TIMEOUT_S = 30.0
 """For calls that only read the daemon's state, or reach one peer."""
 LONG_CALL_TIMEOUT_S = 180.0
@@ -169,6 +171,13 @@ class ControlClient:
         """How a task was decided, and what happened."""
         return cast("shapes.Why", await self._call("GET", f"/tasks/{_quoted(task_id)}/why"))
 
+    async def replay(self, task_id: str, *, number: int | None = None, what_if: Sequence[str] = ()) -> shapes.Replay:
+        """A stored decision (the last, or of that number) made again; with `name=value` otherwise if asked for."""
+        query = [("what_if", text) for text in what_if]
+        if number is not None:
+            query.append(("number", str(number)))
+        return cast("shapes.Replay", await self._call("GET", f"/tasks/{_quoted(task_id)}/replay", query=query))
+
     # --- the journal ---
 
     async def journal_tail(self, limit: int = 20) -> shapes.Journal:
@@ -191,7 +200,7 @@ class ControlClient:
         path: str,
         *,
         body: object = None,
-        query: dict[str, str] | None = None,
+        query: Query = None,
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> dict[str, Any]:
         async with self._exchange(method, path, timeout_s, body=body, query=query) as response:
@@ -213,7 +222,7 @@ class ControlClient:
         timeout_s: float | None = CALL_TIMEOUT_S,
         *,
         body: object = None,
-        query: dict[str, str] | None = None,
+        query: Query = None,
         prefix: str = PREFIX,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request; its response when it succeeded, else the ControlError that it stands for."""

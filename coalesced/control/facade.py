@@ -1,6 +1,6 @@
 """What the control server needs of a node. node/daemon.py is one; the tests hold another, all in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from node.tasks.lifecycle import TaskState
@@ -17,6 +17,7 @@ from node.views import (
     PeersView,
     PingView,
     ReceiptView,
+    ReplayView,
     SellersView,
     SellRequest,
     SkillsView,
@@ -55,6 +56,7 @@ class Node(Protocol):
     async def answer(self, task_id: str, text: str, /) -> TaskView: ...
     async def result(self, task_id: str, /) -> tuple[bytes, str]: ...
     async def receipt(self, task_id: str, /) -> ReceiptView: ...
+    async def replay(self, task_id: str, /, *, number: int | None, what_if: Sequence[str]) -> ReplayView: ...
     async def why(self, task_id: str, /) -> WhyView: ...
     async def journal_tail(self, limit: int, /) -> JournalView: ...
     async def journal_show(self, height: int, /) -> JournalEntryView: ...

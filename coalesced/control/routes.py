@@ -74,6 +74,7 @@ class Routes:
             ("GET", "/tasks/{task}/result", self._result),
             ("GET", "/tasks/{task}/receipt", self._receipt),
             ("GET", "/tasks/{task}/why", self._why),
+            ("GET", "/tasks/{task}/replay", self._replay),
             ("POST", "/tasks/{task}/cancel", self._cancel),
             ("POST", "/tasks/{task}/answer", self._answer),
             ("GET", "/journal", self._journal_tail),
@@ -186,6 +187,12 @@ class Routes:
 
     async def _why(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.why(request.match_info["task"]))
+
+    async def _replay(self, request: web.Request) -> web.Response:
+        number = request.query.get("number")
+        which = None if number is None else _whole(number, "decision", least=1, most=10**9)
+        what_if = request.query.getall("what_if", [])
+        return view_reply(await self._node.replay(request.match_info["task"], number=which, what_if=what_if))
 
     async def _cancel(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.cancel(request.match_info["task"]))

@@ -179,6 +179,25 @@ class Decision(TypedDict):
     local_micro: int | None
     saving_micro: int
     decided_unix_ms: int
+    policy: str
+    runner_up: str
+    limit_micro: int | None
+    audited: bool
+    audit_ppm: int
+    local_samples: int
+    local_error_ppm: int | None
+    exploration_ppm: int
+    exploration_target_ppm: int
+
+
+class Replay(TypedDict):
+    schema: str
+    task_id: str
+    number: int
+    same: bool
+    inputs_sha256: str
+    differs: list[str]
+    decision: Decision
 
 
 class ResultInfo(TypedDict):
@@ -339,6 +358,8 @@ class AskRequest(TypedDict, total=False):
     least_level: str | None
     min_score_ppm: int | None
     idempotency_key: str
+    policy: str
+    what_if: Sequence[str]
     dry_run: bool
     plan: str
     split: bool

@@ -12,8 +12,9 @@ import msgspec
 
 from node.decision.decision import Choice, Decision, LocalRow, SellerRow
 from node.decision.engine import replay
-from node.decision.inputs import Candidate, InternalCost, LocalOption
+from node.decision.inputs import Candidate
 from node.decision.screening import usd
+from node.decision.whatif import scaled
 from protocol.specification import Level
 
 PRECISION = 0.004
@@ -157,23 +158,6 @@ def _crossing(low: tuple[float, Decision], high: tuple[float, Decision]) -> floa
     if at_low == at_high:
         return 0.0
     return low[0] + (high[0] - low[0]) * at_low / (at_low - at_high)
-
-
-def scaled(local: LocalOption, scale: float) -> LocalOption:
-    """The local option on a machine that needs `scale` times as long: every cost of eq. (1) follows the time."""
-    cost = local.cost
-    return msgspec.structs.replace(
-        local,
-        time_s=local.time_s * scale,
-        p95_s=local.p95_s * scale,
-        cost=InternalCost(
-            compute_micro=cost.compute_micro * scale,
-            memory_micro=cost.memory_micro * scale,
-            energy_micro=cost.energy_micro * scale,
-            opportunity_micro=cost.opportunity_micro * scale,
-            depreciation_micro=cost.depreciation_micro * scale,
-        ),
-    )
 
 
 def _local(row: LocalRow, decision: Decision) -> ExplainedOption:

@@ -75,6 +75,8 @@ class LocalOption(Checked, frozen=True, kw_only=True):
     cost: InternalCost = InternalCost()
     samples: Whole = 0
     """Measured runs behind `time_s`; 0 = a guess, and the decision says so."""
+    error: MicroFloat = 0.0
+    """Mean of |predicted - measured| / measured over recent runs."""
 
     def __post_init__(self) -> None:
         Checked.__post_init__(self)
@@ -88,7 +90,8 @@ class SellerMemory(Checked, frozen=True, kw_only=True):
     reward: Annotated[float, Meta(ge=-1e12, le=1e12)] = 0.0
     """Sum over its jobs of the saving as a share of the local cost, each in [-1, 1]."""
     awards: Count = 0.0
-    """Awards to it, each weighing less the longer ago it was."""
+    """Awards to it, each weighing less the longer ago it was: as they stood after `at_hires` hires in all."""
+    at_hires: Count = 0.0
     shared_successes: Count = 0.0
     shared_failures: Count = 0.0
     """What others report of it."""

@@ -140,6 +140,7 @@ def local_option(
     time_s: float,
     p95_s: float,
     samples: int,
+    error: float = 0.0,
     success: float,
     rates: MachineRates,
     wait_s: float = 0.0,
@@ -159,6 +160,7 @@ def local_option(
         p95_s=min(MOST_S, wait_s + max(time_s, p95_s)),
         success=success,
         samples=samples,
+        error=error,
         cost=internal_cost(
             min(MOST_S, time_s), rates, memory_bytes=memory_bytes, machine_share=machine_share, queue=queue
         ),

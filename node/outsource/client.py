@@ -1,7 +1,7 @@
 """The buying role, as its owner uses it: submit, decide, cancel, answer, fetch the result."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,6 +15,7 @@ from node.outsource.course import Course
 from node.outsource.localwork import LocalWork
 from node.outsource.outcome import Done, Question
 from node.outsource.planrun import Share, plan_content, run_plan
+from node.outsource.replaying import chosen, replayed
 from node.outsource.request import Ask, ask_of, files_of, plan_of, single_content, wishes_of
 from node.outsource.running import Running
 from node.outsource.tasklog import TaskLog
@@ -24,7 +25,7 @@ from node.store.tasks import TaskChange, TaskRow, Tasks
 from node.tasks.content import Content
 from node.tasks.lifecycle import TaskState
 from node.tasks.plan import Plan, Step
-from node.views import AskRequest, DecisionView, TaskView
+from node.views import AskRequest, DecisionView, ReplayView, TaskView
 from protocol.messages import MAX_ANSWER_CHARS
 
 log = structlog.get_logger()
@@ -61,6 +62,8 @@ class Client:
 
     async def submit(self, request: AskRequest) -> bytes:
         """Take on a task, or find the one with its idempotency key; the task id. UsageError for a bad request."""
+        if request.what_if:
+            raise UsageError("what-if changes only a dry run: use `decide`")
         if request.dry_run:
             raise UsageError("a dry run decides and does nothing: use `decide`")
         with self._running.room():
@@ -90,6 +93,11 @@ class Client:
         remaining_s = ask.specification.constraints.deadline_ms / 1000
         surveyed = await self._course.look(ask, remaining_s=remaining_s, is_dry=True)
         return await self._course.explained(ask, surveyed, is_dry=True)
+
+    async def replay(self, task_id: bytes, number: int | None, what_if: Sequence[str]) -> ReplayView:
+        """A stored decision, the last or of that number, made again; with something otherwise if asked for."""
+        stored = chosen(await self._course.decisions_of(task_id), number, task_id.hex())
+        return await self._env.offload(replayed, stored, task_id.hex(), what_if, self._work.rates)
 
     async def cancel(self, task_id: bytes) -> TaskView:
         """End a task now; its contractor is told. UsageError when it has ended already."""

@@ -21,7 +21,7 @@ from node.outsource.patience import client_patience_s
 from node.outsource.request import Ask
 from node.outsource.survey import Survey, Surveyor
 from node.outsource.tasklog import TaskLog
-from node.store.decisions import Decisions
+from node.store.decisions import Decisions, StoredDecision
 from node.views import DecisionView, EventName
 
 LOOKING_SHARE: Final = 0.25
@@ -117,6 +117,10 @@ class Course:
             others=[survey.offer(row.contractor) for row in decision.rows if row.contractor != decision.contractor],
             question=question,
         )
+
+    async def decisions_of(self, task_id: bytes) -> list[StoredDecision]:
+        """What was decided for a task, in order."""
+        return await self._decisions.of_task(task_id)
 
     async def _decided(self, ask: Ask, survey: Survey, decision: Decision) -> None:
         await self._decisions.add(ask.task_id, decision.to_json(), self._env.unix_ms())

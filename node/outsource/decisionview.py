@@ -30,6 +30,15 @@ def decision_view(
         local_micro=round(local.total_micro) if local.feasible else None,
         saving_micro=round(decision.saving_micro),
         decided_unix_ms=decided_unix_ms,
+        policy=decision.inputs.config.policy,
+        runner_up=next((row.name for row in decision.rows if row.contractor == decision.runner_up), ""),
+        limit_micro=round(decision.limit_micro),
+        audited=decision.audited,
+        audit_ppm=round(decision.chosen.audit_rate * PPM) if decision.chosen else 0,
+        local_samples=decision.inputs.local.samples,
+        local_error_ppm=round(decision.inputs.local.error * PPM) if decision.inputs.local.samples > 1 else None,
+        exploration_ppm=round(decision.exploration.rate * PPM),
+        exploration_target_ppm=round(decision.exploration.target * PPM),
     )
 
 

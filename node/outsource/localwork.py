@@ -99,6 +99,7 @@ class LocalWork:
             time_s=prediction.expected_s,
             p95_s=prediction.p95_s,
             samples=prediction.runs,
+            error=prediction.mean_relative_error,
             success=LOCAL_SUCCESS,
             rates=self.rates,
             wait_s=waiting * prediction.expected_s / self.executor.slots,

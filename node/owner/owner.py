@@ -1,6 +1,6 @@
 """One object with every call of the control API; each is one line around the desk that knows."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from node.daemon import Daemon
 from node.owner.doctor import Doctor
@@ -22,6 +22,7 @@ from node.views import (
     PeersView,
     PingView,
     ReceiptView,
+    ReplayView,
     SellersView,
     SellRequest,
     SkillsView,
@@ -79,6 +80,8 @@ class Owner:
     async def cancel(self, task_id: str) -> TaskView: return await self._tasks.cancel(task_id)
     async def answer(self, task_id: str, text: str) -> TaskView: return await self._tasks.answer(task_id, text)
     async def result(self, task_id: str) -> tuple[bytes, str]: return await self._tasks.result(task_id)
+    async def replay(self, task_id: str, *, number: int | None, what_if: Sequence[str]) -> ReplayView:
+        return await self._tasks.replay(task_id, number=number, what_if=what_if)
     async def why(self, task_id: str) -> WhyView: return await self._tasks.why(task_id)
     async def receipt(self, task_id: str) -> ReceiptView: return await self._records.receipt(task_id)
     async def journal_tail(self, limit: int) -> JournalView: return await self._records.tail(limit)

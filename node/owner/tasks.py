@@ -1,6 +1,6 @@
 """The owner's view of tasks: what runs, what ran, and why it ran where it did."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from node.daemon import Parts
 from node.outsource.taskview import task_view
@@ -8,7 +8,7 @@ from node.owner.names import find_task
 from node.owner.records import Records
 from node.store.tasks import TaskRow
 from node.tasks.lifecycle import TaskState
-from node.views import AskRequest, DecisionView, EventView, TasksView, TaskView, TimelineRow, WhyView
+from node.views import AskRequest, DecisionView, EventView, ReplayView, TasksView, TaskView, TimelineRow, WhyView
 
 QUIET = frozenset({"progress"})
 """Events that a timeline leaves out: there may be hundreds."""
@@ -76,6 +76,10 @@ class TaskDesk:
             receipt=await self._records.receipt_of(row),
             subtasks=tuple([await self._view(child) for child in reversed(children)]),
         )
+
+    async def replay(self, text: str, *, number: int | None, what_if: Sequence[str]) -> ReplayView:
+        """A stored decision of a task, made again."""
+        return await self._parts.client.replay((await self._row(text)).task_id, number, what_if)
 
     async def _row(self, text: str) -> TaskRow:
         return await find_task(self._parts.store.tasks, text)

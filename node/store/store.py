@@ -17,6 +17,7 @@ from node.store.memory_disk import MemoryDisk, MemoryFile
 from node.store.migrations import BLOBS, NODE
 from node.store.offers import SoldFunctions
 from node.store.peers import KnownPeers
+from node.store.policy import PolicyMemories
 from node.store.spending import Caps, Spending
 from node.store.tasks import Tasks
 
@@ -40,6 +41,7 @@ class Store:
     peers: KnownPeers
     outcomes: Outcomes
     calibrations: Calibrations
+    policy_memories: PolicyMemories
     sold_functions: SoldFunctions
     decisions: Decisions
     earnings: Earnings
@@ -83,6 +85,7 @@ class Store:
                 peers=KnownPeers(database),
                 outcomes=Outcomes(database),
                 calibrations=Calibrations(database),
+                policy_memories=PolicyMemories(database),
                 sold_functions=SoldFunctions(database),
                 decisions=Decisions(database),
                 earnings=Earnings(database),

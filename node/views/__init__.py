@@ -19,7 +19,7 @@ from node.views.base import (
     Side,
     View,
 )
-from node.views.decisions import DecisionView, OptionRow
+from node.views.decisions import DecisionView, OptionRow, ReplayView
 from node.views.journal import JournalEntryView, JournalRow, JournalView, VerifyView
 from node.views.market import (
     OffersView,
@@ -61,6 +61,7 @@ __all__ = [
     "Preference",
     "Problem",
     "ReceiptView",
+    "ReplayView",
     "ResultInfo",
     "SellRequest",
     "SellerRow",

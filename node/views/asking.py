@@ -37,6 +37,10 @@ class AskRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     min_score_ppm: Ppm | None = None
     idempotency_key: Annotated[str, Meta(max_length=128)] = ""
     """Asking again with the same key gives the same task."""
+    policy: Annotated[str, Meta(max_length=64)] = ""
+    """The rule that decides; empty takes the configured one. An unknown name is refused with the nearest."""
+    what_if: Annotated[tuple[Annotated[str, Meta(max_length=128)], ...], Meta(max_length=32)] = ()
+    """`name=value`, for a dry run only: decide as if that were so."""
     dry_run: bool = False
     """Decide and say why; do nothing."""
     plan: Annotated[str, Meta(max_length=2**20)] = ""

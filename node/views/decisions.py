@@ -48,3 +48,34 @@ class DecisionView(View, frozen=True, kw_only=True, tag="coalesced.decision/1"):
     """Expected total cost here; None when this node cannot do it."""
     saving_micro: int = 0
     decided_unix_ms: int = 0
+    policy: str = ""
+    """The rule that chose."""
+    runner_up: str = ""
+    """The best seller that was not chosen."""
+    limit_micro: int | None = None
+    """What a hire has to stay below."""
+    audited: bool = False
+    """The work could be accepted unseen, and the draw over the quote says that it is checked."""
+    audit_ppm: int = 0
+    """How often the chosen seller's unseen work is checked."""
+    local_samples: int = 0
+    local_error_ppm: int | None = None
+    """Runs behind the local time, and how far predictions of it were off on average; None before two runs."""
+    exploration_ppm: int = 0
+    exploration_target_ppm: int = 0
+    """How often the policy has explored lately, and how often it is meant to."""
+
+
+class ReplayView(View, frozen=True, kw_only=True, tag="coalesced.replay/1"):
+    """A stored decision, made again from its stored inputs."""
+
+    task_id: str
+    number: int
+    """Which of the task's decisions, from 1."""
+    same: bool
+    """Made again, it is the stored one to the last bit."""
+    inputs_sha256: str
+    differs: tuple[str, ...] = ()
+    """Which parts are not the same; none unless another version of the program made it."""
+    decision: DecisionView
+    """As made again; with what the request asked to be otherwise."""

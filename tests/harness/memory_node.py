@@ -7,7 +7,7 @@ Skills: `upper` answers the input in capitals; `slow` waits until `release` is s
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
@@ -32,6 +32,7 @@ from node.views import (
     PingView,
     Problem,
     ReceiptView,
+    ReplayView,
     ResultInfo,
     SellerRow,
     SellersView,
@@ -331,6 +332,11 @@ class MemoryNode:
             countersigned=True,
             digest="ab" * 32,
         )
+
+    async def replay(self, task_id: str, /, *, number: int | None, what_if: Sequence[str]) -> ReplayView:
+        task = self._known(task_id)
+        decision = await self.decide(AskRequest(skill=task.skill, what_if=tuple(what_if)))
+        return ReplayView(task_id=task_id, number=number or 1, same=True, inputs_sha256="ab" * 32, decision=decision)
 
     async def why(self, task_id: str, /) -> WhyView:
         task = self._known(task_id)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from node.decision.config import DecisionConfig
 from node.decision.decision import Decision
 from node.decision.engine import decide, replay
-from node.decision.explain import break_even, explain, scaled
+from node.decision.explain import break_even, explain
 from node.decision.external_cost import communication_micro
 from node.decision.inputs import (
     NO_VERIFICATION,
@@ -25,6 +25,7 @@ from node.decision.inputs import (
 )
 from node.decision.risk import breach_probability, cvar, late_probability, risk_cost_micro, spread
 from node.decision.topsis import closeness, fall
+from node.decision.whatif import scaled
 
 PLAIN = DecisionConfig(
     protocol_overhead_micro=0,
