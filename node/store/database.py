@@ -74,6 +74,8 @@ class Database:
         self._reader = None if inline else ThreadPoolExecutor(1, f"{schema.name}-read")
         self._write_connection: sqlite3.Connection | None = None
         self._read_connection: sqlite3.Connection | None = None
+        self._is_synchronised: bool | None = None
+        """What the writing connection was last told about synchronous; None before."""
         self._queued: list[_Write] = []
         self._committing = False
         self._idle = asyncio.Event()
@@ -234,15 +236,18 @@ class Database:
     def _read(self, work: Work) -> Any:
         connection = self._read_connection or self._write_connection
         assert connection is not None
+        is_shared = connection is self._write_connection  # Inline; a reader's own connection cannot write anyway.
         try:
-            # One transaction, so that several SELECTs see one state; query_only also guards the inline connection.
-            connection.execute("PRAGMA query_only = ON")
+            if is_shared:
+                connection.execute("PRAGMA query_only = ON")
+            # One transaction, so that several SELECTs see one state.
             connection.execute("BEGIN")
             try:
                 return work(connection)
             finally:
                 connection.execute("ROLLBACK")
-                connection.execute("PRAGMA query_only = OFF")
+                if is_shared:
+                    connection.execute("PRAGMA query_only = OFF")
         except sqlite3.Error as error:
             raise self._explained(error) from error
 
@@ -280,9 +285,10 @@ class Database:
         connection.execute("RELEASE one_write")
         return _Done(value)
 
-    @staticmethod
-    def _synchronise(connection: sqlite3.Connection, *, full: bool) -> None:
-        connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+    def _synchronise(self, connection: sqlite3.Connection, *, full: bool) -> None:
+        if full is not self._is_synchronised:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+            self._is_synchronised = full
 
     def _explained(self, error: Exception) -> Exception:
         return translate(error, self.path)
