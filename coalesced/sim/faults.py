@@ -11,7 +11,7 @@ from typing import Final
 from coalesced.sim.network import Link
 
 CALM: Final = Link(loss=0.0, min_delay_s=0.005, max_delay_s=0.05)
-MEAN_PAUSE_S = 8.0
+MEAN_PAUSE_S = 3.0
 """Between two faults of a world of 30 nodes."""
 USUAL_NODES = 30
 

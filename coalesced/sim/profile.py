@@ -8,6 +8,7 @@ from pathlib import Path
 from coalesced.config import Config, NodeConfig, Source
 from coalesced.paths import Paths
 from crypto.identity import Identity
+from dht.config import DhtConfig
 from dht.contacts import Address
 from node.decision.internal_cost import MachineRates
 from node.execute import catalogue
@@ -21,7 +22,7 @@ from protocol.specification import Effort
 NETWORK = "sim"
 PORT = 7733
 SELLING_SHARE = 0.5
-SOLD_SKILLS = 2
+SOLD_SKILLS = 3
 """Of the four builtin ones, by a seller; node 0 sells all."""
 FABRICATING_EVERY = 6
 """One node in so many sells, fast and cheap, and delivers results of other inputs now and then."""
@@ -107,6 +108,8 @@ def config_of(profile: Profile) -> Config:
     return Config(
         source=Source(Paths(nowhere, nowhere / "config.toml")),
         node=NodeConfig(network=NETWORK, port=PORT, in_memory=True),
+        # With the usual 20 everybody would hold everything in a world of 30, and most of a run would be spent on it.
+        dht=DhtConfig(k=8),
         caps=profile.caps,
         client=ClientConfig(default_deadline_s=60.0),
         contractor=ContractorConfig(sell=bool(profile.sells), skills=profile.sells),
