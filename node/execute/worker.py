@@ -231,7 +231,8 @@ def handle_builtin(order: Header, payload: bytes, task: Task) -> tuple[Header, b
             cut = order["input_bytes"]
             seed = bytes.fromhex(order["seed"])
             finding = check.check(payload[:cut], media_type, payload[cut:], level=order["level"], seed=seed)
-            return {"score_ppm": finding.score_ppm, "reasons": list(finding.reasons)}, b""
+            # Cut: one may quote megabytes of a result, and a header must fit into its frame.
+            return {"score_ppm": finding.score_ppm, "reasons": [reason[:1000] for reason in finding.reasons]}, b""
         case "size":
             return {"size": importlib.import_module(f"{module}.task").size(payload, media_type)}, b""
         case "probe":

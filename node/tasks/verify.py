@@ -8,6 +8,8 @@ FULL_SCORE_PPM = 1_000_000
 RELATIVE_TOLERANCE = 1e-6
 """How far numbers of two honest runs may differ: libraries and processors round differently."""
 MAX_DEPTH = 64
+MAX_REASON_CHARS = 1_000
+"""A reason is stored and shown, and may quote a result: what is kept of it is not for the seller to choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Judgement:
 def judge(finding: Finding, *, min_score_ppm: int, cpu_s: float) -> Judgement:
     """Accept when the score reaches `min_score_ppm`; a refusal always says why."""
     accepted = finding.score_ppm >= min_score_ppm
-    reasons = finding.reasons
+    reasons = tuple(reason[:MAX_REASON_CHARS] for reason in finding.reasons)
     if not accepted:
         reasons = (
             *reasons,

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,26 @@ from coalesced.cli.request import _plan_files, read_plan
 from coalesced.paths import PathError, expanded, find_paths
 from coalesced.repl.session import ConsoleSession
 from coalesced.testnet.manifest import TestnetError, decode, default_directory
+from crypto.pkcs8 import decode_private_key
+from node.env import Env
 from node.execute.builtin.document_analysis import check as document_analysis
 from node.execute.builtin.portfolio import check as portfolio
 from node.execute.builtin.risk import check as risk
 from node.execute.builtin.sentiment.task import size
+from node.execute.config import ExecuteConfig
 from node.execute.corpus import Case, analysis_case, portfolio_case, risk_case
 from node.execute.errors import InputError
-from node.execute.frames import LENGTHS, FrameError, FrameReader
+from node.execute.frames import LENGTHS, MAX_HEADER_BYTES, FrameError, FrameReader
+from node.execute.processes import ProcessExecutor
 from node.execute.skill import JSON
 from node.execute.user_function import InputError as FunctionInputError
 from node.execute.user_function import call, load
-from node.ledger.journal import genesis, next_entry, note_record
+from node.ledger.journal import Chain, genesis, next_entry, note_record, sign_head
 from node.outsource.delivered import find_delivered
 from node.owner.records import _body
+from node.tasks.verify import MAX_REASON_CHARS
 from tests.fuzz.areas import workers
+from tests.harness.jobs import CLIENT
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 SEED = b"\x05" * 32
@@ -170,6 +177,37 @@ async def test_a_console_line_into_an_impossible_file_is_an_error(tmp_path: Path
     assert await session.execute("status > ~nobody-of-this-name/x") == 1
     assert await session.execute("use ~nobody-of-this-name/x") == 1
     assert errors.getvalue().count("is no path here") == 2
+
+
+def test_a_key_file_that_openssl_has_no_word_for_is_no_key() -> None:
+    pem = b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VvBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\n"
+    with pytest.raises(ValueError, match="no readable unencrypted PKCS8 key"):
+        decode_private_key(pem + b"-----END PRIVATE KEY-----\n")
+
+
+@pytest.mark.parametrize("changed", [{"unix_ms": 2**63}, {"kind": "no\ud800te"}])
+def test_an_entry_that_could_never_be_written_breaks_the_chain(changed: dict[str, Any]) -> None:
+    entry = next_entry(1, genesis(CLIENT.public_key), 1, "note", note_record({}))
+    chain = Chain(CLIENT.public_key, sign_head(CLIENT, 1, entry.hash))
+    broken = chain.feed([replace(entry, **changed)])
+    assert broken is not None
+    assert "does not give its hash" in broken.reason
+
+
+async def test_a_result_that_fills_its_refusal_is_still_refused() -> None:
+    """The decoder quotes an unknown field whole: more than the header of a worker's frame can hold."""
+    case = portfolio_case(1, assets=2, points=1)
+    output = b'{"' + b"x" * (2 * MAX_HEADER_BYTES) + b'": 1}'
+    executor = ProcessExecutor(ExecuteConfig(max_workers=1), Env())
+    try:
+        judged = await executor.verify(
+            "portfolio", case.input, JSON, output, level="full", min_score_ppm=1, seed=SEED, timeout_s=30.0
+        )
+    finally:
+        await executor.stop()
+    assert not judged.accepted
+    assert "not a portfolio result" in judged.reasons[0]
+    assert len(judged.reasons[0]) <= MAX_REASON_CHARS
 
 
 def test_a_moment_beyond_the_calendar_is_shown_as_a_number() -> None:

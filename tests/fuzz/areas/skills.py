@@ -14,7 +14,7 @@ from node.execute.catalogue import PACKAGES, SKILLS
 from node.execute.corpus import Case, analysis_case, portfolio_case, risk_case, sentiment_case
 from node.execute.errors import InputError
 from node.execute.skill import JSON, TEXT, Skill
-from node.tasks.verify import FULL_SCORE_PPM, Finding, check_agreement, check_form, judge
+from node.tasks.verify import FULL_SCORE_PPM, MAX_REASON_CHARS, Finding, check_agreement, check_form, judge
 from tests.fuzz.target import Parse, Target, plain
 
 
@@ -24,8 +24,6 @@ def _far_tail() -> Case:
     return Case("risk", json.dumps({**task, "confidence": 0.9999}).encode())
 
 
-MAX_REASON_CHARS = 2_000
-"""Of a reason: it is stored and shown, and the seller chose the result that it speaks of."""
 SMALL: dict[str, tuple[Callable[[], Case], ...]] = {
     "document-analysis": (lambda: analysis_case(1, documents=2, pages=1, questions=2),),
     "portfolio": (
@@ -62,8 +60,9 @@ def checked(label: str) -> Iterator[Parse]:
                 found = check(case.input, JSON, data, level=level, seed=b"\x05" * 32)
             assert type(found.score_ppm) is int
             assert 0 <= found.score_ppm <= FULL_SCORE_PPM
-            assert all(0 < len(reason) < MAX_REASON_CHARS for reason in found.reasons)
-            judge(found, min_score_ppm=900_000, cpu_s=0.1)
+            judged = judge(found, min_score_ppm=900_000, cpu_s=0.1)
+            assert judged.accepted or judged.reasons
+            assert all(0 < len(reason) <= MAX_REASON_CHARS for reason in judged.reasons)
 
     yield parse
 
