@@ -96,6 +96,7 @@ class TaskFacts:
     peer: bytes | None
     price_micro: int | None
     paid_micro: int
+    error_code: str | None
     parent_id: bytes | None
     result_sha256: bytes | None
     created_unix_ms: int

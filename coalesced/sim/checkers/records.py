@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from coalesced.sim.checkers.evidence import CONTRACTOR, Facts
 
+CUT_SHORT = frozenset({"cancelled", "timed_out"})
+"""How tasks end that stop in the middle of a job."""
 OWN_FAULTS = frozenset({"overcharge", "invalid", "bad_result"})
 """Faults that only a dishonest or broken contractor commits, whatever the network does."""
 
@@ -38,19 +40,25 @@ def receipts_are_signed(facts: Facts, others: Mapping[bytes, Facts]) -> Iterator
 
 
 def undocumented(facts: Facts) -> Iterator[bytes]:
-    """Tasks with a job that was awarded and has left neither a receipt of both sides nor a fault report."""
+    """Tasks with a receipt that was offered, or a job that ran its course, and neither both signatures nor a report.
+
+    A task that its owner cancelled, or that its own deadline cut short, leaves a job that ran no course to its end.
+    """
     for task_id, awards in facts.book.awards.items():
         closed = {receipt.terms.contractor for receipt in facts.book.receipts.get(task_id, [])}
         closed |= {fault.contractor for fault in facts.book.faults.get(task_id, [])}
-        if any(award.contractor not in closed for award in awards if award.client == facts.key):
+        due = {offer.terms.contractor for offer in facts.book.offers.get(task_id, [])}
+        row = facts.tasks.get(task_id)
+        if row is not None and row.error_code not in CUT_SHORT:
+            due |= {award.contractor for award in awards}
+        if due - closed:
             yield task_id
 
 
 def jobs_are_documented(facts: Facts, interrupted: Collection[bytes]) -> Iterator[str]:
-    """Once nothing is under way, every awarded job is documented; its owner's cancelling excuses, or a crash."""
+    """Once nothing is under way, every offer and every job is documented; a crash or a full disk excuses."""
     for task_id in undocumented(facts):
-        row = facts.tasks.get(task_id)
-        if row is not None and row.state != "cancelled" and task_id not in interrupted:
+        if task_id in facts.tasks and task_id not in interrupted:
             yield f"the job {task_id.hex()[:8]} ended without a receipt of both sides and without a fault report"
 
 
