@@ -165,6 +165,7 @@ def _buying(base: _Base) -> _Buying:
     config, env, store, identity = base.config, base.ground.env, base.ground.store, base.ground.identity
     surveyor = Surveyor(
         own_key=identity.public_key,
+        own_endpoint=base.ground.addresses.advertised,
         network=config.node.network,
         config=config.client,
         decision=config.decision,

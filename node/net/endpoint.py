@@ -29,6 +29,19 @@ class Endpoint:
         address = _address(self.host)
         return self.host == "localhost" if address is None else address.is_loopback
 
+    def may_be_dialled_from(self, own: "Endpoint") -> bool:
+        """Whether a peer that names this address as its own can mean it, seen from a node at `own`.
+
+        Loopback, unspecified, link-local and multicast addresses of a stranger would point into this machine or its
+        wire. On loopback itself, as in a test network, everybody is at home.
+        """
+        address = _address(self.host)
+        if own.is_loopback:
+            return address is None or not address.is_multicast
+        if address is None:
+            return self.host != "localhost"
+        return not (address.is_loopback or address.is_unspecified or address.is_link_local or address.is_multicast)
+
     @property
     def address_group(self) -> str:
         """What one party can be taken to control: an IPv4 address, an IPv6 /64 (RFC 6177), a name."""

@@ -17,7 +17,7 @@ from node.decision.reliability import History
 from node.decision.state import lesson_of
 from node.decision.whatif import changed
 from node.errors import UsageError
-from node.net.endpoint import endpoint
+from node.net.endpoint import Endpoint, endpoint
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
 from node.outsource.offers import Market, NoOffer, Offer, Seller, Tender
@@ -73,6 +73,7 @@ class Surveyor:
         self,
         *,
         own_key: bytes,
+        own_endpoint: Endpoint,
         network: str,
         config: ClientConfig,
         decision: DecisionConfig,
@@ -89,6 +90,7 @@ class Surveyor:
         audit_key: bytes,
     ) -> None:
         self._own_key = own_key
+        self._own_endpoint = own_endpoint
         self._network = network
         self._config = config
         self._decision = decision
@@ -125,7 +127,7 @@ class Surveyor:
             except (RemoteProtocolError, UsageError) as error:
                 log.info("advert.ignored", error=str(error))
                 continue
-            if advert.skill == skill:
+            if advert.skill == skill and where.may_be_dialled_from(self._own_endpoint):
                 found.append(Listing(Seller(record.public_key, where), advert, record.expires_unix_ms))
         return found
 

@@ -53,3 +53,23 @@ def test_ipv6_addresses_of_one_64_count_as_one_party() -> None:
     assert endpoint("2001:db8::1", 1).address_group == endpoint("2001:db8::ffff:1", 2).address_group
     assert endpoint("2001:db8::1", 1).address_group != endpoint("2001:db8:0:1::1", 1).address_group
     assert endpoint("192.0.2.1", 1).address_group != endpoint("192.0.2.2", 1).address_group
+
+
+@pytest.mark.parametrize(
+    ("named", "from_loopback", "from_outside"),
+    [
+        ("127.0.0.1:22", True, False),
+        ("[::1]:22", True, False),
+        ("localhost:22", True, False),
+        ("0.0.0.0:80", True, False),
+        ("169.254.169.254:80", True, False),
+        ("224.0.0.1:80", False, False),
+        ("192.168.1.7:7733", True, True),
+        ("198.51.100.7:7733", True, True),
+        ("node.example:7733", True, True),
+    ],
+)
+def test_a_stranger_cannot_point_a_node_at_its_own_machine(named: str, from_loopback: bool, from_outside: bool) -> None:
+    where = parse_endpoint(named)
+    assert where.may_be_dialled_from(parse_endpoint("127.0.0.1:7733")) is from_loopback
+    assert where.may_be_dialled_from(parse_endpoint("203.0.113.5:7733")) is from_outside
