@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "keys": ("coalesced.cli.keys:keys", "The node's identity."),
         "completion": ("coalesced.cli.completion:completion", "Completion for bash, zsh or fish."),
         "testnet": ("coalesced.cli.testnet:testnet", "Several real nodes on this machine."),
+        "sim": ("coalesced.cli.sim:sim", "Policies compared in a simulated market."),
     },
 }
 """Section -> command -> (where it is, its line of help). The help is here so that listing imports nothing."""

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coalesced.sim.market.binding import rule
 from coalesced.sim.market.metrics import summarise
+from coalesced.sim.market.rules import rule
 from coalesced.sim.market.run import simulate
 from coalesced.sim.market.scenario import DECEITS, STRATEGIES, Scenario, Shock
 

@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from coalesced.sim.market.binding import rule
 from coalesced.sim.market.jobs import ClusterError, Job, do, run_jobs, split
 from coalesced.sim.market.metrics import Summary, joined, reduction, summarise
 from coalesced.sim.market.parameters import TASK_TYPES, printed_opportunity_usd, skill_matches
 from coalesced.sim.market.regions import RTT_MS, wire_min
+from coalesced.sim.market.rules import rule
 from coalesced.sim.market.run import Log, simulate
 from coalesced.sim.market.scenario import SCENARIOS, Scenario, Shock, mixed, scenario
 from coalesced.sim.market.sellers import WHITEWASH_JOBS, Kind
@@ -117,7 +117,7 @@ def test_a_bill_above_a_signed_quote_is_a_fault() -> None:
 
 
 def test_shared_reputation_helps_and_lies_help_less() -> None:
-    scene = mixed(Scenario(clients=8, contractors=16, tasks=240), 0.4)
+    scene = mixed(Scenario(clients=6, contractors=12, tasks=150), 0.4)
     alone, shared, lied = (
         summarise(simulate(msgspec.structs.replace(scene, **more), rule("market-maker"), 1, range(10)))
         for more in ({}, {"shared_reputation": True}, {"shared_reputation": True, "liars": 0.4})

@@ -1,11 +1,19 @@
 """The paper's experiments: its rows, and the rule that its authors' code runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from msgspec import structs
 
+from coalesced.sim.market import authors
+from coalesced.sim.market.jobs import Job, run_grouped
 from coalesced.sim.market.metrics import summarise
+from coalesced.sim.market.rules import rule
 from coalesced.sim.market.run import simulate
-from coalesced.sim.paper import authors
+from coalesced.sim.market.scenario import scenario
+from coalesced.sim.paper import exposure, market_screens, theorem
+from coalesced.sim.paper.reproduce import SECTIONS
 from coalesced.sim.paper.rows import ROWS
 
 
@@ -35,3 +43,54 @@ def test_the_authors_rule_never_hires_by_rule_before_ten_decisions() -> None:
     log = simulate(ROWS[0].scenario, authors.rule(), 1, range(5))
     early = log.seller[:, :10] >= 0
     assert not (early & ~log.explored[:, :10]).any()
+
+
+def test_every_section_plans_what_it_writes_of() -> None:
+    for section in SECTIONS:
+        for key, jobs in section.plan(2).items():
+            assert jobs, f"{section.name}: {key}"
+            assert sum(job.stop - job.start for job in jobs) >= 2
+
+
+def test_sections_are_written_from_their_results() -> None:
+    for section in (exposure.SECTION,):
+        plan = {key: [smaller(job) for job in jobs if job.start == 0][:1] for key, jobs in section.plan(2).items()}
+        found = dict(zip(plan, run_grouped(list(plan.values()), workers=1), strict=True))
+        page = section.write(found)
+        assert page.startswith("## ")
+        assert "nan" not in page
+
+
+def smaller(job: Job) -> Job:
+    return replace(job, scenario=structs.replace(job.scenario, tasks=20), stop=2)
+
+
+def test_choices_that_ignore_the_past_have_a_second_eigenvalue_of_zero() -> None:
+    chain = theorem.fixed_beliefs(np.array([0.5, 0.3, 0.2]))
+    assert theorem.second_eigenvalue(chain) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_chain_that_alternates_has_one_of_one() -> None:
+    found = theorem.transitions(np.array([0, 1] * 50), 2)
+    assert theorem.second_eigenvalue(found) == pytest.approx(1.0)
+
+
+def test_settling_is_when_the_last_seller_that_counts_was_first_hired() -> None:
+    seller = np.array([-1, 3, 3, 1, 3, 1, 1, 3, 1])
+    assert theorem.settling(seller) == 4
+    assert theorem.settling(np.full(9, -1)) == 0
+
+
+def test_cartels_are_found_and_honest_markets_are_left_alone() -> None:
+    def rate(colluders: float) -> float:
+        market = structs.replace(scenario("parity"), contractors=8, colluders=colluders, tasks=80)
+        return market_screens.cartel_rate(simulate(market, rule("local"), 1, range(5), keep_quotes=True))
+
+    assert rate(1.0) == pytest.approx(100.0)
+    assert rate(0.0) <= 0.5
+
+
+def test_the_default_pays_nothing_where_nobody_is_worth_it() -> None:
+    market = structs.replace(scenario("parity"), local_scale=0.02)
+    summary = summarise(simulate(market, rule("expected-cost"), 1, range(10)))
+    assert summary.cost_reduction.mean() >= -0.3

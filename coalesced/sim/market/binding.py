@@ -111,10 +111,35 @@ def policy_rule(name: str, settings: PolicyConfig = SIMULATED) -> Rule:
     return Rule(name, lambda _: lambda view, draw: by_policy(found, view, settings, draw), settings)
 
 
-def by_policy(found: Policy, view: View, settings: PolicyConfig, draw: np.random.Generator) -> Choice:
+GUARDED: Final = "+guarded"
+"""What follows a policy's name when it is run under a security budget."""
+BUDGET_BREACH_SHARE: Final = 0.008
+"""The budget: no seller whose expected leak costs more than this share of the task's value. An unremarkable seller's
+costs .3 to .7 %; one leak that came to light is enough to be over."""
+BUDGET_STRANGER_USD: Final = 200.0
+"""And no task worth more for a seller of fewer than `proven_jobs` jobs."""
+
+
+def guarded_rule(name: str, settings: PolicyConfig = SIMULATED) -> Rule:
+    """A policy that only sees sellers within the security budget."""
+    found = policy(name)
+    return Rule(name + GUARDED, lambda _: lambda view, draw: by_policy(found, view, settings, draw, True), settings)
+
+
+def _within_budget(view: View, menu: Menu, settings: PolicyConfig) -> Menu:
+    stranger = (view.experience.jobs < settings.proven_jobs) & (view.now.value_usd > BUDGET_STRANGER_USD)
+    within = (GAMMA * menu.p_breach <= BUDGET_BREACH_SHARE) & ~stranger
+    return menu._replace(usable=menu.usable & within, explorable=menu.explorable & within)
+
+
+def by_policy(
+    found: Policy, view: View, settings: PolicyConfig, draw: np.random.Generator, is_guarded: bool = False
+) -> Choice:
     """What a policy chooses at one step."""
     is_printed = found.name == "paper"
     menu = menu_of(view, settings, always_checks=is_printed)
+    if is_guarded:
+        menu = _within_budget(view, menu, settings)
     chosen = batch.choose(found, menu, view.experience, settings, draw)
     seller, level = np.asarray(chosen.pick.seller), np.asarray(chosen.pick.level)
     runs = np.arange(len(seller))
@@ -160,11 +185,3 @@ def _local(view: View, draw: np.random.Generator) -> Choice:
 ORACLE: Final = Rule("oracle", lambda _: _oracle)
 """True parameters, the same checks to choose from: what regret is measured against. Greedy, task by task."""
 ALL_LOCAL: Final = Rule("local", lambda _: _local)
-
-
-def rule(name: str, settings: PolicyConfig = SIMULATED) -> Rule:
-    """`oracle`, `local`, or a policy of the node."""
-    for fixed in (ORACLE, ALL_LOCAL):
-        if fixed.name == name:
-            return fixed
-    return policy_rule(name, settings)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from coalesced.sim.market.binding import SIMULATED, rule
+from coalesced.sim.market.binding import SIMULATED
 from coalesced.sim.market.metrics import Summary, joined, summarise
+from coalesced.sim.market.rules import rule
 from coalesced.sim.market.run import simulate
 from coalesced.sim.market.scenario import Scenario
 from node.decision.policies.settings import PolicyConfig

@@ -1,6 +1,7 @@
 """What one simulated market is like: a frozen, checked value, and the scenarios that have a name."""
 
 import difflib
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -144,3 +145,19 @@ def scenario(name: str) -> Scenario:
     near = difflib.get_close_matches(name, SCENARIOS, 3)
     hint = f"nearest: {', '.join(near)}" if near else f"write one of {', '.join(SCENARIOS)}"
     raise ValueError(f"there is no scenario {name!r}; {hint}")
+
+
+def changed(base: Scenario, changes: Iterable[str]) -> Scenario:
+    """The scenario with fields set from texts as `local_scale=0.1`; ValueError names a field or value that is wrong."""
+    values: dict[str, object] = {}
+    for text in changes:
+        name, sign, value = text.partition("=")
+        if not sign or name not in Scenario.__struct_fields__ or name in ("name", "shocks"):
+            fields = ", ".join(one for one in Scenario.__struct_fields__ if one not in ("name", "shocks"))
+            raise ValueError(f"{text!r} sets no field of a scenario: write NAME=VALUE with one of {fields}")
+        values[name] = value
+    try:
+        read = msgspec.convert(values, Scenario, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"--set {' '.join(changes)}: {error}") from error
+    return msgspec.structs.replace(base, **{name: getattr(read, name) for name in values})

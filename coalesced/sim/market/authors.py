@@ -19,6 +19,7 @@ from node.decision.policies.paper import topsis
 from node.decision.policies.pricing import random_of
 from node.decision.policies.settings import CRITERIA, FEATURES, PolicyConfig
 
+NAME: Final = "authors"
 WEIGHTS: Final = (0.4, 0.25, 0.2, 0.15)
 WALK: Final = 0.001
 """Standard deviation of the weights' step after a decision that scored at most .8."""
@@ -56,9 +57,9 @@ class _Engine:
         self.weights = np.where(moves[:, None], walked, self.weights)
 
 
-def rule(settings: PolicyConfig = SIMULATED, name: str = "authors") -> Rule:
+def rule(settings: PolicyConfig = SIMULATED) -> Rule:
     """Their rule; epsilon, theta, tau and rho come from the settings."""
-    return Rule(name, lambda runs: _chooser(_Engine(runs), settings), settings)
+    return Rule(NAME, lambda runs: _chooser(_Engine(runs), settings), settings)
 
 
 def _chooser(engine: _Engine, settings: PolicyConfig) -> Chooser:
