@@ -23,7 +23,7 @@ from coalesced.sim.faults import (
 )
 from coalesced.sim.frames import FrameNetwork
 from coalesced.sim.loop import SimLoop
-from coalesced.sim.node import Life, SimNode
+from coalesced.sim.node import START_LIMIT_S, STOP_LIMIT_S, Life, SimNode
 from coalesced.sim.profile import profile_of
 from coalesced.sim.workload import LONGEST_S, Wish, inputs, next_wish
 from node.errors import NodeError
@@ -118,10 +118,15 @@ class World:
         network.link, network.sides = CALM, {}
         for node in self.nodes:
             node.disk.is_full = False
-        async with asyncio.timeout(LONGEST_S):
-            # Each is being started by whoever ended it.
-            while any(node.parts is None or node.is_changing for node in self.nodes):  # noqa: ASYNC110
-                await asyncio.sleep(1)
+        try:
+            async with asyncio.timeout(STOP_LIMIT_S + START_LIMIT_S + LONGEST_S):
+                # Each is being started by whoever ended it.
+                while any(node.parts is None or node.is_changing for node in self.nodes):  # noqa: ASYNC110
+                    await asyncio.sleep(1)
+        except TimeoutError:
+            for node in self.nodes:
+                if node.parts is None:
+                    self.watch.report(node.profile.number, "it did not come back")
 
     async def _watch(self) -> None:
         while True:
