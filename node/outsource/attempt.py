@@ -144,21 +144,18 @@ class Attempts:
         """Compare with a second result; where two contractors disagree, the work done here decides."""
         loop = asyncio.get_running_loop()
         asked: list[bytes] = []
-        second = await self._second(ask, first, others, asked, ends=ends, question=question)
-        bought = [first] if second is None else [first, second]
-        contents = [delivered.delivery.content for delivered in bought]
-        own: Done | Failed | None = None
-        if second is None or difference(*contents):
-            own = await self.here(ask, remaining_s=ends - loop.time(), question=question)
+        bought, own = [first], None
+        try:
+            second = await self._second(ask, first, others, asked, ends=ends, question=question)
+            bought += [second] if second is not None else []
+            if second is None or difference(first.delivery.content, second.delivery.content):
+                own = await self.here(ask, remaining_s=ends - loop.time(), question=question)
+        except BaseException:
+            # Cut short, by the deadline or the owner: what was delivered and passed its own check is paid all the same.
+            await asyncio.shield(self._ruled(ask, bought, None, remaining_s=0.0))
+            raise
         decider = own if isinstance(own, Done) else None
-        judgements = [
-            Judgement(accepted=not reason, score_ppm=0 if reason else FULL_SCORE_PPM, reasons=(reason,) * bool(reason))
-            for reason in rulings(contents, decider.content if decider else None)
-        ]
-        outcomes = []
-        for delivered, judgement in zip(bought, judgements, strict=True):
-            await self._note_verdict(ask, delivered, judgement, "redundant")
-            outcomes.append(await self._settled(ask, delivered, judgement, "redundant", ends - loop.time()))
+        outcomes = await self._ruled(ask, bought, decider, remaining_s=ends - loop.time())
         if second is None and decider is None:
             # It passed every check that could be made, so it is paid; the one that was asked for could not be made.
             text = f"{first.offer.seller.name}: nothing to compare its result with"
@@ -169,7 +166,20 @@ class Attempts:
         refused = [outcome.text for outcome in outcomes if isinstance(outcome, Failed)]
         if refused:
             return Failed(VerificationError.code, "; ".join(refused), tuple(asked))
-        return Done(contents[0], cost_micro=paid, paid_micro=paid)
+        return Done(first.delivery.content, cost_micro=paid, paid_micro=paid)
+
+    async def _ruled(
+        self, ask: Ask, bought: Sequence[Delivered], decider: Done | None, *, remaining_s: float
+    ) -> list[Done | Failed]:
+        """Each bought result settled by what comparing them shows, `decider` being the work done here."""
+        contents = [delivered.delivery.content for delivered in bought]
+        outcomes = []
+        for delivered, reason in zip(bought, rulings(contents, decider.content if decider else None), strict=True):
+            score_ppm, reasons = (0, (reason,)) if reason else (FULL_SCORE_PPM, ())
+            judgement = Judgement(accepted=not reason, score_ppm=score_ppm, reasons=reasons)
+            await self._note_verdict(ask, delivered, judgement, "redundant")
+            outcomes.append(await self._settled(ask, delivered, judgement, "redundant", remaining_s))
+        return outcomes
 
     async def _second(
         self,

@@ -3,10 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from msgspec.structs import replace
+
+from coalesced.sim.checkers.evidence import Book, Facts
+from coalesced.sim.checkers.records import undocumented
 from coalesced.sim.faults import CALM
 from coalesced.sim.loop import SimLoop, run
 from coalesced.sim.node import SimNode
 from coalesced.sim.world import Plan, World
+from crypto.identity import short_id
 from node.daemon import Parts
 from node.outsource.orphans import LOOK_S
 from node.store.tasks import TaskRow
@@ -131,6 +136,36 @@ def test_a_loss_of_power_takes_back_what_was_not_durable_but_never_the_journal()
         assert (await parts_of(node).store.journal.show(entry.height)).hash == entry.hash
 
     in_world(2, main)
+
+
+def test_a_redundant_check_that_is_cut_short_pays_for_the_result_that_passed() -> None:
+    async def main(world: World) -> None:
+        buyer = max(world.nodes, key=lambda node: node.profile.slowness)
+        parts, life = parts_of(buyer), buyer.life
+        assert life is not None
+        ask = replace(request("Good. " * 60), least_level="redundant", deadline_s=12.0, budget_micro=2_000)
+        with parts.hub.subscribe() as events:
+            task_id = await life.start_soon(parts.client.submit(ask))
+            names: list[str] = []
+            while not (names and names[-1] == "awarded" and "verified" in names):
+                event = await events.get()
+                names.append(f"{event.name}" if event.verdict != "refused" else "refused")
+        first = (await parts.tasks.events(task_id))[-2].peer
+        world.loop.network.unplugged = {node.profile.host for node in world.nodes if node is not buyer}
+        await asyncio.sleep(12)
+        world.loop.network.unplugged = set()
+        await asyncio.sleep(15)
+        assert (await parts.store.tasks.get(task_id)).error_code == "timed_out"
+        book = Book()
+        async for page in parts.store.journal.pages():
+            for entry in page:
+                book.take(entry.kind, entry.body)
+        (offer,) = [one for one in book.offers[task_id] if short_id(one.terms.contractor) == first]
+        assert offer.terms.verdict == "accepted"
+        assert offer.terms.paid_micro == offer.terms.price_micro > 0
+        assert not list(undocumented(Facts(buyer.profile.identity.public_key, book)))
+
+    in_world(8, main)
 
 
 def test_sessions_outlive_a_short_partition_and_break_in_a_long_one() -> None:
