@@ -14,6 +14,7 @@ process and loopback, so times are mostly computing and timers.
 import argparse
 import asyncio
 import gc
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -38,12 +39,7 @@ from scripts.bench.swarms import Ours, Stock, Swarm, set_stock_clock
 
 LOSS = 0.02
 PACKAGES = ("ours", "stock")
-SETTLED_S = 30.0
-PUBLISHED_S = 20.0
-IDLE_S = 300.0
 JOIN_PAUSE_S = 0.2
-REAL_IDLE_S = 20.0
-REAL_SETTLED_S = 12.0
 REAL_LOOKUPS_AT_ONCE = 4
 
 T = TypeVar("T")
@@ -79,6 +75,35 @@ class Plan:
     names: int
     lookups: int
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Seconds of waiting: until the joined are quiet, until what was published is out, while nobody does anything."""
+
+    settled_s: float
+    published_s: float
+    idle_s: float
+
+
+VIRTUAL = Pauses(30.0, 20.0, 300.0)
+REAL = Pauses(12.0, 12.0, 20.0)
+
+
+async def set_up(swarm: Swarm, plan: Plan, pauses: Pauses, sent: Callable[[], int]) -> Grown:
+    """Grow a network, publish in it, leave it alone."""
+    tracemalloc.start(1)
+    await grow(swarm, plan, JOIN_PAUSE_S)
+    await asyncio.sleep(pauses.settled_s)
+    joined = sent()
+    gc.collect()
+    node_bytes = tracemalloc.get_traced_memory()[0] / plan.nodes
+    tracemalloc.stop()
+    await publish(swarm, plan)
+    await asyncio.sleep(pauses.published_s)
+    before = sent()
+    await asyncio.sleep(pauses.idle_s)
+    return Grown(joined / plan.nodes, (sent() - before) / pauses.idle_s, node_bytes)
 
 
 async def grow(swarm: Swarm, plan: Plan, pause_s: float) -> None:
@@ -137,19 +162,8 @@ def virtual(package: str, plan: Plan, dead_shares: list[int]) -> tuple[Grown, di
         addresses = [(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 4_000) for number in range(plan.nodes)]
         if package == "stock":
             set_stock_clock(loop.time)
-        tracemalloc.start(1)
         swarm = Ours(addresses, plan.seed, loop.unix_ms) if package == "ours" else Stock(addresses, plan.seed)
-        await grow(swarm, plan, JOIN_PAUSE_S)
-        await asyncio.sleep(SETTLED_S)
-        joined = loop.network.sent
-        gc.collect()
-        node_bytes = tracemalloc.get_traced_memory()[0] / plan.nodes
-        tracemalloc.stop()
-        await publish(swarm, plan)
-        await asyncio.sleep(PUBLISHED_S)
-        before = loop.network.sent
-        await asyncio.sleep(IDLE_S)
-        grown = Grown(joined / plan.nodes, (loop.network.sent - before) / IDLE_S, node_bytes)
+        grown = await set_up(swarm, plan, VIRTUAL, lambda: loop.network.sent)
         looked: dict[int, Looked] = {}
         for share in dead_shares:
             dead = set(dying(plan, share))
@@ -190,19 +204,8 @@ def real(package: str, plan: Plan, dead_share: int) -> tuple[Grown, Looked]:
 
     async def main() -> tuple[Grown, Looked]:
         addresses = [("127.0.0.1", port) for port in free_ports(plan.nodes)]
-        tracemalloc.start(1)
         swarm = Ours(addresses, plan.seed, unix_ms) if package == "ours" else Stock(addresses, plan.seed)
-        await grow(swarm, plan, JOIN_PAUSE_S)
-        await asyncio.sleep(REAL_SETTLED_S)
-        joined = loop.sent
-        gc.collect()
-        node_bytes = tracemalloc.get_traced_memory()[0] / plan.nodes
-        tracemalloc.stop()
-        await publish(swarm, plan)
-        await asyncio.sleep(REAL_SETTLED_S)
-        before = loop.sent
-        await asyncio.sleep(REAL_IDLE_S)
-        grown = Grown(joined / plan.nodes, (loop.sent - before) / REAL_IDLE_S, node_bytes)
+        grown = await set_up(swarm, plan, REAL, lambda: loop.sent)
         dead = set(dying(plan, dead_share))
         loop.unplugged = {addresses[number][1] for number in dead}
         living = [number for number in range(plan.nodes) if number not in dead]
@@ -244,6 +247,7 @@ def looked_row(package: str, nodes: int, dead_share: int, looked: Looked) -> lis
     ]
 
 
+TITLES = {"virtual": "In virtual time:", "real": "Over real UDP on loopback:"}
 GROWN_HEAD = ["nodes", "package", "messages to join, a node", "memory a node", "idle messages a second, all nodes"]
 LOOKED_HEAD = ["nodes", "dead", "package", "found", "p50 s", "p95 s", "longest s", "messages a look-up"]
 
@@ -260,23 +264,22 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     print(heading("scripts/bench_lookup " + " ".join(sys.argv[1:])))
-    for kind in ("virtual", "real"):
+    for kind, sizes in (("virtual", given.nodes), ("real", given.real_nodes)):
         grown_rows, looked_rows = [], []
-        for nodes in given.nodes if kind == "virtual" else given.real_nodes:
-            for package in given.packages:
-                if kind == "virtual":
-                    plan = Plan(nodes, min(nodes // 4, 60), given.lookups, given.seed)
-                    grown, looked = in_process(virtual, package, plan, given.dead)
-                else:
-                    plan = Plan(nodes, min(nodes // 4, 60), given.real_lookups, given.seed)
-                    runs = {share: in_process(real, package, plan, share) for share in given.dead}
-                    grown, looked = next(iter(runs.values()))[0], {share: run[1] for share, run in runs.items()}
-                grown_rows.append(grown_row(package, nodes, grown))
-                looked_rows += [looked_row(package, nodes, share, result) for share, result in looked.items()]
-        print(
-            f"\n{kind.capitalize()}:\n\n{table(GROWN_HEAD, grown_rows)}\n\n{table(LOOKED_HEAD, looked_rows)}",
-            flush=True,
-        )
+        for nodes, package in itertools.product(sizes, given.packages):
+            lookups = given.lookups if kind == "virtual" else given.real_lookups
+            plan = Plan(nodes, min(nodes // 4, 60), lookups, given.seed)
+            if kind == "virtual":
+                grown, looked = in_process(virtual, package, plan, given.dead)
+            else:
+                runs = {share: in_process(real, package, plan, share) for share in given.dead}
+                grown, looked = next(iter(runs.values()))[0], {share: run[1] for share, run in runs.items()}
+            grown_rows.append(grown_row(package, nodes, grown))
+            looked_rows += [looked_row(package, nodes, share, result) for share, result in looked.items()]
+        if sizes:
+            print(
+                f"\n{TITLES[kind]}\n\n{table(GROWN_HEAD, grown_rows)}\n\n{table(LOOKED_HEAD, looked_rows)}", flush=True
+            )
 
 
 def in_process(work: Callable[..., T], *args: Any) -> T:
