@@ -10,7 +10,7 @@ import pytest
 from node.errors import UsageError
 from node.store.database import Database
 from node.store.migrations import NODE
-from node.store.tasks import MAX_EVENTS, TaskChange, TaskRow, Tasks, append_event
+from node.store.tasks import MAX_EVENTS, TaskChange, TaskRecord, TaskRow, Tasks, append_event
 from node.tasks.lifecycle import TransitionError
 
 
@@ -89,6 +89,21 @@ async def test_an_ended_task_stays_as_it_ended(tasks: Tasks) -> None:
         await tasks.change(row().task_id, TaskChange(state="working"), 4000)
     same = await tasks.change(row().task_id, TaskChange(state="completed", error_text="late note"), 5000)
     assert (same.finished_unix_ms, same.error_text) == (3000, "late note")
+
+
+async def test_a_task_and_the_line_that_tells_of_its_end_are_written_together(tasks: Tasks) -> None:
+    task_id = (await tasks.insert(row()))[0].task_id
+    seen: list[str] = []
+
+    def line(record: TaskRecord) -> str:
+        seen.append(record.row.state)
+        return "the end"
+
+    record, has_ended_now = await tasks.end(task_id, TaskChange(state="cancelled"), 5, "cancelled", line)
+    assert (has_ended_now, record.row.state, seen) == (True, "cancelled", ["cancelled"])
+    assert [(event.kind, event.body) for event in record.events] == [("cancelled", "the end")]
+    assert await tasks.end(task_id, TaskChange(state="failed"), 6, "failed", line) == (record, False)
+    assert await tasks.record(task_id) == record
 
 
 async def test_an_unknown_task_is_a_clear_error(tasks: Tasks) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from dht.contacts import NodeAddress, nearest
 from dht.ids import ID_BITS, ID_BYTES
-from dht.rpc import BucketTable, RequestTable, TableNode
+from dht.rpc import MAX_RESERVES, BucketTable, RequestTable, TableNode
 
 
 def random_id(rng: random.Random) -> bytes:
@@ -36,6 +36,11 @@ def test_only_the_own_bucket_splits_so_the_table_grows_with_the_logarithm() -> N
     assert len(table.buckets) <= 12
     assert all(len(bucket) <= 20 for bucket in table.buckets)
     assert 100 <= sum(1 for _ in table) <= 200
+
+
+def test_the_nodes_in_reserve_stay_few_however_many_come() -> None:
+    table = filled_table(random.Random(1), 5000)
+    assert all(len(bucket.replacement_nodes) <= MAX_RESERVES for bucket in table.buckets)
 
 
 def test_every_id_has_exactly_one_bucket() -> None:
