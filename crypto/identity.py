@@ -68,9 +68,10 @@ def node_id(public_key: bytes) -> NodeId:
     return NodeId(hashlib.sha256(public_key).digest()[:20])
 
 
+@lru_cache(maxsize=1024)
 def short_id(public_key: bytes) -> str:
-    """Eight base32 characters of the node id: how a person names a peer."""
-    return b32encode(node_id(public_key)).decode().lower()[:8]
+    """Eight base32 characters of the node id: how a person names a peer. Remembered: every event of a task says it."""
+    return b32encode(node_id(public_key)[:5]).decode().lower()
 
 
 def did_key(public_key: bytes) -> str:

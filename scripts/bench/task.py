@@ -191,7 +191,7 @@ OTHERS = (
     (r"cryptography|_rust|openssl|_hashlib|_blake2", "cryptography and hashes"),
     (r"sqlite3", "sqlite3"),
 )
-OWN = re.compile(r"/((?:node|coalesced)/\w+|protocol|crypto|dht)/\w+\.py$")
+OWN = re.compile(r"/((?:node|coalesced)(?:/\w+)?|protocol|crypto|dht)/\w+\.py$")
 Function = tuple[str, int, str]
 Profiled = dict[Function, tuple[int, int, float, float, object]]
 """As pstats has it: calls (two counts), seconds in the function itself, seconds with those that it called, callers."""
