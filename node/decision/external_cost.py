@@ -63,6 +63,8 @@ class LevelTerms(NamedTuple):
     p_good: float
     total_micro: float
     score_micro: float
+    preference_micro: float
+    """By which the levels of one seller are compared: what each adds, so that no rounding of the whole decides."""
 
 
 def communication_micro(total_bytes: int, config: DecisionConfig) -> float:
@@ -165,20 +167,20 @@ def level_terms(
     """
     price, value, q, d = candidate.price_micro, stakes.value_micro, success, option.detection
     base = level_base(facts, option, terms, stakes)
-    bad, stake = 1.0 - q, price + value
-    total = terms.fixed_micro + q * price + bad * stake + d * (bad * (base.redo_micro - stake)) + base.check_micro
-    bought = 0.0
+    bad, bought = 1.0 - q, 0.0
+    added = bad * (base.redo_micro - value - price) * d + base.check_micro
     if option.price_share:
         bought = option.price_share * price
-        total += bought
+        added += bought
+    total = added + (terms.fixed_micro + price + bad * value)
     found, missed = bad * d, bad * (1.0 - d)
-    score = total
+    score, preference = total, added
     if config.risk_weight > 0.0:
         fixed = terms.fixed_micro - terms.breach_micro + (base.check_micro - base.lateness_micro) + bought
         outcomes = _outcomes(
             fixed, price, value, base.redo_micro, q, found, missed, base.p_late, terms.p_breach, config.gamma
         )
-        score = (1.0 - config.risk_weight) * total + config.risk_weight * cvar(outcomes, config.tail)
+        score = preference = (1.0 - config.risk_weight) * total + config.risk_weight * cvar(outcomes, config.tail)
     return LevelTerms(
         option=option,
         payment_micro=(q + missed) * price,
@@ -190,6 +192,7 @@ def level_terms(
         p_good=q + found * base.redo_good,
         total_micro=total,
         score_micro=score,
+        preference_micro=preference,
     )
 
 

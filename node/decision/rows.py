@@ -58,7 +58,7 @@ def row_of(
     candidate, terms = seller.candidate, seller.terms
     priced = [level_terms(facts, candidate, option, terms, success, config, stakes) for option in seller.options]
     if level is None:
-        best = min(priced, key=lambda terms: terms.score_micro)
+        best = min(priced, key=lambda terms: terms.preference_micro)
     else:
         best = next(terms for terms in priced if terms.option.level == level)
     low, high = wilson(candidate.successes, candidate.failures)

@@ -88,7 +88,7 @@ class Priced(NamedTuple):
     success: Floats
     """(..., sellers): the belief."""
     by_level: tuple[Floats, ...]
-    """(..., sellers) for each of `menu.checks`."""
+    """(..., sellers) for each of `menu.checks`: what the level adds to accepting unseen; with a tail, the whole."""
     cost_micro: Floats
     """(..., sellers): at the best level; infinite where the seller is not usable."""
 

@@ -4,6 +4,7 @@ Operations stand in the same order as in `external_cost.level_terms`, so both gi
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from node.decision.policies.interface import (
     LOCAL,
@@ -47,28 +48,41 @@ def optimistic(menu: Menu, experience: Experience, settings: PolicyConfig, draw:
 
 
 def price(menu: Menu, success: Floats) -> Priced:
-    """Every seller at every level, and at its best one."""
+    """Every seller at every level, and at its best one.
+
+    q P + (1-q) (P + V) is P + (1-q) V; what a level adds to it is d (1-q) (redo - P - V) and its own cost. The level is
+    chosen by what it adds, or where the tail counts by the whole.
+    """
     bad = 1.0 - success
-    stake = menu.price_micro + menu.value_micro
-    unseen = menu.fixed_micro + success * menu.price_micro + bad * stake
-    found = bad * (menu.redo_micro - stake)
+    unseen = menu.fixed_micro + menu.price_micro
+    unseen += bad * menu.value_micro
+    found = menu.redo_micro - menu.value_micro - menu.price_micro
+    found *= bad
     by_level: list[Floats] = []
-    best: Floats | None = None
     for check in menu.checks:
-        relief = found if check.redo_micro is None else bad * (check.redo_micro - stake)
-        cost = unseen + check.detection * relief + check.cost_micro
+        relief = found
+        if check.redo_micro is not None:
+            relief = bad * (check.redo_micro - menu.value_micro - menu.price_micro)
+        added = relief * check.detection
+        added += check.cost_micro
         if check.price_share:
-            cost += check.price_share * menu.price_micro
+            added += check.price_share * menu.price_micro
         if menu.tail is not None:
-            can = np.isfinite(cost)
-            worst = worst_micro(
-                menu, menu.tail, check._replace(cost_micro=np.where(can, check.cost_micro, 0.0)), success
-            )
-            cost = np.where(can, (1.0 - menu.tail.weight) * np.where(can, cost, 0.0) + menu.tail.weight * worst, np.inf)
-        by_level.append(cost)
-        best = cost if best is None else np.minimum(best, cost)
-    assert best is not None
-    return Priced(success, tuple(by_level), np.where(menu.usable, best, np.inf))
+            added = _with_tail(menu, menu.tail, check, success, unseen + added)
+        by_level.append(added)
+    best = by_level[0]
+    for added in by_level[1:]:
+        best = np.minimum(best, added)
+    cost = best + unseen if menu.tail is None else best.copy()
+    np.putmask(cost, ~menu.usable, np.inf)
+    return Priced(success, tuple(by_level), cost)
+
+
+def _with_tail(menu: Menu, tail: TailTerms, check: CheckTerms, success: Floats, total: Floats) -> Floats:
+    """(1 - eta) times the expectation and eta times the CVaR; infinite where the level cannot be used."""
+    can = np.isfinite(total)
+    worst = worst_micro(menu, tail, check._replace(cost_micro=np.where(can, check.cost_micro, 0.0)), success)
+    return np.where(can, (1.0 - tail.weight) * np.where(can, total, 0.0) + tail.weight * worst, np.inf)
 
 
 def worst_micro(menu: Menu, tail: TailTerms, check: CheckTerms, success: Floats) -> Floats:
@@ -153,15 +167,43 @@ def least_cost(menu: Menu, priced: Priced, settings: PolicyConfig, among: Bools 
     cost = priced.cost_micro if among is None else np.where(among, priced.cost_micro, np.inf)
     if cost.shape[-1] == 0:
         return np.full(cost.shape[:-1], LOCAL)
-    first = cost.argmin(-1)
-    least = cost.min(-1, keepdims=True)
-    near = (cost <= least * (1.0 + settings.tie_share)) & (cost < menu.limit_micro)
-    count = near.sum(-1)
-    if not (count > 1).any():
-        return np.where(count, first, LOCAL)
-    score = np.where(near, closeness(goodness(menu, priced), configured_weights(settings)), -1.0)
-    equal = near & (score == score.max(-1, keepdims=True))
-    return np.where(count, np.where(equal, cost, np.inf).argmin(-1), LOCAL)
+    width = cost.shape[-1]
+    first = np.asarray(cost.argmin(-1))
+    least = column(cost, first)[..., None]
+    is_below = least < menu.limit_micro
+    near = np.flatnonzero((cost <= least * (1.0 + settings.tie_share)) & (cost < menu.limit_micro))
+    # Most rows have one seller in the band, or none below the gate; only the others are weighed.
+    rows = near // width
+    crowded = np.bincount(rows, minlength=first.size) > 1
+    chosen = np.where(is_below[..., 0], first, LOCAL)
+    tied = crowded[rows]
+    if tied.any():
+        winners = _settled(menu, priced, cost, near[tied], settings)
+        flat = np.array(chosen).reshape(-1)
+        flat[crowded] = winners
+        chosen = flat.reshape(chosen.shape)
+    return chosen
+
+
+def _settled(menu: Menu, priced: Priced, cost: Floats, near: NDArray[np.intp], settings: PolicyConfig) -> Ints:
+    """(tied rows,): the winner of each tie band. `near` holds the places of their sellers in the flattened arrays."""
+    width = cost.shape[-1]
+    rows, columns = near // width, near % width
+    costs = cost.reshape(-1)[near]
+
+    def of_task(values: Amount) -> Amount:
+        return values.reshape(-1)[rows] if isinstance(values, np.ndarray) and values.size > 1 else float(values)
+
+    placed = np.empty((near.size, CRITERIA))
+    placed[:, 0] = _fall(costs, TOPSIS_COST_RANGE * of_task(menu.local_micro))
+    placed[:, 1] = priced.success.reshape(-1)[near]
+    placed[:, 2] = _fall(menu.time_s.reshape(-1)[near], of_task(menu.deadline_s))
+    placed[:, 3] = 1.0 - menu.p_breach.reshape(-1)[near]
+    score = closeness(np.minimum(1.0, np.maximum(0.0, placed)), configured_weights(settings))
+    order = np.lexsort((columns, costs, -score, rows))
+    ordered = rows[order]
+    is_first = np.concatenate(((True,), ordered[1:] != ordered[:-1]))
+    return np.asarray(columns[order[is_first]])
 
 
 def best_of(menu: Menu, score: Floats, least: Amount, among: Bools) -> Ints:
@@ -182,13 +224,29 @@ def random_of(among: Bools, draw: np.random.Generator) -> Ints:
 def hire(menu: Menu, priced: Priced, seller: Ints, explored: Bools | None = None) -> Pick:
     """The pick of these sellers, each at its level of least cost; of equal ones, the one that checks least."""
     seller = np.asarray(seller)
-    costs = np.stack([column(cost, seller) for cost in priced.by_level])
-    level = np.where(seller == LOCAL, 0, costs.argmin(0))
+    level = np.zeros(seller.shape, np.int64)
+    if len(priced.by_level) > 1:
+        place = _places(priced.success.shape, seller)
+        best = _at(priced.by_level[0], place)
+        for at, cost in enumerate(priced.by_level[1:], 1):
+            here = _at(cost, place)
+            is_better = here < best
+            level = np.where(is_better, at, level)
+            best = np.where(is_better, here, best)
+        level = np.where(seller == LOCAL, 0, level)
     return Pick(seller, level, np.zeros(seller.shape, bool) if explored is None else explored & (seller != LOCAL))
 
 
 def column(values: Floats, seller: Ints) -> Floats:
     """(...,): the figure of each row's seller; where LOCAL, the first column's or 0."""
-    if values.shape[-1] == 0:
-        return np.zeros(seller.shape)
-    return np.take_along_axis(values, np.maximum(seller, 0)[..., None], -1)[..., 0]
+    return _at(values, _places(values.shape, seller))
+
+
+def _places(shape: tuple[int, ...], seller: Ints) -> Ints:
+    """(...,): where each row's seller stands in an array of this shape, flattened."""
+    first = np.arange(0, seller.size * shape[-1], shape[-1]).reshape(seller.shape) if shape[-1] else 0
+    return np.asarray(first + np.maximum(seller, 0))
+
+
+def _at(values: Floats, place: Ints) -> Floats:
+    return np.asarray(values.reshape(-1)[place]) if values.size else np.zeros(place.shape)
