@@ -40,7 +40,7 @@ def after(pick: Pick, *, good: bool = True, reward: float = 0.3) -> Outcome:
 
 
 @EVERY
-@pytest.mark.parametrize("shape", [(30,), (4, 30), (1,), (3, 1), (0,), (3, 0)], ids=str)
+@pytest.mark.parametrize("shape", [(30,), (4, 30), (1, 30), (2, 3, 5), (1,), (3, 1), (0,), (3, 0)], ids=str)
 def test_a_policy_never_hires_a_seller_that_is_out_whatever_it_has_seen(rule: Policy, shape: tuple[int, ...]) -> None:
     random = np.random.default_rng(7)
     experience = start(shape, SETTINGS)
@@ -59,7 +59,9 @@ def test_a_policy_never_hires_a_seller_that_is_out_whatever_it_has_seen(rule: Po
             if not shape[-1]
             else np.take_along_axis(placed, np.maximum(pick.seller, 0)[..., None, None], -2)[..., 0, :]
         )
-        outcome = Outcome(pick.seller, good, np.where(good, 0.4, -0.8), pick.explored, x, np.asarray(menu.usable.any(-1)))
+        outcome = Outcome(
+            pick.seller, good, np.where(good, 0.4, -0.8), pick.explored, x, np.asarray(menu.usable.any(-1))
+        )
         experience = learn(experience, outcome, SETTINGS)
         assert all(np.isfinite(values).all() for values in experience), step
     assert np.all(experience.hires == experience.jobs.sum(-1))

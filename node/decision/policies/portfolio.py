@@ -10,9 +10,9 @@ from node.decision.policies.settings import PolicyConfig
 def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyConfig, draw: Draw) -> Pick:
     """The least expected cost among sellers below the cap; where nobody else is worth it, the cap gives way."""
     awards = experience.awards
-    # The next award counts: with few awards so far, one more would be too large a share of anybody.
-    total = np.maximum(awards.sum(-1, keepdims=True) + 1.0, 1.0 / settings.share_max)
-    within = (awards + 1.0) <= settings.share_max * total + 1e-9
+    # Where few awards were made, each is a large share of them: everybody may have one.
+    total = np.maximum(awards.sum(-1, keepdims=True), 1.0 / settings.share_max)
+    within = awards < settings.share_max * total
     capped = least_cost(menu, priced, settings, within)
     return hire(menu, priced, np.where(capped == LOCAL, least_cost(menu, priced, settings), capped))
 

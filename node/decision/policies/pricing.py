@@ -191,8 +191,8 @@ def _settled(menu: Menu, priced: Priced, cost: Floats, near: NDArray[np.intp], s
     rows, columns = near // width, near % width
     costs = cost.reshape(-1)[near]
 
-    def of_task(values: Amount) -> Amount:
-        return values.reshape(-1)[rows] if isinstance(values, np.ndarray) and values.size > 1 else float(values)
+    def of_task(values: Amount) -> Floats:
+        return np.asarray(np.broadcast_to(values, (*cost.shape[:-1], 1)).reshape(-1)[rows])
 
     placed = np.empty((near.size, CRITERIA))
     placed[:, 0] = _fall(costs, TOPSIS_COST_RANGE * of_task(menu.local_micro))
