@@ -46,7 +46,7 @@ def check(face: Face, /) -> None:
 
 @config.command()
 def sample() -> None:
-    """Print the commented sample: every setting, its default, its reason, what it allows."""
+    """Print the commented sample. It has every setting, its default, its reason and what it allows."""
     from coalesced.config_sample import sample as text
 
     click.echo(text(), nl=False)

@@ -149,7 +149,8 @@ def outcome(task: shapes.Task) -> str:
     parts = [f"{task['skill']}: {task['state']}" + (f" {where}" if where else "")]
     if task["cost_micro"] is not None:
         parts.append(f"cost {money(task['cost_micro'])}")
-    if task["saving_micro"]:
+    # Nothing is saved by what failed, nor against local work that was not possible.
+    if task["saving_micro"] and task["state"] == "completed" and task["local_micro"] is not None:
         word = "saved" if task["saving_micro"] > 0 else "lost"
         parts.append(f"{word} {money(abs(task['saving_micro']))} against local")
     if task["verdict"]:

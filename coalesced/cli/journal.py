@@ -29,7 +29,7 @@ def show(face: Face, /, height: int) -> None:
 @journal.command()
 @command_options
 def verify(face: Face, /) -> int:
-    """Recompute every hash and signature, from the first entry to the last."""
+    """Recompute every hash and signature from the first entry on."""
     verified = face.run(lambda client: client.journal_verify())
     face.show(verified)
     return 0 if verified["ok"] else 7

@@ -106,6 +106,8 @@ def run(arguments: Sequence[str] | None = None, face: Face | None = None) -> int
     face = face or Face()
     try:
         outcome: Any = group.main(list(arguments) if arguments is not None else None, obj=face, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        return _help(face, error)
     except click.ClickException as error:
         return _report(face, CliError(_usage_text(error), exit_code=2 if isinstance(error, click.UsageError) else 1))
     except (KeyboardInterrupt, click.Abort):
@@ -127,10 +129,21 @@ def run(arguments: Sequence[str] | None = None, face: Face | None = None) -> int
     return outcome if isinstance(outcome, int) else 0
 
 
+def _help(face: Face, error: click.exceptions.NoArgsIsHelpError) -> int:
+    """What a command without its arguments prints: its help, as it stands."""
+    if face.as_json:
+        path = error.ctx.command_path
+        return _report(face, CliError(f"{path} needs a command. Try: {path} --help"))
+    face.note(error.format_message())
+    return 2
+
+
 def _usage_text(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "coalesced"
-    return f"{error.format_message()} Try: {path} --help" if isinstance(error, click.UsageError) else str(error)
+    if not isinstance(error, click.UsageError):
+        return str(error)
+    path = error.ctx.command_path if error.ctx is not None else "coalesced"
+    text = error.format_message()
+    return f"{text}{'' if text.endswith(('.', '?')) else '.'} Try: {path} --help"
 
 
 def _report(face: Face, error: ControlError | CliError) -> int:

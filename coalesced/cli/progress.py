@@ -67,12 +67,16 @@ class Progress:
         if not self._err.isatty():
             return
         line = stage_line(event)
-        if event["name"] in KEPT:
-            print(line, file=self._err, flush=True)
-        if self._live is not None:
-            from rich.text import Text
+        if self._live is None:
+            if event["name"] in KEPT:
+                print(line, file=self._err, flush=True)
+            return
+        from rich.text import Text
 
-            self._live.update(Text(line))
+        if event["name"] in KEPT:
+            # Through the live line's own console, which takes that line away first.
+            self._live.console.print(Text(line))
+        self._live.update(Text(line))
 
 
 def stage_line(event: shapes.Event) -> str:

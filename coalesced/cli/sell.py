@@ -45,7 +45,7 @@ def add(
     timeout: float | None,
     memory: int | None,
 ) -> None:
-    """Sell TARGET: `module:function` from this directory, or the label of a builtin skill.
+    """Sell TARGET: `module:function`, or a builtin skill's label.
 
     The function runs in a process of its own, in this directory and with this environment, each time.
     """

@@ -84,10 +84,11 @@ def draw_table(columns: Sequence[Column], rows: Sequence[Row], out: TextIO, *, e
 
 def draw_facts(facts: Sequence[tuple[str, str]], out: TextIO) -> None:
     """Print pairs of name and value: aligned on a terminal, tab-separated in a pipe."""
+    shown = [(escaped(name), escaped(value)) for name, value in facts]
     if not out.isatty():
-        for name, value in facts:
-            print(f"{name}\t{escaped(value)}", file=out)
+        for name, value in shown:
+            print(f"{name}\t{value}", file=out)
         return
-    width = max((len(name) for name, _ in facts), default=0)
-    for name, value in facts:
-        print(f"{name:<{width}}  {escaped(value)}", file=out)
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        print(f"{name:<{width}}  {value}", file=out)

@@ -63,7 +63,7 @@ def place_options(function: Callable[Concatenate[Face, Place, P], T]) -> Callabl
 
 
 @testnet.command()
-@click.option("-n", "--nodes", type=int, default=5, show_default=True, help="How many nodes, 1 to 64.")
+@click.option("-n", "--nodes", type=click.IntRange(1, 64), default=5, show_default=True, help="How many nodes.")
 @place_options
 def up(face: Face, place: Place, nodes: int) -> None:
     """Start a testnet: sellers, the last node a buyer. Returns when all nodes see each other."""
@@ -115,7 +115,7 @@ def logs(face: Face, place: Place, node: str | None, lines: int) -> None:
 @click.argument("node")
 @place_options
 def chaos(face: Face, place: Place, disturbance: str, node: str) -> None:
-    """Let something happen to NODE: kill (as a crash), pause, resume, restart."""
+    """Kill (as a crash), pause, resume or restart NODE."""
     from coalesced.testnet.chaos import disturb
     from coalesced.testnet.manifest import load
 

@@ -106,11 +106,14 @@ def parse_money(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in "500ms", "90", "30s", "2m", "1.5h" or "1d"; ValueError otherwise."""
+    """Seconds in "500ms", "90", "30s", "2m", "1.5h" or "1d"; ValueError otherwise, and for no time at all."""
     matched = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d)?", text.strip())
     if matched is None:
         raise ValueError(f"{text!r} is not a duration: write 500ms, 30s, 2m or 1h")
-    return float(matched[1]) * _DURATION_S[matched[2] or "s"]
+    seconds = float(matched[1]) * _DURATION_S[matched[2] or "s"]
+    if not seconds:
+        raise ValueError(f"{text!r} is no time at all: write more, for example 30s")
+    return seconds
 
 
 def parse_size(text: str) -> int:

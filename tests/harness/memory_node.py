@@ -233,7 +233,14 @@ class MemoryNode:
         self.results[task_id] = (data, "text/plain")
         info = ResultInfo(media_type="text/plain", size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
         await self._end(
-            task_id, "completed", result=info, cost_micro=1200, saving_micro=5900, peer="k7m2qfab", choice="outsource"
+            task_id,
+            "completed",
+            result=info,
+            cost_micro=1200,
+            local_micro=7100,
+            saving_micro=5900,
+            peer="k7m2qfab",
+            choice="outsource",
         )
 
     async def _change(self, task_id: str, **fields: object) -> None:

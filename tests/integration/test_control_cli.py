@@ -12,6 +12,8 @@ from coalesced.cli.face import Face
 from coalesced.cli.main import run
 from tests.harness.served_node import ServedNode, serve
 
+GROUPS = ("peers", "skills", "sell", "task", "journal", "config", "testnet")
+
 
 class Terminal(io.StringIO):
     """A stream that says it is a terminal."""
@@ -129,7 +131,7 @@ def test_a_bug_is_one_line_without_a_traceback(served: ServedNode) -> None:
         (["--budget", "much"], "'much' is not an amount: write dollars"),
         (["--budget", "0.0000001"], "finer than a micro-dollar"),
         (["--deadline", "soon"], "'soon' is not a duration"),
-        (["--deadline", "0s"], "deadline_s"),
+        (["--deadline", "0s"], "is no time at all"),
         (["--private", "--privacy", "public"], "contradict each other"),
         (["--plan", __file__], "is not a plan"),
         (["--regio", "eu"], "No such option"),
@@ -415,3 +417,28 @@ def test_completion_prints_a_script(tmp_path: Path, shell: str, capsys: pytest.C
 def test_an_unknown_command_names_the_nearest(tmp_path: Path) -> None:
     ran = Ran(tmp_path, "aks")
     assert (ran.code, "Nearest: ask" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [(), ("peers",), ("sell",), ("config",)])
+def test_a_command_without_its_arguments_prints_its_help_as_it_stands(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    ran = Ran(tmp_path, *arguments)
+    assert (ran.code, ran.out, ran.err.splitlines()[0].split()[0]) == (2, "", "Usage:")
+    assert len(ran.err.splitlines()) > 5
+
+
+def test_a_group_without_a_command_is_an_error_object_as_json(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, "--json", "peers")
+    assert (ran.code, ran.json["code"], ran.err) == (2, "usage", "")
+
+
+def test_a_usage_error_ends_its_sentence_before_it_points_at_the_help(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, "ask", "upper", "x", "--budget", "0.0000001")
+    assert re.search(r"6 decimals at most\. Try: \S.* ask --help$", ran.err)
+
+
+def test_every_command_is_described_in_one_line_that_is_not_cut_off(tmp_path: Path) -> None:
+    listed = [line for group in GROUPS for line in Ran(tmp_path, group).err.splitlines()]
+    assert not [line for line in listed if line.endswith("...") and "[ARGS]" not in line]
+    assert any(line.lstrip().startswith("verify") for line in listed)

@@ -14,6 +14,7 @@ from coalesced.cli.explain import best_of_each, headline, outcome, sentences, ta
 from coalesced.cli.params import DURATION, MONEY, SIZE
 from coalesced.cli.request import read_plan
 from coalesced.control.inputs import media_type_of
+from node.tasks.lifecycle import TaskState
 from node.views import DecisionView, OptionRow, TaskError, TaskView
 
 # --- units ---
@@ -56,6 +57,12 @@ def test_a_duration_is_read_in_its_unit(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "s", "-1s", "1e3", "1 w", "soon", "1s2"])
 def test_a_duration_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
+        units.parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "0.0ms"])
+def test_no_time_at_all_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no time at all: write more"):
         units.parse_duration(text)
 
 
@@ -191,6 +198,16 @@ def test_a_failed_task_says_what_went_wrong() -> None:
         error=TaskError(code="no_offer", text="nobody\nsells it", exit_code=4),
     )
     assert outcome(msgspec.to_builtins(task)) == "risk: failed · took 2.5 s · nobody\\nsells it"
+
+
+@pytest.mark.parametrize(
+    ("state", "local_micro", "said"), [("completed", 900, True), ("completed", None, False), ("failed", 900, False)]
+)
+def test_a_saving_is_told_where_work_was_done_that_could_be_done_here(
+    state: TaskState, local_micro: int | None, said: bool
+) -> None:
+    task = TaskView(id="ab", state=state, skill="risk", created_unix_ms=1, local_micro=local_micro, saving_micro=500)
+    assert ("saved $0.000500 against local" in outcome(msgspec.to_builtins(task))) is said
 
 
 # --- inputs ---
