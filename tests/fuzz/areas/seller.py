@@ -13,6 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from node.net.errors import NetError, RemoteRefused
+from node.net.session import Session
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.messages import AnyMessage, Award, FaultNotice, Message, Quote, QuoteRequest, ReceiptOffer, Result
 from protocol.packing import pack, unpack
@@ -89,6 +90,8 @@ class Dealings:
     async def _send(self, message: Message) -> Message | None:
         """The answer; None for a refusal, which must not be for a bug of the seller's."""
         session = await self.buyer.session(self.node)
+        if not await self._is_heard(session):
+            session = await self.buyer.session(self.node)
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return await session.request(message, timeout_s=TIMEOUT_S)
@@ -99,7 +102,16 @@ class Dealings:
         except LocalProtocolError:
             return None
         finally:
-            assert session.is_open, f"the seller ended the session: {session.fault}"
+            assert session.is_open, "the seller ended the session"
+
+    @staticmethod
+    async def _is_heard(session: Session) -> bool:
+        """Whether the session is alive: while other targets had their turn, this loop stood still for minutes."""
+        try:
+            await session.probe(TIMEOUT_S)
+        except (NetError, TimeoutError):
+            return False
+        return True
 
 
 @contextmanager
