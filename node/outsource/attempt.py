@@ -59,6 +59,7 @@ class Attempts:
                 memory_bytes=memory_bytes or None,
                 on_progress=progress.put,
                 ask=question,
+                units=ask.specification.input.work_units,
             )
         except InputError:
             raise

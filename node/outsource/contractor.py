@@ -243,6 +243,8 @@ class Contractor:
                     memory_bytes=specification.resources.memory_bytes or None,
                     on_progress=relay.put,
                     ask=ask,
+                    units=specification.input.work_units,
+                    worth_micro=quote.price_micro,
                 )
         except TimeoutError as error:
             raise DeadlineError(f"the work did not end within {most_s:g} s and was given up") from error

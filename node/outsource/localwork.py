@@ -3,14 +3,15 @@
 Both roles use it: the client to price and do local work and to verify, the contractor to price and do sold work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 import structlog
 
 from node.decision.calibrate import Calibration, Prediction, Prior, observe, predict, start
 from node.decision.inputs import LocalOption, VerificationOption
-from node.decision.internal_cost import MachineRates, internal_cost, local_option
+from node.decision.internal_cost import MachineRates, Pending, internal_cost, local_option
 from node.decision.verification import VerificationConfig, verification_options
 from node.errors import NodeError
 from node.execute.conversation import Ask
@@ -50,6 +51,8 @@ class LocalWork:
         self._calibrations = calibrations
         self._unix_ms = unix_ms
         self._states: dict[str, Calibration] = {}
+        self._under_way: dict[object, Pending] = {}
+        """In the order of their coming: the first run, the others wait."""
 
     async def load(self) -> None:
         """Take up the calibration of earlier runs; a state of an older form is measured anew."""
@@ -105,7 +108,12 @@ class LocalWork:
             wait_s=waiting * prediction.expected_s / self.executor.slots,
             memory_bytes=memory_bytes,
             machine_share=1 / self.executor.slots,
+            queue=self.waiting(),
         )
+
+    def waiting(self) -> tuple[Pending, ...]:
+        """Q of eq. (5): what waits here for a free slot, with what it is worth."""
+        return tuple(self._under_way.values())[self.executor.slots :]
 
     def spent_micro(self, wall_s: float, *, memory_bytes: int = 0) -> float:
         """What a run that took so long has cost (COALESCE eq. 1)."""
@@ -143,28 +151,44 @@ class LocalWork:
         memory_bytes: int | None = None,
         on_progress: Progress | None = None,
         ask: Ask | None = None,
+        units: int = 1,
+        worth_micro: float | None = None,
     ) -> Execution:
         """Do the work here, within the skill's own limits too, and learn from how long it took.
 
-        Raises what the executor raises.
+        `units` and `worth_micro` say how much work it is and what doing it brings, for what comes while it waits; None
+        takes its own cost. Raises what the executor raises.
         """
         skill = self.executor.skill(label)
         if skill.time_limit_s is not None:
             timeout_s = min(timeout_s, skill.time_limit_s)
         if skill.memory_limit_bytes is not None:
             memory_bytes = min(memory_bytes or skill.memory_limit_bytes, skill.memory_limit_bytes)
-        execution = await self.executor.run(
-            label,
-            content.data,
-            content.media_type,
-            effort=effort,
-            timeout_s=timeout_s,
-            memory_bytes=memory_bytes,
-            on_progress=on_progress,
-            ask=ask,
-        )
+        with self.counted(label, effort, units, worth_micro):
+            execution = await self.executor.run(
+                label,
+                content.data,
+                content.media_type,
+                effort=effort,
+                timeout_s=timeout_s,
+                memory_bytes=memory_bytes,
+                on_progress=on_progress,
+                ask=ask,
+            )
         await self._learn(_key(label, effort), await self.units(label, content), execution.wall_s)
         return execution
+
+    @contextmanager
+    def counted(self, label: str, effort: Effort, units: int, worth_micro: float | None) -> Iterator[None]:
+        """Hold a run among those that are under way."""
+        time_s = self.predict(label, effort, units).expected_s
+        worth = self.spent_micro(time_s) if worth_micro is None else worth_micro
+        place = object()
+        self._under_way[place] = Pending(worth, time_s)
+        try:
+            yield
+        finally:
+            del self._under_way[place]
 
     async def verify(
         self,
