@@ -53,7 +53,8 @@ class Grown:
     """Per node."""
     idle_messages_per_s: float
     """Of the whole network."""
-    bytes_per_node: float
+    bytes_per_node: float | None
+    """None where it was not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,15 @@ VIRTUAL = Pauses(30.0, 20.0, 300.0)
 REAL = Pauses(12.0, 12.0, 20.0)
 
 
-async def set_up(swarm: Swarm, plan: Plan, pauses: Pauses, sent: Callable[[], int]) -> Grown:
-    """Grow a network, publish in it, leave it alone."""
-    tracemalloc.start(1)
+async def set_up(swarm: Swarm, plan: Plan, pauses: Pauses, sent: Callable[[], int], *, with_memory: bool) -> Grown:
+    """Grow a network, publish in it, leave it alone. Measuring memory halves the speed."""
+    if with_memory:
+        tracemalloc.start(1)
     await grow(swarm, plan, JOIN_PAUSE_S)
     await asyncio.sleep(pauses.settled_s)
     joined = sent()
     gc.collect()
-    node_bytes = tracemalloc.get_traced_memory()[0] / plan.nodes
+    node_bytes = tracemalloc.get_traced_memory()[0] / plan.nodes if with_memory else None
     tracemalloc.stop()
     await publish(swarm, plan)
     await asyncio.sleep(pauses.published_s)
@@ -133,7 +135,8 @@ async def look_up(
     async def one(asker: int, name: int) -> None:
         nonlocal found
         start_s = now()
-        found += await swarm.find(asker, f"name-{name}")
+        is_found = await swarm.find(asker, f"name-{name}")
+        found += is_found
         seconds.append(now() - start_s)
 
     questions = [(rng.choice(living), rng.randrange(plan.names)) for _ in range(plan.lookups)]
@@ -163,7 +166,7 @@ def virtual(package: str, plan: Plan, dead_shares: list[int]) -> tuple[Grown, di
         if package == "stock":
             set_stock_clock(loop.time)
         swarm = Ours(addresses, plan.seed, loop.unix_ms) if package == "ours" else Stock(addresses, plan.seed)
-        grown = await set_up(swarm, plan, VIRTUAL, lambda: loop.network.sent)
+        grown = await set_up(swarm, plan, VIRTUAL, lambda: loop.network.sent, with_memory=True)
         looked: dict[int, Looked] = {}
         for share in dead_shares:
             dead = set(dying(plan, share))
@@ -205,7 +208,7 @@ def real(package: str, plan: Plan, dead_share: int) -> tuple[Grown, Looked]:
     async def main() -> tuple[Grown, Looked]:
         addresses = [("127.0.0.1", port) for port in free_ports(plan.nodes)]
         swarm = Ours(addresses, plan.seed, unix_ms) if package == "ours" else Stock(addresses, plan.seed)
-        grown = await set_up(swarm, plan, REAL, lambda: loop.sent)
+        grown = await set_up(swarm, plan, REAL, lambda: loop.sent, with_memory=False)
         dead = set(dying(plan, dead_share))
         loop.unplugged = {addresses[number][1] for number in dead}
         living = [number for number in range(plan.nodes) if number not in dead]
@@ -228,7 +231,7 @@ def grown_row(package: str, nodes: int, grown: Grown) -> list[str]:
         f"{nodes:,}",
         package,
         f"{grown.join_messages:,.0f}",
-        f"{grown.bytes_per_node / 1024:.0f} KiB",
+        "" if grown.bytes_per_node is None else f"{grown.bytes_per_node / 1024:.0f} KiB",
         f"{grown.idle_messages_per_s:.2f}",
     ]
 

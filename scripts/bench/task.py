@@ -133,7 +133,8 @@ async def run_tasks(pair: Pair, text: str, in_flight: int, count: int) -> Run:
         nonlocal failed
         async with places:
             start_s = time.perf_counter()
-            failed += not await ask(pair.client, text)
+            is_done = await ask(pair.client, text)
+            failed += not is_done
             seconds.append(time.perf_counter() - start_s)
 
     buyer_from, _ = pair.buyer.cpu_s()
