@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from msgspec import Meta
 
 from node.decision.checked import Checked, whole
-from node.decision.data.gpus import GPUS, Gpu
+from node.decision.data.gpus import DRIVER_WORDS, GPUS, OTHER_VARIANTS, Gpu
 from node.decision.data.models import MODELS, Model
 from node.decision.data.prices import PRICES
 from node.errors import UsageError
@@ -81,9 +81,10 @@ def api_cost_micro(name: str, read: int, written: int, own: Mapping[str, ApiPric
 
 def gpu_of_device(device: str) -> str:
     """The table's name for what a driver calls a device ("NVIDIA GeForce RTX 4090"); empty when it has none."""
-    words = device.lower().replace("-", " ").split()
-    found = [name for name in GPUS if all(part in words or part.replace("gb", "") in words for part in name.split("-"))]
-    return max(found, key=len, default="")
+    words = set(device.lower().replace("-", " ").split())
+    if words & OTHER_VARIANTS:
+        return ""
+    return next((name for name, needed in DRIVER_WORDS.items() if needed <= words), "")
 
 
 def _known(name: str, table: Mapping[str, T], kind: str, advice: str) -> T:

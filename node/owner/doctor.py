@@ -10,6 +10,7 @@ from crypto.identity import short_id
 from node.daemon import Daemon
 from node.errors import NodeError
 from node.net.endpoint import endpoint
+from node.owner.machine import described, devices
 from node.views import Check, CheckStatus, DoctorView
 
 CHECK_TIMEOUT_S = 10.0
@@ -36,6 +37,7 @@ class Doctor:
             ("reach", self._reach),
             ("worker", self._worker),
             ("predictions", self._predictions),
+            ("machine", self._machine),
             ("offers", self._offers),
         ]
         return DoctorView(checks=tuple([await _timed(name, check) for name, check in checks]))
@@ -85,6 +87,10 @@ class Doctor:
         text = ", ".join(f"{key} {error:.0%} off after {runs} runs" for key, (runs, error) in errors.items())
         known = [error for runs, error in errors.values() if runs >= 20]
         return "warn" if any(error > GOOD_ERROR for error in known) else "pass", text, ""
+
+    async def _machine(self) -> Outcome:
+        text, advice = described(self._daemon.parts.work.rates.gpu, await asyncio.to_thread(devices))
+        return "pass", text, advice
 
     async def _offers(self) -> Outcome:
         for label, problem in self._daemon.parts.sales.problems.items():

@@ -89,7 +89,7 @@ def mean(values: list[float]) -> float:
 
 
 def main() -> None:
-    """Run all tasks and print one line a type; exit 1 when a type misses the goal."""
+    """Run all tasks and print one line a type; exit 1 when all together miss the goal."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="size of the middle task (1.0)")
     parser.add_argument("--wall", action="store_true", help="measure wall time, as a node does, and not CPU time")
@@ -121,7 +121,7 @@ def main() -> None:
             )
         took_s = time.perf_counter() - began
         print(f"all: {everything:.1%} (goal {GOAL:.0%}), {sum(COUNTS.values())} tasks in {took_s:.0f} s")
-    sys.exit(any(row["mean_relative_error"] > GOAL for row in rows.values()))
+    sys.exit(everything > GOAL)
 
 
 if __name__ == "__main__":

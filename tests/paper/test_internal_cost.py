@@ -147,4 +147,7 @@ def test_a_driver_s_name_of_a_device_is_found_in_the_table() -> None:
     assert gpu_of_device("NVIDIA GeForce RTX 4090") == "rtx-4090"
     assert gpu_of_device("NVIDIA H200") == "h200"
     assert gpu_of_device("NVIDIA L4") == "l4"
+    assert gpu_of_device("NVIDIA A100-SXM4-80GB") == "a100-80gb"
+    assert gpu_of_device("NVIDIA H100 80GB HBM3") == "h100-sxm"
+    assert gpu_of_device("NVIDIA GeForce RTX 3080 Ti") == ""
     assert gpu_of_device("Quadro P400") == ""

@@ -31,3 +31,17 @@ GPUS = {
     "h100-sxm": _gpu(989, 80, 3350, 700),
     "h200": _gpu(989, 141, 4800, 700),
 }
+
+DRIVER_WORDS = {
+    "rtx-3080": {"rtx", "3080"},
+    "rtx-4090": {"rtx", "4090"},
+    "l4": {"l4"},
+    "l40s": {"l40s"},
+    "a100-80gb": {"a100", "80gb"},
+    "h100-sxm": {"h100", "hbm3"},
+    "h200": {"h200"},
+}
+"""What the driver's name of each holds: "NVIDIA A100-SXM4-80GB", "NVIDIA H100 80GB HBM3"."""
+OTHER_VARIANTS = {"ti", "super", "laptop", "d", "mobile"}
+"""Words of devices with other figures."""
+assert set(DRIVER_WORDS) == set(GPUS)
