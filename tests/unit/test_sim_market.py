@@ -6,6 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from coalesced.sim.market import two_kinds
+from coalesced.sim.market.binding import SIMULATED
 from coalesced.sim.market.jobs import ClusterError, Job, do, run_jobs, split
 from coalesced.sim.market.metrics import Summary, joined, reduction, summarise
 from coalesced.sim.market.parameters import TASK_TYPES, printed_opportunity_usd, skill_matches
@@ -16,10 +18,29 @@ from coalesced.sim.market.scenario import SCENARIOS, Scenario, Shock, mixed, sce
 from coalesced.sim.market.sellers import WHITEWASH_JOBS, Kind
 from coalesced.sim.market.statistics import beta_ratio, estimate, f_tail, pearson, two_way
 from coalesced.sim.market.world import draw_worlds
+from node.decision.policies.experience import start
+from node.decision.policies.interface import CheckTerms, Menu
 from node.errors import UsageError
 
 HONEST = Scenario(name="small", contractors=12, tasks=60)
 SMALL = mixed(HONEST, 0.4)
+
+MENU = Menu(
+    usable=np.ones(1, bool),
+    explorable=np.ones(1, bool),
+    price_micro=np.ones(1),
+    fixed_micro=np.zeros(1),
+    prior=np.ones(1),
+    time_s=np.ones(1),
+    p_breach=np.zeros(1),
+    match=np.ones(1),
+    checks=(CheckTerms("none", 0.0, 0.0),),
+    value_micro=1.0,
+    redo_micro=1.0,
+    local_micro=1.0,
+    limit_micro=1.0,
+    deadline_s=1.0,
+)
 
 
 def log_of(scene: Scenario, name: str, runs: int = 4, seed: int = 1) -> Log:
@@ -228,3 +249,20 @@ def test_two_way_analysis_finds_the_interaction_that_is_there() -> None:
 def test_correlation_of_a_constant_is_undefined() -> None:
     assert np.isnan(pearson(np.ones(3), np.arange(3.0)))
     assert pearson(np.arange(3.0), np.arange(3.0)) == pytest.approx(1.0)
+
+
+def test_a_failure_says_more_of_a_bold_claim_than_of_a_modest_one() -> None:
+    def after(claim: float, successes: float, failures: float) -> float:
+        seen = start((1,), SIMULATED)._replace(successes=np.array([successes]), failures=np.array([failures]))
+        prior = SIMULATED.prior_factor * np.array([claim])
+        return float(two_kinds.believe(MENU._replace(prior=prior), seen, SIMULATED, None)[0])
+
+    bold, modest = (after(claim, 0.0, 1.0) / after(claim, 0.0, 0.0) for claim in (0.98, 0.75))
+    assert bold < modest < 1.0
+    assert after(0.98, 3.0, 0.0) > after(0.98, 0.0, 0.0)
+
+
+def test_a_security_budget_lowers_exposure() -> None:
+    scene = Scenario(tasks=150, leechers=0.4)
+    free, guarded = (summarise(log_of(scene, name, 6)) for name in ("expected-cost", "expected-cost+guarded"))
+    assert guarded.exposure.mean() < free.exposure.mean()

@@ -5,11 +5,11 @@ import msgspec
 from coalesced.sim.market.metrics import Summary
 from coalesced.sim.market.scenario import scenario
 from coalesced.sim.market.statistics import Estimate, estimate
-from coalesced.sim.paper.section import Plan, Results, Section, group, table
+from coalesced.sim.paper.section import SEED, Plan, Results, Section, group, table, text
 from node.decision.policies.registry import POLICIES
 
 MARKETS = ("parity", "parity-20", "parity-40")
-RULES = ("oracle", "authors", *POLICIES)
+RULES = ("oracle", "authors", *POLICIES, "two-kinds")
 RUNS = 40
 """Twice the paper's: the goals are a few points apart."""
 INTRODUCTION = """## Regret of every policy
@@ -24,11 +24,21 @@ that as a fault although it is made to pay. Where a bill above the quote counts 
 the prototype that the goals were taken from:"""
 
 
+PROPOSED = """### A belief that does better
+
+`two-kinds` is the default rule with another belief: a seller means what it claims, or (one in five) does not, and each
+job says which. Against the default, paired by run, 160 runs, points of cost reduction (95 %):"""
+PROPOSED_MARKETS = ("parity", "parity-20", "parity-40", "whitewashers", "leechers", "cheap-local", "cheap-local-40")
+
+
 def plan(runs: int) -> Plan:
     """Every rule in the three markets, and the default where overbilling goes unnoticed."""
     count = min(RUNS, 2 * runs)
     groups = {f"{market}/{rule}": group(scenario(market), rule, count) for market in MARKETS for rule in RULES}
     unsigned = msgspec.structs.replace(scenario("parity-40"), signed_quotes=False)
+    for market in PROPOSED_MARKETS:
+        for rule in ("expected-cost", "two-kinds"):
+            groups[f"proposed/{market}/{rule}"] = group(scenario(market), rule, 8 * runs, seed=SEED + 1)
     for rule in ("oracle", "expected-cost"):
         groups[f"unsigned/{rule}"] = group(unsigned, rule, count)
     return groups
@@ -54,7 +64,17 @@ def write(results: Results) -> str:
     apart = f"{_saved(unsigned)}, regret {regret(unsigned, results['unsigned/oracle']).text()} at 40 %."
     flat = tuple(part for title in header for part in title.split(" | "))
     body = [tuple(part for cell in row for part in cell.split(" | ")) for row in rows]
-    return "\n\n".join((INTRODUCTION, table(flat, body), f"{UNSIGNED} {apart}"))
+    return "\n\n".join((INTRODUCTION, table(flat, body), f"{UNSIGNED} {apart}", PROPOSED, _proposed(results)))
+
+
+def _proposed(results: Results) -> str:
+    rows = []
+    for market in PROPOSED_MARKETS:
+        now, proposed = (results[f"proposed/{market}/{rule}"] for rule in ("expected-cost", "two-kinds"))
+        gain = estimate(proposed.cost_reduction - now.cost_reduction)
+        early = estimate(proposed.first_100 - now.first_100)
+        rows.append((market, text(now, "cost_reduction"), gain.text(2), text(now, "first_100"), early.text(2)))
+    return table(("market", "default", "two-kinds: gain", "default, first 100", "two-kinds: gain"), rows)
 
 
 def _saved(summary: Summary) -> str:

@@ -4,6 +4,7 @@ Run as `python -m coalesced.sim.paper.reproduce [--runs N] [--workers N] PATH`; 
 """
 
 import argparse
+import os
 import platform
 import sys
 import time
@@ -68,8 +69,9 @@ def reproduce(runs: int = RUNS, workers: int | None = None, *, quiet: bool = Fal
     }
     results[findings.SECTION.name] = results[table_one.SECTION.name]
     pages = [section.write(results[section.name]) for section in SECTIONS]
-    took = time.monotonic() - began
-    foot = f"{runs} runs a row, seed {SEED}; {took:.0f} s on {platform.machine()}, Python {platform.python_version()}."
+    took, cpu = time.monotonic() - began, os.times()
+    spent = f"{took:.0f} s, {cpu.user + cpu.children_user:.0f} CPU-seconds"
+    foot = f"{runs} runs a row, seed {SEED}; {spent} on {platform.machine()}, Python {platform.python_version()}."
     return "\n\n".join((HEAD, *pages, foot)) + "\n"
 
 
