@@ -26,13 +26,16 @@ from node.decision.reliability import pessimistic, wilson
 from node.decision.risk import spread
 from node.decision.rows import row_of
 from node.decision.screening import levels_allowed
-from node.decision.topsis import weights
+from node.decision.topsis import closeness as closeness_of_one
+from node.decision.topsis import fall, weights
 from protocol.specification import PRIVACY_LEVELS, Level
 
 SLACK = 1e-9
 """Sums in another order differ by 1e-15 or so; what is nearer than this is worked out exactly."""
 CERTAIN_DEVIATIONS = 9.0
 """A lognormal duration is over its median by so many deviations once in 10^19: less than the last bit of any total."""
+FEW = 8
+"""Sellers in a tie band up to which plain numbers are faster than arrays."""
 CHUNK = 4096
 """Sellers priced at a time: a dozen arrays of this length fit a processor's nearest caches."""
 
@@ -171,6 +174,8 @@ class Book:
     def _tied(self, task: _Task, cost: Floats, near: NDArray[np.intp], band: float) -> int | None:
         """Of sellers in the tie band, the one of the highest TOPSIS score; None where that is too close to tell."""
         stakes = task.stakes
+        if near.size <= FEW:
+            return self._tied_few(task, cost, near.tolist(), band)
         total = cost[near] + task.constant_micro
         time_s = self._time_s[near]
         if task.moved_bytes:
@@ -186,6 +191,25 @@ class Book:
         sure = total[best] < min(band, task.limit_micro) * (1.0 - SLACK)
         alone = np.count_nonzero(score >= score[best] - SLACK) == 1
         return int(near[best]) if sure and alone else None
+
+    def _tied_few(self, task: _Task, cost: Floats, near: list[int], band: float) -> int | None:
+        """`_tied` without arrays, which cost more than they save for two or three sellers."""
+        stakes, deadline_s = task.stakes, task.facts.deadline_s
+        scored = []
+        for column in near:
+            total = float(cost[column]) + task.constant_micro
+            time_s = float(self._time_s[column]) + task.moved_bytes / float(self._bandwidth[column])
+            goodness = (
+                fall(total, TOPSIS_COST_RANGE * stakes.local_total_micro),
+                1.0 - float(self._bad[column]),
+                fall(time_s, deadline_s),
+                1.0 - float(self._breach[column]) * stakes.sensitivity,
+            )
+            scored.append((closeness_of_one(goodness, self._weights), column, total))
+        scored.sort(key=lambda one: -one[0])
+        score, column, total = scored[0]
+        sure = total < min(band, task.limit_micro) * (1.0 - SLACK)
+        return column if sure and scored[1][0] < score - SLACK else None
 
     def _costs(self, task: _Task, checks: "_Checks", start: int, end: int) -> "_Costs":
         """Some sellers' costs: exact up to rounding, or where they are open below the true ones; infinite if out."""
