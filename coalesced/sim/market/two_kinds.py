@@ -4,7 +4,7 @@ who do not, and each job says which.
 The posterior of a mixture: with chance 1 - LIARS the success is Beta with the claim as mean, worth HONEST_JOBS jobs;
 with chance LIARS it is Beta with mean LIAR_SUCCESS, worth LIAR_JOBS jobs, whatever is claimed. One failure of a seller
 that claims 98 % then says much, one of a seller that claims 75 % says little, and three good jobs make a partner; a
-single Beta prior can do only one of these. The rest is the default rule, without pessimism: the liars are the pessimism.
+single Beta prior can do only one of these. The rest is the default rule without pessimism: the liars are the pessimism.
 """
 
 from typing import Final
