@@ -126,7 +126,9 @@ def build(config: Config, ground: Ground) -> Built:
         in_background=Background(ground.group),
     )
     selling, buying = _selling(base), _buying(base)
-    countersigner = Countersigner(identity=identity, env=env, journal=store.journal, tasks=base.tasks)
+    countersigner = Countersigner(
+        identity=identity, env=env, journal=store.journal, tasks=base.tasks, earnings=store.earnings
+    )
     router = Router(selling.desk, selling.contractor, countersigner)
     daemon = Daemon(_parts(base, selling, buying), ground.addresses, ground.bootstrap, ground.group)
     return Built(daemon, buying.surveyor)
@@ -236,7 +238,7 @@ def _parts(base: _Base, selling: _Selling, buying: _Buying) -> Parts:
             executor=ground.executor,
             shop=selling.shop,
             sold=store.sold_functions,
-            tasks=store.tasks,
+            earnings=store.earnings,
             hub=base.hub,
         ),
         desk=selling.desk,

@@ -12,6 +12,7 @@ from node.net.errors import Refusal
 from node.outsource.delivered import find_delivered, job_of
 from node.outsource.recordview import receipt_view
 from node.outsource.tasklog import TaskLog
+from node.store.earnings import Earnings
 from node.store.journal_store import Journal
 from node.store.tasks import TaskChange
 from protocol.errors import RemoteProtocolError
@@ -26,11 +27,12 @@ log = structlog.get_logger()
 class Countersigner:
     """Signs receipts that say what this node knows about its own deliveries, each once."""
 
-    def __init__(self, *, identity: Identity, env: Env, journal: Journal, tasks: TaskLog) -> None:
+    def __init__(self, *, identity: Identity, env: Env, journal: Journal, tasks: TaskLog, earnings: Earnings) -> None:
         self._identity = identity
         self._env = env
         self._journal = journal
         self._tasks = tasks
+        self._earnings = earnings
         self._one_at_a_time = asyncio.Lock()
 
     async def countersign(self, client: bytes, offer: ReceiptOffer) -> ReceiptSigned:
@@ -64,6 +66,8 @@ class Countersigner:
         terms = receipt.terms
         text = f"{terms.verdict} by {short_id(terms.client)}, {terms.paid_micro} micro-dollars"
         try:
+            if terms.verdict == "accepted":
+                await self._earnings.add(terms.skill, terms.paid_micro, self._env.unix_ms())
             await self._tasks.change(terms.task_id, TaskChange(paid_micro=terms.paid_micro))
             await self._tasks.note(terms.task_id, "receipt", text, receipt=receipt_view(receipt, height))
         except NodeError as error:

@@ -29,6 +29,8 @@ LOOKING_SHARE: Final = 0.25
 SHOWN_REFUSALS: Final = 3
 REFUSING: Final = frozenset({"over_budget", "over_cap", "exposure", "privacy", "region", "level"})
 """Exclusions that are the owner's own rules: nothing is wrong with the market."""
+OWN_LIMITS: Final = frozenset({"over_budget", "privacy", "region"})
+"""Declines that the task's own constraints cause: a larger budget or another place would do."""
 TOOK_TOO_LONG: Final = frozenset({"timeout", DeadlineError.code})
 
 
@@ -87,7 +89,7 @@ class Course:
                 while True:
                     await self._decided(ask, survey, decision)
                     if decision.choice == "none":
-                        raise _nothing_left(survey, decision, tried)
+                        raise _nothing_left(survey, decision, tried, self._surveyor.nearest(ask.skill))
                     await self._tasks.move(ask.task_id, "working")
                     outcome = await self._attempt(ask, survey, decision, ends - loop.time(), question)
                     await self._surveyor.learn(decision, good=isinstance(outcome, Done))
@@ -155,8 +157,11 @@ class Course:
         return await self._surveyor.survey(survey.ask, survey.local, survey.alone, left, refusals)
 
 
-def _nothing_left(survey: Survey, decision: Decision, tried: list[Failed]) -> NodeError:
-    """The error of a task for which no option is left: what kind it is depends on what was tried."""
+def _nothing_left(survey: Survey, decision: Decision, tried: list[Failed], near: Sequence[str]) -> NodeError:
+    """The error of a task for which no option is left: what kind it is depends on what was tried.
+
+    `near` are known labels like the one that was asked for; empty when this node knows that one itself.
+    """
     codes = {failure.code for failure in tried}
     if tried:
         text = _listed("nothing is left to try", tried)
@@ -167,9 +172,23 @@ def _nothing_left(survey: Survey, decision: Decision, tried: list[Failed]) -> No
         return DeadlineError(text) if codes <= TOOK_TOO_LONG else NodeError(text)
     if survey.alone:
         return RefusedError(f"{survey.alone}, and this one cannot do it: {decision.local.why_not}")
+    if survey.refusals and not decision.excluded:
+        return _all_declined(survey)
     text = decision.reason.rstrip(".")
     is_refusal = any(excluded.code in REFUSING for excluded in decision.excluded)
-    return RefusedError(text) if is_refusal else NoOfferError(text)
+    if is_refusal:
+        return RefusedError(text)
+    return NoOfferError(f"{text}; did you mean {' or '.join(near)}?" if near else text)
+
+
+def _all_declined(survey: Survey) -> NodeError:
+    """The error of a task that every seller declined: whose rule it was that forbade it."""
+    codes = {refusal.code for refusal in survey.refusals}
+    shown = "; ".join(f"{refusal.seller.name} {refusal.reason}" for refusal in survey.refusals[:SHOWN_REFUSALS])
+    text = f"no seller of {survey.ask.skill} takes this task, and this node cannot do it itself: {shown}"
+    if codes == {"too_late"}:
+        return DeadlineError(text)
+    return RefusedError(text) if codes <= OWN_LIMITS else NoOfferError(text)
 
 
 def _listed(text: str, tried: list[Failed]) -> str:

@@ -49,10 +49,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class NoOffer:
-    """Why a seller is not among the candidates."""
+    """Why a seller is not among the candidates; `code` is its own word where it declined."""
 
     seller: Seller
     reason: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ class Market:
                 case Quote():
                     terms = open_signed(QuoteTerms, answer.terms, answer.signature, seller.key)
                 case Decline():
-                    return NoOffer(seller, f"declined: {answer.code}: {answer.text}")
+                    return NoOffer(seller, f"declined: {answer.code}: {answer.text}", answer.code)
                 case other:
                     return NoOffer(seller, f"answered with a {type(other).__name__} instead of a quote")
         except TimeoutError:

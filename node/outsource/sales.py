@@ -15,8 +15,8 @@ from node.execute.skill import Skill
 from node.execute.user import UserSkill, split_target
 from node.outsource.shop import Shop, Ware
 from node.skills.labels import check_label
+from node.store.earnings import Earned, Earnings
 from node.store.offers import SoldFunction, SoldFunctions
-from node.store.tasks import SkillSales, Tasks
 from node.views import OffersView, OfferView, SellRequest
 
 log = structlog.get_logger()
@@ -26,13 +26,13 @@ class Sales:
     """The owner's side of the shop."""
 
     def __init__(
-        self, *, env: Env, executor: Executor, shop: Shop, sold: SoldFunctions, tasks: Tasks, hub: EventHub
+        self, *, env: Env, executor: Executor, shop: Shop, sold: SoldFunctions, earnings: Earnings, hub: EventHub
     ) -> None:
         self._env = env
         self._executor = executor
         self._shop = shop
         self._sold = sold
-        self._tasks = tasks
+        self._earnings = earnings
         self._hub = hub
         self._problems: dict[str, str] = {}
         """Remembered offers that could not be put on sale again, and why."""
@@ -65,7 +65,7 @@ class Sales:
         await self._sold.save(named, self._env.unix_ms())
         self._problems.pop(ware.label, None)
         self._hub.tell("offer_changed", f"{ware.label} is on sale, known to {held} nodes")
-        return self._view(ware, held, await self._tasks.sales())
+        return self._view(ware, held, await self._earnings.by_skill())
 
     async def unsell(self, label: str) -> None:
         """Take a skill off sale, now and after restarts; UsageError when it is not on sale."""
@@ -83,16 +83,16 @@ class Sales:
 
     async def offers(self) -> OffersView:
         """Everything on sale, and what should be and is not."""
-        sales = await self._tasks.sales()
+        sales = await self._earnings.by_skill()
         on_sale = [self._view(ware, self._shop.published.get(ware.label, 0), sales) for ware in self._shop.wares]
         broken = [OfferView(label=label, problem=problem) for label, problem in sorted(self._problems.items())]
         return OffersView(offers=(*on_sale, *broken))
 
     async def _put_up(self, sold: SoldFunction) -> tuple[Ware, int]:
         if ":" in sold.target:
-            skill = await self._function(sold)
-            price = sold.price_micro if sold.price_micro is not None else skill.price_micro
-            ware = self._shop.ware(skill, price, sold.target, sold.caption)
+            skill, declared_micro = await self._function(sold)
+            price_micro = declared_micro if sold.price_micro is None else sold.price_micro
+            ware = self._shop.ware(skill, price_micro, sold.target, sold.caption)
         else:
             if (sold.timeout_s, sold.memory_bytes) != (None, None) or sold.label not in ("", sold.target):
                 raise UsageError(f"{sold.target} is builtin: it has its own name, and the node's limits")
@@ -100,8 +100,8 @@ class Sales:
             ware = self._shop.ware(skill, sold.price_micro, "builtin", sold.caption)
         return ware, await self._shop.put_up(ware)
 
-    async def _function(self, sold: SoldFunction) -> Skill:
-        """Import the function in a worker and offer it as a skill."""
+    async def _function(self, sold: SoldFunction) -> tuple[Skill, int | None]:
+        """Import the function in a worker and offer it as a skill; and the price that its `@skill` declares, if any."""
         if not sold.directory or not Path(sold.directory).is_absolute():
             raise UsageError(f"the directory {sold.directory!r} must be an absolute path: where the module is")
         module, function = split_target(sold.target)
@@ -109,7 +109,7 @@ class Sales:
             sold.target, directory=sold.directory, environment=sold.environment, python=sold.python
         )
         label = check_label(sold.label or found.label or function.replace("_", "-"))
-        return self._executor.register(
+        skill = self._executor.register(
             UserSkill(
                 label=label,
                 module=module,
@@ -128,9 +128,10 @@ class Sales:
                 memory_limit_bytes=sold.memory_bytes,
             )
         )
+        return skill, found.price_micro
 
-    def _view(self, ware: Ware, held: int, sales: Mapping[str, SkillSales]) -> OfferView:
-        done = sales.get(ware.label, SkillSales())
+    def _view(self, ware: Ware, held: int, sales: Mapping[str, Earned]) -> OfferView:
+        done = sales.get(ware.label, Earned())
         return OfferView(
             label=ware.label,
             caption=ware.caption,
@@ -139,7 +140,7 @@ class Sales:
             price_hint_micro=self._shop.price_hint_micro(ware.label),
             published_to=held,
             sold=done.jobs,
-            earned_micro=done.earned_micro,
+            earned_micro=done.paid_micro,
         )
 
 

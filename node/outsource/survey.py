@@ -22,6 +22,7 @@ from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
 from node.outsource.offers import Market, NoOffer, Offer, Seller, Tender
 from node.outsource.request import Ask
+from node.skills.labels import nearest
 from node.store.history import Outcomes
 from node.store.journal_store import Journal
 from node.store.policy import Memories, PolicyMemories
@@ -130,6 +131,11 @@ class Surveyor:
             if advert.skill == skill and where.may_be_dialled_from(self._own_endpoint):
                 found.append(Listing(Seller(record.public_key, where), advert, record.expires_unix_ms))
         return found
+
+    def nearest(self, skill: str) -> tuple[str, ...]:
+        """Labels that this node knows and that are like `skill`; empty when it knows `skill` itself."""
+        known = [one.label for one in self._work.executor.skills]
+        return () if skill in known else nearest(skill, known)
 
     def local(self, ask: Ask) -> LocalOption:
         """Doing it here."""

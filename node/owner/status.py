@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from crypto.identity import did_key, short_id
 from node.daemon import Daemon
 from node.metrics import render
-from node.store.spending import DAY_MS, day_of
 from node.tasks.lifecycle import TRANSITIONS
 from node.views import Problem, SkillRow, SkillsView, StatusView
 
@@ -47,16 +46,12 @@ class StatusDesk:
             skills_sold=tuple(ware.label for ware in parts.shop.wares),
             tasks=await self._task_counts(),
             spent_today_micro=spent,
-            earned_today_micro=await self._earned_today_micro(now),
+            earned_today_micro=(await parts.store.earnings.on_day(now)).paid_micro,
             cap_today_micro=parts.store.spending.caps.day_micro,
             journal_height=await parts.store.journal.height(),
             draining=daemon.is_stopping,
             problems=(*await self._damage(), *self._problems(len(contacts), spent)),
         )
-
-    async def _earned_today_micro(self, now_unix_ms: int) -> int:
-        sales = await self._daemon.parts.store.tasks.sales(day_of(now_unix_ms) * DAY_MS)
-        return sum(one.earned_micro for one in sales.values())
 
     def _bootstrap(self, contacts: int) -> str:
         wanted = len(self._daemon.bootstrap)

@@ -78,13 +78,6 @@ class TaskRecord(msgspec.Struct, frozen=True):
     children: list[bytes]
 
 
-class SkillSales(msgspec.Struct, frozen=True):
-    """What was delivered of one skill, and what of it was paid."""
-
-    jobs: int = 0
-    earned_micro: int = 0
-
-
 _COLUMNS = TaskRow.__struct_fields__
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM tasks"  # noqa: S608 column names are this module's own
 
@@ -193,16 +186,6 @@ def select(
 def count_by_state(connection: sqlite3.Connection) -> dict[str, int]:
     """How many tasks are in each state that any is in."""
     return dict(connection.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall())
-
-
-def sales(connection: sqlite3.Connection, since_unix_ms: int = 0) -> dict[str, SkillSales]:
-    """What this node delivered to others since then, by skill; of the tasks that it still keeps."""
-    rows = connection.execute(
-        "SELECT skill, count(*), sum(paid_micro) FROM tasks"
-        " WHERE role = 'contractor' AND state = 'completed' AND finished_unix_ms >= ? GROUP BY skill",
-        (since_unix_ms,),
-    )
-    return {skill: SkillSales(jobs, earned_micro) for skill, jobs, earned_micro in rows}
 
 
 def unfinished(connection: sqlite3.Connection) -> list[TaskRow]:
@@ -331,10 +314,6 @@ class Tasks:
     async def count_by_state(self) -> dict[str, int]:
         """See `count_by_state`."""
         return await self._database.read(count_by_state)
-
-    async def sales(self, since_unix_ms: int = 0) -> dict[str, SkillSales]:
-        """See `sales`."""
-        return await self._database.read(sales, since_unix_ms)
 
     async def unfinished(self) -> list[TaskRow]:
         """See `unfinished`."""

@@ -231,3 +231,45 @@ class Subtle(Seller):
         plain = json.loads(super().output(award))  # type: ignore[arg-type]
         plain["summary"] = plain["summary"] + " "
         return json.dumps(plain).encode()
+
+
+# --- what nobody sells, and what every seller declines
+
+
+async def test_an_unknown_label_is_refused_with_the_nearest_ones() -> None:
+    async with world() as made:
+        alone = await made.node()
+        task = await alone.ask("sentimnt", TEXT)
+        assert task.error is not None
+        assert task.error.exit_code == 4
+        assert "did you mean sentiment" in task.error.text
+
+
+@pytest.mark.parametrize(
+    ("wish", "exit_code", "said"),
+    [
+        ({"budget_micro": 0}, 5, "over_budget"),
+        ({"regions": ("mars",)}, 5, "region"),
+        ({"effort": "cheapest"}, 4, "effort"),
+    ],
+)
+async def test_a_task_that_every_seller_declines_says_why(
+    tmp_path: Path, wish: dict[str, object], exit_code: int, said: str
+) -> None:
+    async with world() as made:
+        _, buyer = await made.trade(tmp_path, STALL)
+        task = await buyer.ask("stall", "0", **wish)
+        assert task.error is not None
+        assert task.error.exit_code == exit_code
+        assert said in task.error.text
+        assert "Nobody" not in task.error.text
+
+
+async def test_a_function_without_a_declared_price_is_sold_at_its_measured_cost(tmp_path: Path) -> None:
+    async with world() as made:
+        seller = await made.seller(functions=True, sections={"contractor": ContractorConfig(skills=())})
+        (tmp_path / "bare.py").write_text("def bare(text: str) -> str:\n    return text\n")
+        offer = await seller.owner.sell(SellRequest(target="bare:bare", directory=str(tmp_path)))
+        assert offer.price_micro is None
+        assert offer.price_hint_micro is not None
+        assert offer.price_hint_micro > 0
