@@ -274,7 +274,7 @@ def main() -> None:
         print(f"\nThe {who} under the profiler, {given.profiled} no-op tasks, 16 in flight: its event loop computed")
         print(f"{loop} ms a task, the whole process {process}.\n")
         print(table(["part", "share of the event loop", "ms a task"], part_rows(profiled)) + "\n")
-        print(table(["function, with what it calls", "entered or resumed, a task", "ms a task"], function_rows(profiled)))
+        print(table(["function, with what it calls", "entered, resumed a task", "ms a task"], function_rows(profiled)))
 
 
 if __name__ == "__main__":
