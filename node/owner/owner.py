@@ -71,7 +71,7 @@ class Owner:
         return await self._network.sellers(label, max_price_micro)
     async def sell(self, request: SellRequest) -> OfferView: return await self._daemon.parts.sales.sell(request)
     async def offers(self) -> OffersView: return await self._daemon.parts.sales.offers()
-    async def decide(self, request: AskRequest) -> DecisionView: return await self._daemon.parts.client.decide(request)
+    async def decide(self, request: AskRequest) -> DecisionView: return await self._tasks.decide(request)
     def ask(self, request: AskRequest) -> AsyncIterator[EventView]: return self._tasks.ask(request)
     async def tasks(self, *, limit: int, state: TaskState | None = None) -> TasksView:
         return await self._tasks.listed(limit=limit, state=state)

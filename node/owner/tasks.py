@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator, Sequence
 
 from node.daemon import Parts
+from node.errors import NoOfferError
 from node.outsource.taskview import task_view
 from node.owner.names import find_task
 from node.owner.records import Records
+from node.skills.labels import nearest
 from node.store.tasks import TaskRow
 from node.tasks.lifecycle import TaskState
 from node.views import AskRequest, DecisionView, EventView, ReplayView, TasksView, TaskView, TimelineRow, WhyView
@@ -26,6 +28,17 @@ class TaskDesk:
         task_id = await self._parts.client.submit(request)
         async for event in self._parts.tasks.watch(task_id):
             yield event
+
+    async def decide(self, request: AskRequest) -> DecisionView:
+        """What `ask` would decide now; for a label that nobody knows, the NoOfferError that `ask` ends with."""
+        decision = await self._parts.client.decide(request)
+        known = [skill.label for skill in self._parts.executor.skills]
+        has_sellers = any(option.name != "local" for option in decision.options)
+        if decision.choice == "none" and not has_sellers and decision.skill not in known:
+            near = nearest(decision.skill, known)
+            text = decision.reasons[0].rstrip(".")
+            raise NoOfferError(f"{text}; did you mean {' or '.join(near)}?" if near else text)
+        return decision
 
     async def listed(self, *, limit: int, state: TaskState | None) -> TasksView:
         """The latest tasks first."""

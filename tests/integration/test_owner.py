@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from crypto.identity import did_key, short_id
-from node.errors import DeadlineError, NodeError, UsageError
+from node.errors import DeadlineError, NodeError, NoOfferError, UsageError
 from node.net.endpoint import Endpoint
 from node.outsource.config import ContractorConfig
 from node.store.spending import Caps
-from node.views import SellRequest
+from node.views import AskRequest, SellRequest
 from tests.harness import hostile
 from tests.harness.dealing import Seller, buying, on_sale
 from tests.harness.nodes import Node, Plan, world
@@ -253,3 +253,15 @@ async def test_a_contractors_task_is_its_clients_to_cancel() -> None:
         with pytest.raises(UsageError, match="only its client can cancel it"):
             await node.owner.cancel(row.id)
         job.cancel()
+
+
+@pytest.mark.parametrize("label", ["sentimant", "zzz.qqq"])
+async def test_deciding_a_label_that_nobody_knows_ends_as_asking_it_does(label: str) -> None:
+    async with world() as made:
+        node = await made.node()
+        asked = (await node.ask(label, TEXT)).error
+        assert asked is not None
+        with pytest.raises(NoOfferError) as decided:
+            await node.owner.decide(AskRequest(skill=label, text=TEXT, privacy="public"))
+        assert (str(decided.value), decided.value.code) == (asked.text, asked.code)
+        assert ("did you mean sentiment" in asked.text) is (label == "sentimant")
