@@ -23,15 +23,15 @@ from node.net.addresses import Addresses
 from node.net.endpoint import Endpoint
 from node.net.errors import ListenError
 from node.net.peers import Peers
-from node.outsource.client import Client
+from node.outsource.client.client import Client
+from node.outsource.client.running import Running
 from node.outsource.config import ContractorConfig
-from node.outsource.contractor import Contractor
+from node.outsource.contractor.contractor import Contractor
+from node.outsource.contractor.quotedesk import QuoteDesk
+from node.outsource.contractor.sales import Sales
+from node.outsource.contractor.shop import Shop
 from node.outsource.localwork import LocalWork
 from node.outsource.orphans import LOOK_S, Orphans
-from node.outsource.quotedesk import QuoteDesk
-from node.outsource.running import Running
-from node.outsource.sales import Sales
-from node.outsource.shop import Shop
 from node.outsource.tasklog import TaskLog
 from node.store.store import Store
 

@@ -5,9 +5,9 @@ import structlog
 from node.errors import NodeError
 from node.net.errors import Refusal
 from node.net.session import Call
-from node.outsource.contractor import Contractor
-from node.outsource.countersigner import Countersigner
-from node.outsource.quotedesk import QuoteDesk
+from node.outsource.contractor.contractor import Contractor
+from node.outsource.contractor.countersigner import Countersigner
+from node.outsource.contractor.quotedesk import QuoteDesk
 from protocol.messages import (
     Answer,
     Award,

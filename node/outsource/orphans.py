@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from node.env import Env
-from node.outsource.orders import Orders
+from node.outsource.client.orders import Orders
 from node.outsource.tasklog import TaskLog
 from node.store.blobs import Blobs
 from node.store.spending import Spending

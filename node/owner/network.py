@@ -10,7 +10,7 @@ from node.decision.reliability import pessimistic, posterior
 from node.errors import DeadlineError, NodeError, UsageError
 from node.net.endpoint import Endpoint, endpoint
 from node.net.session import Session
-from node.outsource.survey import Surveyor
+from node.outsource.client.survey import Surveyor
 from node.owner.names import find_peer
 from node.skills.labels import check_label, nearest
 from node.store.peers import KnownPeer

@@ -8,10 +8,10 @@ from crypto.identity import short_id
 from node.daemon import Parts
 from node.errors import UsageError
 from node.ledger.journal import Entry, open_body
-from node.outsource.recordview import fault_view, receipt_view
 from node.owner.names import find_task
 from node.store.tasks import TaskRow
 from node.views import JournalEntryView, JournalRow, JournalView, ReceiptView, VerifyView
+from node.views.receipts import fault_view, receipt_view
 from protocol.errors import RemoteProtocolError
 from protocol.receipts import Receipt, Signed
 from protocol.signed import AwardTerms, FaultTerms, RatingTerms, ReceiptTerms

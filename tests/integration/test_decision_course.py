@@ -8,7 +8,7 @@ from node.decision.config import DecisionConfig
 from node.decision.decision import Decision
 from node.decision.inputs import PolicyMemory
 from node.errors import NodeError, UsageError
-from node.outsource.replaying import replayed
+from node.outsource.client.replaying import replayed
 from node.store.decisions import StoredDecision
 from node.views import AskRequest
 from tests.harness.nodes import Node, world

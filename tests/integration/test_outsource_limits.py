@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from node.errors import UsageError
+from node.outsource.client.running import TooManyTasksError
 from node.outsource.config import ClientConfig, ContractorConfig
-from node.outsource.running import TooManyTasksError
 from node.store.spending import Caps
 from node.views import InputFile, SellRequest
 from tests.harness import hostile

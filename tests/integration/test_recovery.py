@@ -7,8 +7,8 @@ import pytest
 
 from crypto.identity import Identity
 from node.errors import UsageError
+from node.outsource.client.running import StoppingError
 from node.outsource.config import ClientConfig
-from node.outsource.running import StoppingError
 from node.store.spending import Caps
 from protocol.messages import Decline, ReceiptSigned
 from tests.harness import hostile

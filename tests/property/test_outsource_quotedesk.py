@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.outsource.config import ContractorConfig
-from node.outsource.quotedesk import QuoteDesk
+from node.outsource.contractor.quotedesk import QuoteDesk
 from protocol.fields import MAX_MILLIS
 from protocol.messages import Decline, Quote, QuoteRequest
 from protocol.packing import pack, unpack

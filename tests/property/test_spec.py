@@ -15,9 +15,9 @@ from node.env import Env
 from node.errors import UsageError
 from node.execute.config import ExecuteConfig
 from node.execute.inline import BuiltinWork, InlineExecutor
+from node.outsource.client.request import ask_of, files_of, plan_of, single_content, wishes_of
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
-from node.outsource.request import ask_of, files_of, plan_of, single_content, wishes_of
 from node.store.calibration import Calibrations
 from node.store.database import Database
 from node.store.migrations import NODE

@@ -17,13 +17,13 @@ from coalesced.sim.profile import config_of
 from coalesced.sim.runner import Outcome, simulate
 from coalesced.sim.world import Plan
 from node.ledger.journal import Entry, JournalRecord, next_entry
-from node.outsource.attempt import Attempts
-from node.outsource.contractor import Contractor
-from node.outsource.course import Course
-from node.outsource.intake import Intake
+from node.outsource.client.attempt import Attempts
+from node.outsource.client.course import Course
+from node.outsource.client.outcome import Done, Failed
+from node.outsource.contractor.contractor import Contractor
+from node.outsource.contractor.intake import Intake
 from node.outsource.localwork import LocalWork
 from node.outsource.orphans import Orphans
-from node.outsource.outcome import Done, Failed
 from node.outsource.tasklog import TaskLog
 from node.store import journal_store, spending, tasks
 from node.store.journal_store import Journal

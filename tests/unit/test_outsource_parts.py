@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from node.market.pricing import Load
-from node.outsource.admission import wait_and_run_s
+from node.outsource.client.redundancy import difference, rulings
+from node.outsource.contractor.admission import wait_and_run_s
+from node.outsource.contractor.quotebook import QuoteBook
 from node.outsource.patience import LEAST_S, client_patience_s, limit_s, patience
-from node.outsource.quotebook import QuoteBook
-from node.outsource.redundancy import difference, rulings
 from node.tasks.content import Content
 
 ONE, TWO, THREE = (Content("application/json", data) for data in (b'{"a": 1}', b'{"a": 2}', b'{"a": 1.0}'))

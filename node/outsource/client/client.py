@@ -10,14 +10,14 @@ import structlog
 
 from node.env import Env
 from node.errors import CANCELLED, NodeError, RefusedError, UsageError
+from node.outsource.client.course import Course
+from node.outsource.client.outcome import Done, Question
+from node.outsource.client.planrun import Share, plan_content, run_plan
+from node.outsource.client.replaying import chosen, replayed
+from node.outsource.client.request import Ask, ask_of, files_of, plan_of, single_content, wishes_of
+from node.outsource.client.running import Running
 from node.outsource.config import ClientConfig
-from node.outsource.course import Course
 from node.outsource.localwork import LocalWork
-from node.outsource.outcome import Done, Question
-from node.outsource.planrun import Share, plan_content, run_plan
-from node.outsource.replaying import chosen, replayed
-from node.outsource.request import Ask, ask_of, files_of, plan_of, single_content, wishes_of
-from node.outsource.running import Running
 from node.outsource.tasklog import TaskLog
 from node.skills.labels import check_label, unknown_label
 from node.store.blobs import Blobs

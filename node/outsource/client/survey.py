@@ -18,10 +18,10 @@ from node.decision.state import lesson_of
 from node.decision.whatif import changed
 from node.errors import UsageError
 from node.net.endpoint import Endpoint, endpoint
+from node.outsource.client.offers import Market, NoOffer, Offer, Seller, Tender
+from node.outsource.client.request import Ask
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
-from node.outsource.offers import Market, NoOffer, Offer, Seller, Tender
-from node.outsource.request import Ask
 from node.skills.labels import nearest
 from node.store.history import Outcomes
 from node.store.journal_store import Journal

@@ -13,7 +13,7 @@ from node.events import EventHub
 from node.execute.executor import Executor
 from node.execute.skill import Skill
 from node.execute.user import UserSkill, split_target
-from node.outsource.shop import Shop, Ware
+from node.outsource.contractor.shop import Shop, Ware
 from node.skills.labels import check_label
 from node.store.earnings import Earned, Earnings
 from node.store.offers import SoldFunction, SoldFunctions

@@ -9,12 +9,12 @@ from node.env import Env
 from node.errors import NodeError
 from node.ledger.journal import fault_record, open_body, receipt_record
 from node.net.errors import Refusal
-from node.outsource.delivered import find_delivered, job_of
-from node.outsource.recordview import receipt_view
+from node.outsource.contractor.delivered import find_delivered, job_of
 from node.outsource.tasklog import TaskLog
 from node.store.earnings import Earnings
 from node.store.journal_store import Journal
 from node.store.tasks import TaskChange
+from node.views.receipts import receipt_view
 from protocol.errors import RemoteProtocolError
 from protocol.messages import FaultNotice, ReceiptOffer, ReceiptSigned
 from protocol.packing import unpack

@@ -15,13 +15,13 @@ from node.ledger.journal import note_record
 from node.net.errors import Refusal
 from node.net.session import Call
 from node.outsource.config import ContractorConfig
-from node.outsource.delivered import Delivered
-from node.outsource.intake import Intake
+from node.outsource.contractor.delivered import Delivered
+from node.outsource.contractor.intake import Intake
+from node.outsource.contractor.quotedesk import QuoteDesk
+from node.outsource.contractor.relay import ProgressRelay
+from node.outsource.contractor.shop import Shop
 from node.outsource.localwork import LocalWork
 from node.outsource.patience import limit_s, patience
-from node.outsource.quotedesk import QuoteDesk
-from node.outsource.relay import ProgressRelay
-from node.outsource.shop import Shop
 from node.outsource.tasklog import TaskLog
 from node.store.journal_store import Journal
 from node.store.tasks import TaskChange, TaskRow

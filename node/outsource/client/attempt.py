@@ -8,14 +8,14 @@ from node.background import Background
 from node.env import Env
 from node.errors import NodeError, VerificationError
 from node.execute.errors import InputError
+from node.outsource.client.offers import Offer
+from node.outsource.client.orders import Delivered, Orders
+from node.outsource.client.outcome import Done, Failed, Limits, Question
+from node.outsource.client.progresslog import ProgressLog
+from node.outsource.client.redundancy import difference, rulings
+from node.outsource.client.request import Ask
 from node.outsource.localwork import LocalWork
-from node.outsource.offers import Offer
-from node.outsource.orders import Delivered, Orders
-from node.outsource.outcome import Done, Failed, Limits, Question
 from node.outsource.patience import client_patience_s
-from node.outsource.progresslog import ProgressLog
-from node.outsource.redundancy import difference, rulings
-from node.outsource.request import Ask
 from node.outsource.tasklog import TaskLog
 from node.tasks.content import Content
 from node.tasks.verify import FULL_SCORE_PPM, Judgement

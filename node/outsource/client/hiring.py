@@ -13,7 +13,7 @@ from node.background import background
 from node.market.quotes import binds
 from node.net.errors import NetError, RemoteRefused, SessionClosed
 from node.net.session import Session, Stream
-from node.outsource.offers import Offer
+from node.outsource.client.offers import Offer
 from node.outsource.patience import Patience, patience
 from node.tasks.content import Content
 from protocol.errors import RemoteProtocolError

@@ -13,13 +13,13 @@ from node.decision.decision import Decision
 from node.decision.inputs import LocalOption
 from node.env import Env
 from node.errors import DeadlineError, NodeError, NoOfferError, RefusedError, VerificationError
-from node.outsource.attempt import Attempts
-from node.outsource.decisionview import decision_view
-from node.outsource.offers import NoOffer, Offer
-from node.outsource.outcome import Done, Failed, Limits, Question
+from node.outsource.client.attempt import Attempts
+from node.outsource.client.decisionview import decision_view
+from node.outsource.client.offers import NoOffer, Offer
+from node.outsource.client.outcome import Done, Failed, Limits, Question
+from node.outsource.client.request import Ask
+from node.outsource.client.survey import Survey, Surveyor
 from node.outsource.patience import client_patience_s
-from node.outsource.request import Ask
-from node.outsource.survey import Survey, Surveyor
 from node.outsource.tasklog import TaskLog
 from node.store.decisions import Decisions, StoredDecision
 from node.views import DecisionView, EventName

@@ -14,13 +14,12 @@ from node.ledger.journal import award_record, paid_micro
 from node.net.errors import NetError
 from node.net.peers import Peers
 from node.net.session import Session
-from node.outsource.hiring import Delivery, Fault, Job, Listener, hire, proof_of
-from node.outsource.offers import Offer
-from node.outsource.outcome import Failed, Limits, Question
-from node.outsource.progresslog import ProgressLog
-from node.outsource.recordview import fault_view, receipt_view
-from node.outsource.request import Ask
-from node.outsource.settlement import Settlement
+from node.outsource.client.hiring import Delivery, Fault, Job, Listener, hire, proof_of
+from node.outsource.client.offers import Offer
+from node.outsource.client.outcome import Failed, Limits, Question
+from node.outsource.client.progresslog import ProgressLog
+from node.outsource.client.request import Ask
+from node.outsource.client.settlement import Settlement
 from node.outsource.tasklog import TaskLog
 from node.store.history import JobOutcome, Outcomes
 from node.store.journal_store import Journal
@@ -28,6 +27,7 @@ from node.store.spending import CapRefusal, Spending
 from node.store.tasks import TaskChange
 from node.tasks.spec import digest
 from node.tasks.verify import Judgement
+from node.views.receipts import fault_view, receipt_view
 from protocol.messages import MAX_PART_BYTES, Award
 from protocol.receipts import Signed, outcome_of
 from protocol.signed import AwardTerms, ReceiptTerms, sign

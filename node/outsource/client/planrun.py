@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from node.errors import DeadlineError, NodeError
-from node.outsource.outcome import Done
+from node.outsource.client.outcome import Done
 from node.tasks.content import Content, File, assemble
 from node.tasks.plan import Plan, Step, merge
 from node.tasks.spec import Wishes, digest

@@ -9,7 +9,7 @@ from node.decision.engine import replay
 from node.decision.internal_cost import MachineRates
 from node.decision.whatif import changed
 from node.errors import NodeError, UsageError
-from node.outsource.decisionview import decision_view
+from node.outsource.client.decisionview import decision_view
 from node.store.decisions import StoredDecision
 from node.views import ReplayView
 

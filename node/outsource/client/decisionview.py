@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from crypto.identity import did_key
 from node.decision.decision import Decision
 from node.decision.explain import ExplainedOption, explain
-from node.outsource.offers import Offer
+from node.outsource.client.offers import Offer
 from node.views import DecisionView, OptionRow
 
 PPM = 1_000_000

@@ -2,11 +2,11 @@
 
 from crypto.identity import Identity
 from node.env import Env
-from node.outsource.admission import decline_form, decline_price, decline_time, wait_and_run_s
 from node.outsource.config import ContractorConfig
+from node.outsource.contractor.admission import decline_form, decline_price, decline_time, wait_and_run_s
+from node.outsource.contractor.quotebook import QuoteBook
+from node.outsource.contractor.shop import Shop
 from node.outsource.localwork import LocalWork
-from node.outsource.quotebook import QuoteBook
-from node.outsource.shop import Shop
 from node.tasks.spec import digest, encode_specification
 from protocol.fields import MAX_MILLIS
 from protocol.messages import Decline, Quote, QuoteRequest

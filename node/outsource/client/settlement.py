@@ -9,8 +9,8 @@ from node.env import Env
 from node.ledger.journal import fault_record, offer_record, receipt_record
 from node.net.errors import DialError, NetError, RemoteRefused, SessionClosed
 from node.net.peers import Peers
-from node.outsource.hiring import Delivery, Fault
-from node.outsource.offers import Offer
+from node.outsource.client.hiring import Delivery, Fault
+from node.outsource.client.offers import Offer
 from node.store.journal_store import Journal
 from node.tasks.spec import digest
 from node.tasks.verify import Judgement

@@ -1,0 +1,1 @@
+"""The buying role: decide, hire, judge, settle."""

@@ -1,0 +1,1 @@
+"""The selling role: quote, do the work, sign for it."""
