@@ -13,7 +13,7 @@ from coalesced.cli.answer import print_answer
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.progress import Progress
-from coalesced.cli.request import build_request, task_options
+from coalesced.cli.request import build_request, course_options, task_options
 from coalesced.cli.units import short_task
 from coalesced.control import shapes
 from coalesced.control.client import ControlClient
@@ -23,6 +23,7 @@ CANCEL_TIMEOUT_S = 5.0
 
 @click.command()
 @task_options
+@course_options
 @click.option("--dry-run", is_flag=True, help="Only decide and say why.")
 @click.option("--stream", is_flag=True, help="Print every event: to stderr, or to stdout with --json.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the answer to a file.")

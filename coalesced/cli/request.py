@@ -1,6 +1,6 @@
-"""A task from the command line: the options that `ask` and `decide` share, and the request that they make."""
+"""A task from the command line: the options of `ask` and `decide`, and the request that they make."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,33 +32,52 @@ TASK_OPTIONS = (
     click.option("--verify", "least_level", type=click.Choice(["none", "cheap", "full", "redundant"]),
                  help="Verify at least this much."),
     click.option("--min-score", type=click.FloatRange(0, 1), help="Least score that verification accepts."),
+)  # fmt: skip
+"""What describes one piece of work."""
+
+COURSE_OPTIONS = (
     click.option("--plan", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-                 help="A DAG of subtasks, JSON or TOML; its files lie beside it."),
+                 help="Instead of SKILL and TEXT: a DAG of subtasks, JSON or TOML; its files lie beside it."),
     click.option("--split", is_flag=True, help="One subtask per file, then merge."),
     click.option("--key", "idempotency_key", default="", help="Asking again with the same key gives the same task."),
 )  # fmt: skip
+"""What only makes sense for work that is done: each step of a plan is decided by itself."""
 
 
 def task_options(function: F) -> F:
-    """Add everything that describes a task."""
-    for option in reversed(TASK_OPTIONS):
+    """Add everything that describes one piece of work."""
+    return _with(TASK_OPTIONS, function)
+
+
+def course_options(function: F) -> F:
+    """Add how it is to be done."""
+    return _with(COURSE_OPTIONS, function)
+
+
+def _with(options: Sequence[Callable[[F], F]], function: F) -> F:
+    for option in reversed(options):
         function = option(function)
     return function
 
 
-def build_request(**given: Any) -> shapes.AskRequest:
+def build_request(
+    *, plan: Path | None = None, split: bool = False, idempotency_key: str = "", **given: Any
+) -> shapes.AskRequest:
     """The request that the options describe; CliError when a file cannot be read or options contradict each other."""
     if given["private"] and given["privacy"] not in (None, "secret"):
         raise CliError(f"--private and --privacy {given['privacy']} contradict each other: leave one out")
-    if given["plan"] is not None and given["split"]:
+    if plan is not None and split:
         raise CliError("--plan and --split contradict each other: leave one out")
-    if not given["skill"] and given["plan"] is None:
+    if plan is not None and given["skill"]:
+        text = f"--plan and {given['skill'][:40]!r} contradict each other: the steps of {plan} name their own skills"
+        raise CliError(f"{text} and texts; leave one out")
+    if plan is None and not given["skill"]:
         raise CliError("say which skill: coalesced ask SKILL [TEXT]", hint="coalesced skills ls")
     files = read_files(given["files"])
-    plan = ""
-    if given["plan"] is not None:
-        plan, named = read_plan(given["plan"])
-        files += _plan_files(given["plan"], named, files)
+    plan_text = ""
+    if plan is not None:
+        plan_text, named = read_plan(plan)
+        files += _plan_files(plan, named, files)
     least_score = given["min_score"]
     return {
         "skill": given["skill"] or PLAN_SKILL,
@@ -74,9 +93,9 @@ def build_request(**given: Any) -> shapes.AskRequest:
         "effort": given["effort"],
         "least_level": given["least_level"],
         "min_score_ppm": None if least_score is None else round(least_score * 1_000_000),
-        "idempotency_key": given["idempotency_key"],
-        "plan": plan,
-        "split": given["split"],
+        "idempotency_key": idempotency_key,
+        "plan": plan_text,
+        "split": split,
     }
 
 

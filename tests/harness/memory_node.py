@@ -200,6 +200,7 @@ class MemoryNode:
     # --- tasks ---
 
     async def ask(self, request: AskRequest, /) -> AsyncIterator[EventView]:
+        self.asked = request
         if request.skill == "bug":
             raise RuntimeError("a bug, on purpose")
         if request.skill not in SKILLS:

@@ -133,7 +133,7 @@ def test_a_bug_is_one_line_without_a_traceback(served: ServedNode) -> None:
         (["--deadline", "soon"], "'soon' is not a duration"),
         (["--deadline", "0s"], "is no time at all"),
         (["--private", "--privacy", "public"], "contradict each other"),
-        (["--plan", __file__], "is not a plan"),
+        (["--plan", __file__], "contradict each other: the steps of"),
         (["--regio", "eu"], "No such option"),
     ],
 )
@@ -143,17 +143,15 @@ def test_a_wrong_option_is_a_usage_error(served: ServedNode, arguments: list[str
     assert ran.err.startswith("error: ")
 
 
-def test_options_reach_the_daemon(served: ServedNode, tmp_path: Path) -> None:
-    (tmp_path / "plan.toml").write_text('[[step]]\nname = "a"\nskill = "upper"\n')
+def test_options_reach_the_daemon(served: ServedNode) -> None:
     words = ["--budget", "0.01", "--value", "$2", "--deadline", "2m", "--prefer", "fast", "--private", "--effort"]
     words += ["cheap", "--region", "eu", "--region", "us", "--verify", "full", "--min-score", "0.9", "--key", "k"]
-    Ran(served.home, "decide", "upper", "x", *words, "--plan", str(tmp_path / "plan.toml"))
+    Ran(served.home, "ask", "upper", "x", *words)
     asked = served.on_loop(lambda node: node.asked)
     assert asked is not None
     assert (asked.budget_micro, asked.value_micro, asked.deadline_s, asked.prefer) == (10_000, 2_000_000, 120.0, "fast")
     assert (asked.privacy, asked.effort, asked.regions, asked.least_level) == ("secret", "cheap", ("eu", "us"), "full")
     assert (asked.min_score_ppm, asked.idempotency_key) == (900_000, "k")
-    assert msgspec.json.decode(asked.plan) == {"step": [{"name": "a", "skill": "upper"}]}
 
 
 def test_a_plan_needs_no_skill_and_brings_its_files_along(served: ServedNode, tmp_path: Path) -> None:
@@ -164,17 +162,17 @@ def test_a_plan_needs_no_skill_and_brings_its_files_along(served: ServedNode, tm
     for name in ("q1.txt", "sub/q2.txt", "elsewhere.txt"):
         (tmp_path / name).write_text(name)
     (tmp_path / "sub" / "q3.txt").write_text("given")
-    Ran(served.home, "decide", "--plan", str(tmp_path / "plan.toml"), "-f", str(tmp_path / "sub" / "q3.txt"))
+    Ran(served.home, "ask", "--plan", str(tmp_path / "plan.toml"), "-f", str(tmp_path / "sub" / "q3.txt"))
     asked = served.on_loop(lambda node: node.asked)
     assert asked is not None
-    assert asked.skill == "plan"
+    assert (asked.skill, "step" in msgspec.json.decode(asked.plan)) == ("plan", True)
     assert {file.name: file.data for file in asked.files} == {
         "q3.txt": b"given",
         "q1.txt": b"q1.txt",
         "sub/q2.txt": b"sub/q2.txt",
     }
     (tmp_path / "q1.txt").unlink()
-    missing = Ran(served.home, "decide", "--plan", str(tmp_path / "plan.toml"), "-f", str(tmp_path / "sub" / "q3.txt"))
+    missing = Ran(served.home, "ask", "--plan", str(tmp_path / "plan.toml"), "-f", str(tmp_path / "sub" / "q3.txt"))
     assert (missing.code, f"cannot read {tmp_path}/q1.txt" in missing.err) == (2, True)
 
 
@@ -185,8 +183,19 @@ def test_a_plan_reads_nothing_outside_its_folder(served: ServedNode, tmp_path: P
     (tmp_path / "outside.txt").write_text("private")
     (folder / "link.txt").symlink_to(tmp_path / "outside.txt")
     (folder / "p.json").write_text(msgspec.json.encode({"step": [{"name": "a", "files": [name]}]}).decode())
-    ran = Ran(served.home, "decide", "--plan", str(folder / "p.json"))
+    ran = Ran(served.home, "ask", "--plan", str(folder / "p.json"))
     assert (ran.code, "not below its own folder" in ran.err) == (2, True)
+
+
+def test_what_is_no_plan_is_refused(served: ServedNode) -> None:
+    ran = Ran(served.home, "ask", "--plan", __file__)
+    assert (ran.code, "is not a plan" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize("option", ["--plan=x", "--split", "--key=x"])
+def test_decide_offers_no_option_that_it_would_refuse(served: ServedNode, option: str) -> None:
+    ran = Ran(served.home, "decide", "upper", option)
+    assert (ran.code, "No such option" in ran.err) == (2, True)
 
 
 def test_neither_skill_nor_plan_is_a_usage_error(served: ServedNode) -> None:
