@@ -1,0 +1,13 @@
+"""What every test takes for granted of the process it runs in."""
+
+import signal
+
+
+def pytest_configure() -> None:
+    """Let an interrupt reach the processes that tests start, however this one was started.
+
+    A shell without job control starts what it puts into the background (nohup, many build servers) with SIGINT ignored,
+    and children inherit that; a signal with a handler is back at its default in them.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
