@@ -32,7 +32,7 @@ class Machine(Protocol[S]):
         ...  # pragma: no cover
 
     def seal(self, state: S) -> S:
-        """Called once, when the block that gave `state` commits: an overlay may be folded. Same root before and after."""
+        """Called once, when the block that gave `state` commits: may fold an overlay, never changes the root."""
         ...  # pragma: no cover
 
     def root(self, state: S) -> bytes:
