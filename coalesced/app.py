@@ -1,9 +1,11 @@
 """The daemon as a process: lock, key, files, signals, the ready line; it builds a node and lives until told to end."""
 
 import asyncio
+import os
 import signal
 from contextlib import AsyncExitStack, ExitStack
 
+import msgspec
 import structlog
 
 from coalesced import __version__
@@ -16,7 +18,7 @@ from coalesced.passphrase import read_passphrase
 from coalesced.paths import PathError, make_private
 from coalesced.reload import Reloader
 from coalesced.sdnotify import notify
-from crypto.identity import Identity, short_id
+from crypto.identity import Identity, did_key, short_id
 from node.daemon import Daemon
 from node.env import Env
 from node.errors import NodeError
@@ -36,8 +38,11 @@ from node.store.store import Store
 log = structlog.get_logger()
 
 
-def run(config: Config) -> int:
-    """Run a daemon until it is stopped; the exit code. NodeError when it cannot start, with the reason."""
+def run(config: Config, *, as_json: bool = False) -> int:
+    """Run a daemon until it is stopped; the exit code. NodeError when it cannot start, with the reason.
+
+    Once it is ready it says so on stdout, in one line: a sentence, or a JSON object.
+    """
     configure(config.log)
     with ExitStack() as stack:
         try:
@@ -48,7 +53,7 @@ def run(config: Config) -> int:
         env = Env()
         identity = _identity(config, env)
         try:
-            return asyncio.run(_live(config, env, identity))
+            return asyncio.run(_live(config, env, identity, as_json=as_json))
         except BaseExceptionGroup as group:
             _raise_first(group)
             raise
@@ -65,7 +70,7 @@ def _identity(config: Config, env: Env) -> Identity:
     return keyfile.load_or_create(path, env.entropy, passphrase)
 
 
-async def _live(config: Config, env: Env, identity: Identity) -> int:
+async def _live(config: Config, env: Env, identity: Identity, *, as_json: bool) -> int:
     """One daemon's whole life, inside one task group."""
     bootstrap = tuple(parse_endpoint(text) for text in config.node.bootstrap)
     directory = None if config.node.in_memory else config.paths.home
@@ -97,7 +102,8 @@ async def _live(config: Config, env: Env, identity: Identity) -> int:
         control = ControlServer(_owner(config, built, reloader), config.control, config.paths.socket)
         await control.start()
         _listen_to_signals(daemon, reloader)
-        _announce(config, daemon)
+        print(ready_line(config, daemon, as_json=as_json), flush=True)
+        notify("READY=1")
         await daemon.until_stopped()
         notify("STOPPING=1")
         await daemon.stop()
@@ -125,24 +131,32 @@ def _listen_to_signals(daemon: Daemon, reloader: Reloader) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: daemon.ask_to_stop(drain=True))
-
-    async def reload() -> None:
-        await reloader.reload()
-
-    loop.add_signal_handler(signal.SIGHUP, lambda: daemon.parts.in_background(reload()))
+    loop.add_signal_handler(signal.SIGHUP, lambda: daemon.parts.in_background(reloader.reload_on_signal()))
 
 
-def _announce(config: Config, daemon: Daemon) -> None:
-    """The ready line, on stdout, for a person and for whatever started this process; and systemd's."""
+def ready_line(config: Config, daemon: Daemon, *, as_json: bool) -> str:
+    """That the node is ready and where, for a person or for whatever started this process."""
     node = short_id(daemon.parts.identity.public_key)
-    where = daemon.addresses
-    print(
-        f"ready: node {node} of network {config.node.network}, listening on "
-        f"{', '.join(str(one) for one in where.listen)} ({where.explanation}); "
-        f"peers see {where.advertised}; control {config.paths.socket}",
-        flush=True,
-    )
-    notify("READY=1")
+    where, control = daemon.addresses, config.paths.socket
+    listening = [str(one) for one in where.listen]
+    if not as_json:
+        return (
+            f"ready: node {node} of network {config.node.network}, listening on {', '.join(listening)} "
+            f"({where.explanation}); peers see {where.advertised}; control {control}"
+        )
+    facts = {
+        "schema": "coalesced.ready/1",
+        "node": node,
+        "did": did_key(daemon.parts.identity.public_key),
+        "network": config.node.network,
+        "pid": os.getpid(),
+        "home": str(config.paths.home),
+        "listening": listening,
+        "reach": where.explanation,
+        "advertised": str(where.advertised),
+        "control": str(control),
+    }
+    return msgspec.json.encode(facts).decode()
 
 
 def _raise_first(group: BaseExceptionGroup[BaseException]) -> None:

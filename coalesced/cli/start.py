@@ -58,7 +58,7 @@ def start(
     from coalesced.app import run
 
     try:
-        return run(config)
+        return run(config, as_json=face.as_json)
     except NodeError as error:
         if face.debug:
             raise

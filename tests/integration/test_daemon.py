@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from coalesced.config import ConfigError, Source, load
 from coalesced.paths import find_paths
@@ -138,7 +139,8 @@ async def test_caps_change_at_once_and_the_rest_names_what_needs_a_restart(tmp_p
         with node.parts.hub.subscribe() as queue:
             text = await reloader.reload()
             assert queue.get_nowait().name == "reloaded"
-        assert text == "changed: client, caps; a restart is needed for: client"
+        assert text == "in force now: caps.day_micro; needs a restart: client.max_sellers"
+        assert await reloader.reload() == "needs a restart: client.max_sellers"
         assert node.parts.store.spending.caps.day_micro == 5
         async with on_sale(Seller(price_micro=10), [node.endpoint]):
             assert (await node.ask("sentiment", SECRET_TEXT)).choice == "local"
@@ -150,8 +152,12 @@ async def test_a_wrong_setting_changes_nothing_and_says_where(tmp_path: Path) ->
         reloader = Reloader(load(settings(tmp_path, "")), node.parts)
         before = node.parts.store.spending.caps
         settings(tmp_path, "[caps]\nday_micro = -1\n")
-        with pytest.raises(ConfigError, match=r"config\.toml:2"):
-            await reloader.reload()
+        with capture_logs() as logged:
+            with pytest.raises(ConfigError, match=r"config\.toml:2"):
+                await reloader.reload()
+            await reloader.reload_on_signal()
+        assert [line["event"] for line in logged] == ["config.refused"] * 2
+        assert "config.toml:2: caps.day_micro = -1: write a whole number from 0" in logged[1]["error"]
         assert node.parts.store.spending.caps is before
 
 
