@@ -1,5 +1,6 @@
 """The entry point of `coalesced` and of `python -m coalesced`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,8 +15,16 @@ def prefer_own_packages() -> None:
     sys.path.insert(0, str(home))
 
 
+def fill_standard_streams() -> None:
+    """Open what the caller closed (`>&-`) on the null device: else a database would get number 1, and our output."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  it stays open
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    fill_standard_streams()
     prefer_own_packages()
     from coalesced.cli.main import run
 

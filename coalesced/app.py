@@ -102,8 +102,7 @@ async def _live(config: Config, env: Env, identity: Identity, *, as_json: bool) 
         control = ControlServer(_owner(config, built, reloader), config.control, config.paths.socket)
         await control.start()
         _listen_to_signals(daemon, reloader)
-        print(ready_line(config, daemon, as_json=as_json), flush=True)
-        notify("READY=1")
+        _announce(ready_line(config, daemon, as_json=as_json))
         await daemon.until_stopped()
         notify("STOPPING=1")
         await daemon.stop()
@@ -132,6 +131,15 @@ def _listen_to_signals(daemon: Daemon, reloader: Reloader) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: daemon.ask_to_stop(drain=True))
     loop.add_signal_handler(signal.SIGHUP, lambda: daemon.parts.in_background(reloader.reload_on_signal()))
+
+
+def _announce(line: str) -> None:
+    """Print the ready line, which somebody may be waiting for, and tell systemd."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        raise NodeError(f"cannot write the ready line to standard output: {error.strerror}") from error
+    notify("READY=1")
 
 
 def ready_line(config: Config, daemon: Daemon, *, as_json: bool) -> str:

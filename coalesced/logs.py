@@ -7,7 +7,8 @@ import json
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final, Literal, TextIO
+from contextlib import suppress
+from typing import Any, Final, Literal, TextIO, cast
 
 import msgspec
 import structlog
@@ -38,9 +39,30 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """auto: pretty on a terminal, one JSON object a line otherwise."""
 
 
+class _Target:
+    """Where lines go. A full disk or a closed pipe costs lines, never the node: logging is not what it is for."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, if that is possible."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush, if that is possible."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether a person reads it."""
+        return self._stream.isatty()
+
+
 def configure(config: LogConfig, stream: TextIO | None = None) -> None:
     """Send structlog and the standard library's logging to `stream` (stderr), in one form. May be called again."""
-    target = stream if stream is not None else sys.stderr
+    target = cast("TextIO", _Target(stream if stream is not None else sys.stderr))
     pretty = config.format == "pretty" or (config.format == "auto" and target.isatty())
     level = logging.getLevelNamesMapping()[config.level.upper()]
     shared: list[structlog.typing.Processor] = [

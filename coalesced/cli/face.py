@@ -28,6 +28,8 @@ class Face:
     debug: bool = False
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
+    has_reader: bool = True
+    """Whether somebody still reads the output, as far as is known: not after `| head` has had its lines."""
 
     @property
     def paths(self) -> Paths:

@@ -1,5 +1,7 @@
 """The command group, loaded lazily: `coalesced --help` imports click and nothing heavier."""
 
+import contextlib
+import errno
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +49,9 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
 }
 """Section -> command -> (where it is, its line of help). The help is here so that listing imports nothing."""
+
+OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+"""What writing to standard output can end in, besides a reader that has gone."""
 
 
 class LazyGroup(click.Group):
@@ -114,6 +119,7 @@ def run(arguments: Sequence[str] | None = None, face: Face | None = None) -> int
         return INTERRUPTED
     except SystemExit as ended:
         # How click ends when the reader of our output has gone (`| head`): quietly, with 1.
+        face.has_reader = False
         return ended.code if isinstance(ended.code, int) else 1
     except (ControlError, CliError) as error:
         if face.debug:
@@ -121,11 +127,13 @@ def run(arguments: Sequence[str] | None = None, face: Face | None = None) -> int
         return _report(face, error)
     except PathError as error:
         return _report(face, CliError(str(error), code="failed", exit_code=1))
-    except Exception as error:  # the edge: a bug is one line for the user, a traceback with --debug
-        if face.debug:
-            raise
-        text = f"a bug in coalesced ({type(error).__name__}: {error}); --debug shows where"
-        return _report(face, CliError(text, code="internal", exit_code=1))
+    except OSError as error:
+        # Commands turn what goes wrong with a file into an error that names it; what has no name is the output.
+        if face.debug or error.filename is not None or error.errno not in OUTPUT_ERRORS:
+            return _bug(face, error)
+        return _report(face, CliError(f"cannot write the output: {error.strerror}", code="failed", exit_code=1))
+    except Exception as error:  # noqa: BLE001  the edge: a bug is one line for the user, a traceback with --debug
+        return _bug(face, error)
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -138,6 +146,13 @@ def _help(face: Face, error: click.exceptions.NoArgsIsHelpError) -> int:
     return 2
 
 
+def _bug(face: Face, error: Exception) -> int:
+    if face.debug:
+        raise error
+    text = f"a bug in coalesced ({type(error).__name__}: {error}); --debug shows where"
+    return _report(face, CliError(text, code="internal", exit_code=1))
+
+
 def _usage_text(error: click.ClickException) -> str:
     if not isinstance(error, click.UsageError):
         return str(error)
@@ -147,13 +162,21 @@ def _usage_text(error: click.ClickException) -> str:
 
 
 def _report(face: Face, error: ControlError | CliError) -> int:
-    hint = error.hint if isinstance(error, CliError) else HINTS.get(error.code, "")
-    if face.as_json:
-        face.print_json(
-            {"schema": "coalesced.error/1", "code": error.code, "text": error.text, "exit_code": error.exit_code}
-        )
-    else:
-        from coalesced.cli.escape import escaped
+    """Say what went wrong, on stdout where JSON is wanted; on stderr where that, too, cannot be written."""
+    view = {"schema": "coalesced.error/1", "code": error.code, "text": error.text, "exit_code": error.exit_code}
+    # Where even stderr is full or gone, the exit code has to say it all.
+    with contextlib.suppress(OSError):
+        if not face.as_json or not _printed(face, view):
+            from coalesced.cli.escape import escaped
 
-        face.note(f"error: {escaped(error.text)}" + (f"\ntry: {hint}" if hint else ""))
+            hint = error.hint if isinstance(error, CliError) else HINTS.get(error.code, "")
+            face.note(f"error: {escaped(error.text)}" + (f"\ntry: {hint}" if hint else ""))
     return error.exit_code
+
+
+def _printed(face: Face, view: dict[str, object]) -> bool:
+    try:
+        face.print_json(view)
+    except OSError:
+        return False
+    return True

@@ -43,6 +43,8 @@ async def run_script(session: ConsoleSession, lines: Sequence[ScriptLine]) -> in
     """Run `lines`; 0, or the exit code of the first that failed, after saying on stderr which it was."""
     for line in lines:
         code = await session.execute(line.text)
+        if code != 0 and not session.has_reader:
+            return code  # `| head` has what it wanted: nothing failed that anybody should hear of
         if code != 0:
             print(f"{line.where}: stopped here, exit code {code}: {line.text.strip()}", file=sys.stderr, flush=True)
             return code

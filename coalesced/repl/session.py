@@ -43,6 +43,8 @@ class ConsoleSession:
         self._as_json = as_json
         self.last_result = ""
         self.wants_to_leave = False
+        self.has_reader = True
+        """Whether somebody still reads the output."""
         self._out = out
         self._err = err
         self._stack = AsyncExitStack()
@@ -114,6 +116,7 @@ class ConsoleSession:
             code = await self._run(arguments, face, file)
         finally:
             self._foreground = None
+        self.has_reader &= face.has_reader
         if code == 0 and kept.text:
             self.last_result = kept.text
         return code

@@ -2,12 +2,14 @@
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.harness.processes import Daemon, Daemons, daemons, wait_until
+from tests.harness.processes import MODULE, Daemon, Daemons, daemons, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -51,3 +53,14 @@ def test_a_hangup_with_a_bad_file_is_logged_and_the_old_settings_stay(network: D
     reloaded = daemon.cli("reload")
     assert reloaded.stdout == "in force now: caps.day_micro; needs a restart: retention.quota_bytes\n"
     assert daemon.status()["cap_today_micro"] == 6_000_000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_ready_line_that_cannot_be_written_ends_the_start(network: Daemons) -> None:
+    daemon = network.make("node")
+    command = [*MODULE, "start", "--home", str(daemon.home), "--listen", daemon.endpoint]
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert ran.returncode == 1
+    last = ran.stderr.splitlines()[-1]
+    assert last == "error: cannot write the ready line to standard output: No space left on device"

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from tests.harness.served_node import ServedNode, serve
 
 COALESCED = [sys.executable, "-m", "coalesced"]
 HEAVY = {"aiohttp", "asyncio", "numpy", "rich", "msgspec", "cryptography", "structlog", "node", "platformdirs"}
+
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 
 
 @pytest.fixture
@@ -85,6 +89,40 @@ def test_a_reader_that_leaves_ends_the_command_quietly(served: ServedNode) -> No
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait(10) == 1
+
+
+@needs_full
+@pytest.mark.parametrize("command", ["--help", "status", "--json status", "ask upper x", "console --exec status"])
+def test_a_full_disk_behind_the_output_is_named(served: ServedNode, command: str) -> None:
+    with FULL.open("wb") as full:
+        words = [*COALESCED, "--home", str(served.home), *command.split()]
+        ran = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[0] == "error: cannot write the output: No space left on device"
+    assert "Traceback" not in ran.stderr
+
+
+@needs_full
+def test_a_full_disk_behind_the_errors_leaves_the_exit_code(served: ServedNode) -> None:
+    with FULL.open("wb") as full:
+        words = [*COALESCED, "--home", str(served.home), "task", "show", "none"]
+        assert subprocess.run(words, stdout=full, stderr=full, timeout=20, check=False).returncode == 2
+
+
+def test_a_console_script_whose_reader_leaves_ends_quietly(served: ServedNode) -> None:
+    process = start(served, "console", *("--exec", "status") * 3)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(10) == 1
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_bug(served: ServedNode, closed: str) -> None:
+    line = f"{shlex.join([*COALESCED, '--home', str(served.home), 'ask', 'upper', 'x'])} {closed}"
+    ran = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, timeout=20, check=False)
+    assert (ran.returncode, "bug" in ran.stdout + ran.stderr) == (0, False)
 
 
 def test_stdin_is_an_input_file(served: ServedNode) -> None:

@@ -2,7 +2,9 @@
 
 import io
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -93,3 +95,14 @@ def test_a_value_that_json_does_not_know_does_not_break_the_log(stream: io.Strin
     configure(LogConfig(), stream)
     structlog.get_logger().info("odd.logged", value=object, bad="\ud800")
     assert stream.getvalue().count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_log_that_cannot_be_written_disturbs_nobody(stream: io.StringIO, capfd: pytest.CaptureFixture[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        configure(LogConfig(), full)
+        structlog.get_logger().info("peer.connected")
+        logging.getLogger("library").warning("something")
+        # What is still buffered would be tried again when the file is closed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
+    assert capfd.readouterr().err == ""
