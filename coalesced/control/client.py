@@ -33,6 +33,8 @@ LONG_CALL_TIMEOUT_S = 180.0
 SILENCE_TIMEOUT_S = 60.0
 """A stream carries a heartbeat every 10 s; after six missing ones the daemon counts as lost."""
 MAX_LINE_BYTES = 16 * 2**20
+MAX_NAME_CHARS = 1000
+"""Far above a did:key or a label, far below what fits into a request's first line."""
 
 
 class ControlClient:
@@ -91,15 +93,15 @@ class ControlClient:
 
     async def ping(self, peer: str) -> shapes.Ping:
         """One round trip to `peer` (short id, did:key or host:port)."""
-        return cast("shapes.Ping", await self._call("POST", f"/peers/{_quoted(peer)}/ping"))
+        return cast("shapes.Ping", await self._call("POST", f"/peers/{_peer(peer)}/ping"))
 
     async def block(self, peer: str) -> shapes.Ok:
         """Have nothing more to do with `peer`."""
-        return cast("shapes.Ok", await self._call("POST", f"/peers/{_quoted(peer)}/block"))
+        return cast("shapes.Ok", await self._call("POST", f"/peers/{_peer(peer)}/block"))
 
     async def unblock(self, peer: str) -> shapes.Ok:
         """Undo `block`."""
-        return cast("shapes.Ok", await self._call("POST", f"/peers/{_quoted(peer)}/unblock"))
+        return cast("shapes.Ok", await self._call("POST", f"/peers/{_peer(peer)}/unblock"))
 
     async def skills(self) -> shapes.Skills:
         """What this node can do."""
@@ -107,7 +109,7 @@ class ControlClient:
 
     async def find_skill(self, label: str, *, max_price_micro: int | None = None) -> shapes.Sellers:
         """Who sells `label`, asked of the network now."""
-        query = {"skill": label}
+        query = {"skill": _skill(label)}
         if max_price_micro is not None:
             query["max_price_micro"] = str(max_price_micro)
         found = await self._call("GET", "/sellers", query=query, timeout_s=LONG_CALL_TIMEOUT_S)
@@ -123,7 +125,7 @@ class ControlClient:
 
     async def unsell(self, label: str) -> shapes.Ok:
         """Take a skill off sale."""
-        return cast("shapes.Ok", await self._call("DELETE", "/offers", query={"skill": label}))
+        return cast("shapes.Ok", await self._call("DELETE", "/offers", query={"skill": _skill(label)}))
 
     # --- tasks ---
 
@@ -143,40 +145,40 @@ class ControlClient:
 
     async def task(self, task_id: str) -> shapes.Task:
         """One task as it stands."""
-        return cast("shapes.Task", await self._call("GET", f"/tasks/{_quoted(task_id)}"))
+        return cast("shapes.Task", await self._call("GET", f"/tasks/{_task(task_id)}"))
 
     def watch(self, task_id: str) -> AsyncGenerator[shapes.Event]:
         """A task's events, those so far included, until it ends."""
-        return self._stream("GET", f"/tasks/{_quoted(task_id)}/events")
+        return self._stream("GET", f"/tasks/{_task(task_id)}/events")
 
     async def cancel(self, task_id: str) -> shapes.Task:
         """Give a task up."""
-        return cast("shapes.Task", await self._call("POST", f"/tasks/{_quoted(task_id)}/cancel"))
+        return cast("shapes.Task", await self._call("POST", f"/tasks/{_task(task_id)}/cancel"))
 
     async def answer(self, task_id: str, text: str) -> shapes.Task:
         """Answer a task's question."""
-        answered = await self._call("POST", f"/tasks/{_quoted(task_id)}/answer", body={"text": text})
+        answered = await self._call("POST", f"/tasks/{_task(task_id)}/answer", body={"text": text})
         return cast("shapes.Task", answered)
 
     async def result(self, task_id: str) -> tuple[bytes, str]:
         """A completed task's result, and its media type."""
-        async with self._exchange("GET", f"/tasks/{_quoted(task_id)}/result", LONG_CALL_TIMEOUT_S) as response:
+        async with self._exchange("GET", f"/tasks/{_task(task_id)}/result", LONG_CALL_TIMEOUT_S) as response:
             return await response.read(), response.content_type
 
     async def receipt(self, task_id: str) -> shapes.Receipt:
         """What both sides signed about a task."""
-        return cast("shapes.Receipt", await self._call("GET", f"/tasks/{_quoted(task_id)}/receipt"))
+        return cast("shapes.Receipt", await self._call("GET", f"/tasks/{_task(task_id)}/receipt"))
 
     async def why(self, task_id: str) -> shapes.Why:
         """How a task was decided, and what happened."""
-        return cast("shapes.Why", await self._call("GET", f"/tasks/{_quoted(task_id)}/why"))
+        return cast("shapes.Why", await self._call("GET", f"/tasks/{_task(task_id)}/why"))
 
     async def replay(self, task_id: str, *, number: int | None = None, what_if: Sequence[str] = ()) -> shapes.Replay:
         """A stored decision (the last, or of that number) made again; with `name=value` otherwise if asked for."""
         query = [("what_if", text) for text in what_if]
         if number is not None:
             query.append(("number", str(number)))
-        return cast("shapes.Replay", await self._call("GET", f"/tasks/{_quoted(task_id)}/replay", query=query))
+        return cast("shapes.Replay", await self._call("GET", f"/tasks/{_task(task_id)}/replay", query=query))
 
     # --- the journal ---
 
@@ -248,8 +250,24 @@ class ControlClient:
             raise LostDaemonError("the daemon went away during the call; see: coalesced status") from error
 
 
-def _quoted(segment: str) -> str:
-    return quote(segment, safe="")
+def _task(text: str) -> str:
+    return quote(_name(text, "task id", "coalesced task ls"), safe="")
+
+
+def _peer(text: str) -> str:
+    return quote(_name(text, "peer", "coalesced peers ls"), safe="")
+
+
+def _skill(text: str) -> str:
+    return _name(text, "skill label", "coalesced skills ls")
+
+
+def _name(text: str, what: str, listing: str) -> str:
+    """`text`, if it can stand in a request's address; what it names is for the daemon to say."""
+    if text.strip() in ("", ".", "..") or len(text) > MAX_NAME_CHARS:
+        shown = repr(text) if len(text) <= MAX_NAME_CHARS else f"a text of {len(text)} characters"
+        raise ControlError("usage", f"{shown} is not a {what}: `{listing}` lists them", 2)
+    return text
 
 
 def _payload(body: object) -> aiohttp.BytesIOPayload | None:

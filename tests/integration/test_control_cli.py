@@ -322,6 +322,28 @@ def test_a_task_is_shown_with_result_and_receipt(served: ServedNode, done: str) 
     assert Ran(served.home, "task", "show", "none").code == 2
 
 
+@pytest.mark.parametrize("name", ["", " ", ".", "..", "a" * 9000])
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("why", "is not a task id: `coalesced task ls` lists them"),
+        ("task show", "is not a task id: `coalesced task ls` lists them"),
+        ("task watch", "is not a task id: `coalesced task ls` lists them"),
+        ("decide --replay", "is not a task id: `coalesced task ls` lists them"),
+        ("peers ping", "is not a peer: `coalesced peers ls` lists them"),
+        ("skills find", "is not a skill label: `coalesced skills ls` lists them"),
+        ("sell rm", "is not a skill label: `coalesced skills ls` lists them"),
+    ],
+)
+def test_a_name_that_is_none_is_refused_before_it_is_sent(
+    served: ServedNode, command: str, said: str, name: str
+) -> None:
+    ran = Ran(served.home, *command.split(), name)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert len(ran.err) < 200
+
+
 def test_an_empty_answer_is_refused(served: ServedNode, done: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert Ran(served.home, "task", "answer", done).code == 2
