@@ -151,11 +151,14 @@ def run(
     loop.set_exception_handler(lambda _, context: handle(context))
     was_collecting = gc.isenabled()
     gc.disable()  # When it would run depends on all that was ever allocated, and finalizers are events too.
+    gc.collect()
+    gc.freeze()  # What was there before stays; the collections of this world need not look at it.
     try:
         result = loop.run_until_complete(main(loop))
     finally:
         loop.run_until_complete(_cancel(sorted(asyncio.all_tasks(loop), key=hash)))
         loop.close()
+        gc.unfreeze()
         if was_collecting:
             gc.enable()
     if failures:
