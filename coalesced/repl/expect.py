@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from coalesced.cli.units import parse_duration
+
 COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -15,7 +17,6 @@ COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
 DEFAULT_WITHIN_S: Final = 10.0
 MAX_WITHIN_S: Final = 3600.0
 _USAGE = "write it as: expect peers >= 7 within 10s"
@@ -55,15 +56,14 @@ def parse_expectation(words: Sequence[str], quantities: Sequence[str]) -> Expect
         wanted = float(number)
     except ValueError:
         raise ExpectError(f"{number!r} is not a number: {_USAGE}") from None
-    return Expectation(quantity, comparison, wanted, parse_duration_s(within) if within else DEFAULT_WITHIN_S)
+    return Expectation(quantity, comparison, wanted, _within_s(within) if within else DEFAULT_WITHIN_S)
 
 
-def parse_duration_s(text: str) -> float:
-    """Seconds in "500ms", "10s", "2m" or "10"; ExpectError otherwise, and above an hour."""
-    matched = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)?", text)
-    if matched is None:
-        raise ExpectError(f"{text!r} is not a duration: write 500ms, 10s or 2m")
-    seconds = float(matched[1]) * UNIT_S[matched[2] or "s"]
+def _within_s(text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise ExpectError(str(error)) from error
     if seconds > MAX_WITHIN_S:
         raise ExpectError(f"{text!r} is over the limit of {MAX_WITHIN_S / 60:g}m")
     return seconds

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coalesced.repl.expect import COMPARISONS, ExpectError, parse_duration_s, parse_expectation
+from coalesced.repl.expect import COMPARISONS, ExpectError, parse_expectation
 from coalesced.repl.grammar import GrammarError, Line, parse, quote
 
 QUANTITIES = ("peers", "contacts", "tasks.completed")
@@ -140,7 +140,7 @@ def test_an_expectation_is_understood(words: str, shown: str) -> None:
         ("peers => 7", "write it as"),
         ("friends > 7", "choose one of peers, contacts, tasks.completed"),
         ("peers > 1.2.3", "not a number"),
-        ("peers > 7 within soon", "write 500ms, 10s or 2m"),
+        ("peers > 7 within soon", "write 500ms, 30s, 2m or 1h"),
         ("peers > 7 within 61m", "over the limit of 60m"),
     ],
 )
@@ -158,7 +158,7 @@ def test_an_expectation_compares_as_python_does(comparison: str, value: int, num
 @given(st.text(max_size=12))
 def test_any_text_is_a_duration_or_an_error(text: str) -> None:
     try:
-        seconds = parse_duration_s(text)
+        seconds = parse_expectation(["peers", ">", "1", "within", text], ["peers"]).within_s
     except ExpectError:
         return
     assert 0 <= seconds <= 3600
