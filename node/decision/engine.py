@@ -24,6 +24,7 @@ from node.decision.risk import cvar, late_probability, spread
 from node.decision.rows import Row, rows_of
 from node.decision.screening import levels_allowed
 from node.decision.state import experience_of
+from node.wording import duration
 
 
 def decide(
@@ -156,7 +157,9 @@ def local_row(facts: TaskFacts, local: LocalOption, config: DecisionConfig, valu
     feasible = local.feasible
     if feasible and local.time_s > facts.deadline_s:
         feasible = False
-        why_not = f"it takes about {local.time_s:.3g} s here; the deadline leaves {facts.deadline_s:.3g} s"
+        why_not = (
+            f"it takes about {duration(local.time_s, 3)} here; the deadline leaves {duration(facts.deadline_s, 3)}"
+        )
     if not feasible:
         undone = _not_done_micro(facts, value_micro)
         return LocalRow(

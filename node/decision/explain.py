@@ -13,8 +13,8 @@ import msgspec
 from node.decision.decision import Choice, Decision, LocalRow, SellerRow
 from node.decision.engine import replay
 from node.decision.inputs import Candidate
-from node.decision.screening import usd
 from node.decision.whatif import scaled
+from node.wording import duration, usd
 from protocol.specification import Level
 
 PRECISION = 0.004
@@ -107,7 +107,7 @@ def _local_break_even(decision: Decision) -> str:
     if fastest.choice != "local":
         return "Local would not win however fast it were."
     scale = _search(at, "local", (LEAST_SCALE, fastest), (1.0, decision))
-    return f"Local wins if its p95 falls under {local.p95_s * scale:.2g} s."
+    return f"Local wins if its p95 falls under {duration(local.p95_s * scale)}."
 
 
 def _price_break_even(decision: Decision) -> str:

@@ -2,7 +2,7 @@
 
 from node.decision.decision import Excluded, Exploration, LocalRow, SellerRow
 from node.decision.inputs import Inputs, TaskFacts
-from node.decision.screening import usd
+from node.wording import counted, duration, usd
 
 STRANGER_JOBS = 3
 
@@ -30,7 +30,7 @@ def reason(
         wanted = f", and --prefer local asks for less than {usd(limit)}" if facts.prefer == "local" else ""
         return f"No seller costs less: {here}{wanted}; the best seller, {best.name}, {usd(best.total_micro)} in all."
     if excluded:
-        return f"None of {len(excluded)} offers can be taken: {here}. {excluded[0].name} {excluded[0].text}."
+        return f"None of {counted(len(excluded), 'offer')} can be taken: {here}. {excluded[0].name} {excluded[0].text}."
     return f"Nobody offers {facts.skill}: {here}."
 
 
@@ -47,7 +47,8 @@ def warnings(
         found.append("The local time is a guess: this kind of task was never measured here.")
     if local.feasible and inputs.local.p95_s > inputs.facts.deadline_s:
         found.append(
-            f"The local p95 of {inputs.local.p95_s:.3g} s is over the deadline of {inputs.facts.deadline_s:.3g} s."
+            f"The local p95 of {duration(inputs.local.p95_s, 3)} is over the deadline of "
+            f"{duration(inputs.facts.deadline_s, 3)}."
         )
     if exploration.alert:
         found.append(exploration.alert)
@@ -55,7 +56,7 @@ def warnings(
         return tuple(found)
     candidate = next(one for one in inputs.candidates if one.key == chosen.contractor)
     if candidate.jobs < STRANGER_JOBS:
-        found.append(f"{chosen.name} is nearly a stranger: {candidate.jobs} jobs with it so far.")
+        found.append(f"{chosen.name} is nearly a stranger: {counted(candidate.jobs, 'job')} with it so far.")
     if chosen.level != "none" and chosen.assumed:
         found.append(f"How much a {chosen.level} check finds is assumed for {inputs.facts.skill}, not measured.")
     if len(rows) == 1:

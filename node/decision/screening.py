@@ -1,22 +1,12 @@
 """Who is out before any cost is compared: hard limits of the task, the owner and this node's policy."""
 
-import math
-
 from node.decision.config import DecisionConfig
 from node.decision.decision import Excluded, ExclusionCode
 from node.decision.external_cost import transfer_s
 from node.decision.inputs import Candidate, TaskFacts, VerificationOption
 from node.decision.reliability import wilson
+from node.wording import duration, usd
 from protocol.specification import LEVELS, PRIVACY_LEVELS
-
-
-def usd(micro: float) -> str:
-    """Micro-dollars as dollars: whole micro-dollars exactly, estimates to three significant digits."""
-    if isinstance(micro, int):
-        places = 2 if micro % 10_000 == 0 else 4 if micro % 100 == 0 else 6
-    else:
-        places = 2 if micro <= 0 else min(9, max(2, 8 - math.floor(math.log10(micro))))
-    return f"${micro / 1e6:.{places}f}"
 
 
 def levels_allowed(facts: TaskFacts, options: tuple[VerificationOption, ...]) -> tuple[VerificationOption, ...]:
@@ -56,7 +46,7 @@ def exclusion(
         return out("exposure", f"asks {usd(price)}; the cap on what is outstanding with it leaves {left}")
     needed_s = transfer_s(facts, candidate, config) + candidate.duration_s
     if needed_s > facts.deadline_s:
-        return out("late", f"needs about {needed_s:.3g} s; the deadline leaves {facts.deadline_s:.3g} s")
+        return out("late", f"needs about {duration(needed_s, 3)}; the deadline leaves {duration(facts.deadline_s, 3)}")
     if not allowed:
         return out("level", f"its work cannot be checked at level {facts.least_level}, which the task insists on")
     return None

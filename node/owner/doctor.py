@@ -12,6 +12,7 @@ from node.errors import NodeError
 from node.net.endpoint import endpoint
 from node.owner.machine import described, devices
 from node.views import Check, CheckStatus, DoctorView
+from node.wording import counted
 
 CHECK_TIMEOUT_S = 10.0
 LEAST_FREE_BYTES = 200 * 2**20
@@ -53,12 +54,13 @@ class Doctor:
         broken = await self._daemon.parts.store.journal.check_end()
         if broken is not None:
             return "fail", str(broken), "coalesced journal verify"
-        return "pass", f"{await self._daemon.parts.store.journal.height()} entries, its end is as signed", ""
+        height = await self._daemon.parts.store.journal.height()
+        return "pass", f"{counted(height, 'entry', 'entries')}, its end is as signed", ""
 
     async def _network(self) -> Outcome:
         contacts = len(self._daemon.parts.discovery.contacts())
         if contacts:
-            return "pass", f"{contacts} nodes known", ""
+            return "pass", f"{counted(contacts, 'node')} known", ""
         if self._daemon.bootstrap:
             where = ", ".join(str(one) for one in self._daemon.bootstrap)
             return "warn", f"none of {where} answers", "start that node, or check its address and --network"
@@ -84,7 +86,7 @@ class Doctor:
         errors = self._daemon.parts.work.errors()
         if not errors:
             return "skip", "nothing was measured yet", ""
-        text = ", ".join(f"{key} {error:.0%} off after {runs} runs" for key, (runs, error) in errors.items())
+        text = ", ".join(f"{key} {error:.0%} off after {counted(runs, 'run')}" for key, (runs, error) in errors.items())
         known = [error for runs, error in errors.values() if runs >= 20]
         return "warn" if any(error > GOOD_ERROR for error in known) else "pass", text, ""
 
@@ -96,7 +98,7 @@ class Doctor:
         for label, problem in self._daemon.parts.sales.problems.items():
             return "fail", f"{label}: {problem}", f"coalesced sell rm {label}"
         wares = self._daemon.parts.shop.wares
-        return ("pass", f"{len(wares)} skills on sale", "") if wares else ("skip", "nothing is on sale", "")
+        return ("pass", f"{counted(len(wares), 'skill')} on sale", "") if wares else ("skip", "nothing is on sale", "")
 
 
 async def _timed(name: str, check: Callable[[], Awaitable[Outcome]]) -> Check:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import psutil
 
 from node.decision.hardware import gpu_of_device
+from node.wording import counted
 
 GIB = 2**30
 
@@ -49,7 +50,7 @@ def devices() -> tuple[Device, ...]:
 def described(configured_gpu: str, found: tuple[Device, ...]) -> tuple[str, str]:
     """This machine in one line, and what to write into the configuration; empty when there is nothing to write."""
     memory = psutil.virtual_memory()
-    text = f"{os.cpu_count()} cores, {memory.total / GIB:.1f} GiB of memory"
+    text = f"{counted(os.cpu_count() or 1, 'core')}, {memory.total / GIB:.1f} GiB of memory"
     if not found:
         return f"{text}, no GPU seen" + (f", {configured_gpu} configured" if configured_gpu else ""), ""
     first = found[0]

@@ -9,6 +9,7 @@ from node.daemon import Daemon
 from node.metrics import render
 from node.tasks.lifecycle import TRANSITIONS
 from node.views import Problem, SkillRow, SkillsView, StatusView
+from node.wording import counted, usd
 
 NEARLY = 0.9
 """A cap that is used to this share is worth a word."""
@@ -56,8 +57,8 @@ class StatusDesk:
     def _bootstrap(self, contacts: int) -> str:
         wanted = len(self._daemon.bootstrap)
         if contacts:
-            return f"joined, {contacts} contacts"
-        return f"trying {wanted} address{'es' if wanted != 1 else ''}" if wanted else "no bootstrap address"
+            return f"joined, {counted(contacts, 'contact')}"
+        return f"trying {counted(wanted, 'address', 'addresses')}" if wanted else "no bootstrap address"
 
     async def _task_counts(self) -> dict[str, int]:
         counts = await self._daemon.parts.store.tasks.count_by_state()
@@ -77,7 +78,7 @@ class StatusDesk:
             yield Problem(text=f"no node answers at {where}: tasks are done here", fix="coalesced doctor")
         cap = parts.store.spending.caps.day_micro
         if spent_micro >= cap * NEARLY:
-            yield Problem(text=f"{spent_micro} of today's {cap} micro-dollars are spent", fix="coalesced config show")
+            yield Problem(text=f"{usd(spent_micro)} of today's {usd(cap)} are spent", fix="coalesced config show")
         for label, problem in parts.sales.problems.items():
             yield Problem(text=f"{label} is not on sale: {problem}", fix=f"coalesced sell rm {label}")
 

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from node.errors import UsageError
 from node.store.database import Database
+from node.wording import usd
 
 DAY_MS = 86_400_000
 KEEP_DAYS = 90
@@ -56,8 +57,9 @@ class CapRefusal(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         what = "today's spending" if self.cap == "day" else "the exposure to this peer"
         return (
-            f"{what} would be {self.used_micro + self.asked_micro} micro-dollars ({self.used_micro} used and "
-            f"{self.asked_micro} asked), over the cap of {self.limit_micro}: raise caps.{self.cap}_micro to allow it"
+            f"{what} would be {usd(self.used_micro + self.asked_micro)} ({usd(self.used_micro)} used and "
+            f"{usd(self.asked_micro)} asked), over the cap of {usd(self.limit_micro)}: "
+            f"raise caps.{self.cap}_micro to allow it"
         )
 
 
@@ -104,7 +106,7 @@ def reserve(
     """
     if min(amount_micro, unverified_micro) < 0:
         raise UsageError(
-            f"cannot reserve {amount_micro} micro-dollars with {unverified_micro} unverified: both are at least 0"
+            f"cannot reserve {usd(amount_micro)} with {usd(unverified_micro)} unverified: both are at least 0"
         )
     if connection.execute("SELECT 1 FROM spending WHERE task_id = ? AND peer = ?", (task_id, peer)).fetchone():
         raise UsageError(f"task {task_id.hex()} already has a reservation for this peer: settle or release it first")
@@ -138,11 +140,11 @@ def settle(connection: sqlite3.Connection, task_id: bytes, peer: bytes, paid_mic
     amount_micro, already_micro = row
     if already_micro is not None:
         if already_micro != paid_micro:
-            raise UsageError(f"task {task_id.hex()} was settled at {already_micro} micro-dollars, not {paid_micro}")
+            raise UsageError(f"task {task_id.hex()} was settled at {usd(already_micro)}, not {usd(paid_micro)}")
         return
     if not 0 <= paid_micro <= amount_micro:
         raise UsageError(
-            f"task {task_id.hex()} reserved {amount_micro} micro-dollars: {paid_micro} cannot be paid, a quote binds"
+            f"task {task_id.hex()} reserved {usd(amount_micro)}: {usd(paid_micro)} cannot be paid, a quote binds"
         )
     connection.execute("UPDATE spending SET paid_micro = ? WHERE task_id = ? AND peer = ?", (paid_micro, task_id, peer))
 

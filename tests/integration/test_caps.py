@@ -26,11 +26,11 @@ async def spending() -> AsyncIterator[Spending]:
 async def test_a_refusal_says_the_numbers_and_the_setting(spending: Spending) -> None:
     await spending.reserve(task(1), PEER, 500, DAY_MS)
     assert str(await spending.reserve(task(2), PEER, 200, DAY_MS)) == (
-        "the exposure to this peer would be 700 micro-dollars (500 used and 200 asked), over the cap of 600: "
+        "the exposure to this peer would be $0.0007 ($0.0005 used and $0.0002 asked), over the cap of $0.0006: "
         "raise caps.peer_micro to allow it"
     )
     assert str(await spending.reserve(task(2), OTHER, 501, DAY_MS)) == (
-        "today's spending would be 1001 micro-dollars (500 used and 501 asked), over the cap of 1000: "
+        "today's spending would be $0.001001 ($0.0005 used and $0.000501 asked), over the cap of $0.0010: "
         "raise caps.day_micro to allow it"
     )
 
@@ -62,11 +62,11 @@ async def test_value_taken_unchecked_counts_until_it_is_checked_or_old(spending:
 async def test_a_quote_binds(spending: Spending) -> None:
     await spending.reserve(task(1), PEER, 100, DAY_MS)
     for paid in (101, -1):
-        with pytest.raises(UsageError, match=f"reserved 100 micro-dollars: {paid} cannot be paid, a quote binds"):
+        with pytest.raises(UsageError, match=r"reserved \$0.0001: \$-?0.000\d+ cannot be paid, a quote binds"):
             await spending.settle(task(1), PEER, paid)
     await spending.settle(task(1), PEER, 100)
     await spending.settle(task(1), PEER, 100)
-    with pytest.raises(UsageError, match="was settled at 100 micro-dollars, not 99"):
+    with pytest.raises(UsageError, match=r"was settled at \$0.0001, not \$0.000099"):
         await spending.settle(task(1), PEER, 99)
     assert not await spending.release(task(1), PEER)
     assert await spending.day_used_micro(DAY_MS) == 100

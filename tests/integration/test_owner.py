@@ -48,7 +48,7 @@ async def test_status_counts_what_was_spent_and_warns_before_the_cap() -> None:
             status = await buyer.owner.status()
             assert (status.spent_today_micro, status.cap_today_micro) == (95, 100)
             assert status.tasks == {"completed": 1}
-            assert [problem.text for problem in status.problems] == ["95 of today's 100 micro-dollars are spent"]
+            assert [problem.text for problem in status.problems] == ["$0.000095 of today's $0.0001 are spent"]
 
 
 async def test_every_check_of_the_doctor_passes_on_a_healthy_pair(tmp_path: Path) -> None:

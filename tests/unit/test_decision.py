@@ -119,7 +119,7 @@ def test_local_wins_where_it_is_cheaper_however_good_the_seller() -> None:
 def test_local_work_that_cannot_meet_the_deadline_is_not_an_option() -> None:
     decision = made(task=facts(deadline_s=0.5))
     assert decision.choice == "none"
-    assert "takes about 1 s here; the deadline leaves 0.5 s" in decision.local.why_not
+    assert "takes about 1 s here; the deadline leaves 500 ms" in decision.local.why_not
 
 
 def test_a_found_failure_costs_the_task_itself_when_no_time_is_left_to_do_it_here() -> None:
@@ -138,7 +138,7 @@ def test_a_found_failure_costs_the_task_itself_when_no_time_is_left_to_do_it_her
         ("over_budget", "asks $0.000040; the budget is $0.000039", {"budget_micro": 39}, {}, {}),
         ("over_cap", "the spending cap leaves $0.000030", {"spend_left_micro": 30}, {}, {}),
         ("exposure", "outstanding with it leaves $0.000020", {}, {"exposure_left_micro": 20}, {}),
-        ("late", "needs about 700 s; the deadline leaves 600 s", {}, {"duration_s": 700.0, "p95_s": 700.0}, {}),
+        ("late", "needs about 11.7 min; the deadline leaves 10 min", {}, {"duration_s": 700.0, "p95_s": 700.0}, {}),
         ("privacy", "secret data never leaves this node", {"privacy": "secret"}, {}, {}),
         ("privacy", "may see public data at most", {"privacy": "internal"}, {"most_private": "public"}, {}),
         ("region", "is in us-east; the task allows eu-west", {"regions": ("eu-west",)}, {"regions": ("us-east",)}, {}),
