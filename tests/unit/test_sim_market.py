@@ -208,14 +208,6 @@ def test_a_cluster_without_dask_is_refused_with_what_to_install() -> None:
             run_jobs(split(SMALL, "local", 1, 1), cluster="tcp://127.0.0.1:1")
 
 
-def test_a_local_cluster_gives_the_same_bits() -> None:
-    distributed = pytest.importorskip("distributed")
-    jobs = split(SMALL, "thompson", 7, 4)
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
-        there = run_jobs(jobs, cluster=cluster.scheduler_address)
-    assert all(same(one, other) for one, other in zip(run_jobs(jobs, workers=1), there, strict=True))
-
-
 def test_progress_counts_every_job() -> None:
     seen: list[tuple[int, int]] = []
     run_jobs(split(SMALL, "local", 1, 25), workers=1, progress=lambda done, total: seen.append((done, total)))

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from coalesced.sim.market.binding import SIMULATED
 from coalesced.sim.market.metrics import Summary, joined, summarise
@@ -18,7 +18,8 @@ from node.decision.policies.settings import PolicyConfig
 
 RUNS_PER_JOB: Final = 20
 """The paper's runs a row: fewer would leave numpy too little to do at a time."""
-CLUSTER_TIMEOUT_S: Final = 30.0
+CLUSTER_TIMEOUT_S: Final = 10.0
+"""For a scheduler to answer, and for its first worker to be there."""
 
 Progress = Callable[[int, int], None]
 """Called with (jobs done, jobs in all)."""
@@ -108,7 +109,54 @@ def _on_cluster(jobs: Sequence[Job], address: str) -> Iterator[Summary]:
         client = Client(address, timeout=CLUSTER_TIMEOUT_S)
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(
-            f"no dask scheduler answers at {address} ({error}); start one, or leave out --cluster"
+            f"no dask scheduler answers at {address!r} ({error}); start one, or leave out --cluster"
         ) from error
     with client:
-        yield from client.gather(client.map(do, list(jobs)))
+        _await_workers(client, address)
+        _check_workers(client)
+        # Not pure: what the cluster kept of another version of this code is no result of this one.
+        for future in client.map(do, list(jobs), pure=False):
+            yield _result(client, future, address)
+
+
+def _await_workers(client: Any, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=CLUSTER_TIMEOUT_S)
+    except TimeoutError as error:
+        raise ClusterError(f"the dask scheduler at {address} has no worker: start some with `dask worker`") from error
+
+
+def _check_workers(client: Any) -> None:
+    """Every worker must be able to make the same bits. One without this package would die of the first job."""
+
+    # Nested, so that it travels as code and not as a name in a package that may be missing there.
+    def versions() -> tuple[str, str]:
+        import numpy
+
+        import coalesced
+
+        return coalesced.__version__, numpy.__version__
+
+    here = versions()
+    for worker, there in client.run(versions, on_error="return").items():
+        if isinstance(there, BaseException):
+            raise ClusterError(f"the dask worker {worker} cannot simulate ({there}): install coalesced[sim] there")
+        if tuple(there) != here:
+            raise ClusterError(
+                f"the dask worker {worker} has coalesced {there[0]} with numpy {there[1]}, and here are {here[0]} and "
+                f"{here[1]}: results would differ in their last bits; install the same versions"
+            )
+
+
+def _result(client: Any, future: Any, address: str) -> Summary:
+    """The result of one job; ClusterError when it failed or nobody is left to do it."""
+    while True:
+        try:
+            summary: Summary = future.result(timeout=CLUSTER_TIMEOUT_S)
+        except TimeoutError:
+            _await_workers(client, address)
+        except Exception as error:
+            # Whatever it died of there is this run's failure.
+            raise ClusterError(f"a job failed at {address}: {type(error).__name__}: {error}") from error
+        else:
+            return summary

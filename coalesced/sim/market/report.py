@@ -62,18 +62,18 @@ def draw(summaries: Mapping[str, Mapping[str, Summary]], directory: Path) -> Seq
     directory.mkdir(parents=True, exist_ok=True)
     paths = []
     for scenario, rules in summaries.items():
-        figure = Figure(figsize=(8, 0.5 * len(rules) + 1.5), layout="constrained")
+        figure = Figure(figsize=(8, 0.5 * len(rules) + 2.0), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        for place, (name, summary) in enumerate(rules.items()):
+        for place, summary in enumerate(rules.values()):
             found = estimate(summary.cost_reduction)
             axes.plot(summary.cost_reduction, [place] * len(summary.cost_reduction), "o", alpha=0.25, color="tab:blue")
             axes.errorbar(
                 found.mean, place, xerr=[[found.mean - found.low], [found.high - found.mean]], fmt="kd", capsize=4
             )
-            axes.text(found.mean, place + 0.2, name, ha="center")
         axes.axvline(0.0, color="grey", linewidth=0.8)
-        axes.set_yticks([])
+        axes.set_yticks(range(len(rules)), list(rules))
+        axes.set_ylim(len(rules) - 0.5, -0.5)
         axes.set_xlabel("cost reduction, % (dots: runs; diamond: mean with 95 % interval)")
         axes.set_title(scenario)
         path = directory / f"{scenario}.png"
