@@ -1,0 +1,154 @@
+"""One replica as a pure object: what happens goes in, what is to be done comes out.
+
+A shell is a loop: take from a bounded inbox or wait for `deadline()`; verify() what came (in a thread, if it likes);
+call step, submit or tick; carry out the effects in order. Nothing is proposed before tick, so that all transactions
+of one drained batch go into one block: `deadline()` is 0 when a proposal is due.
+
+    core = Core(identity, machine, config, chain, head, state)
+    effects = core.restore(records)                 # after a start, before anything else
+    effects = core.step(now, peer_key, verify(message))
+    effects = core.submit(now, tx)                  # of this node itself
+    effects = core.tick(now)
+"""
+
+from collections.abc import Sequence
+from typing import Generic, assert_never
+
+from crypto.identity import Identity
+from node.ledger.machine import Machine
+from node.ledger.pbft import normal, sync, timers, viewchange
+from node.ledger.pbft.config import PbftConfig
+from node.ledger.pbft.effects import Effect, Offence
+from node.ledger.pbft.opened import (
+    OpenBlocks,
+    OpenNewView,
+    OpenProposal,
+    OpenViewChange,
+    OpenVote,
+    Verified,
+)
+from node.ledger.pbft.peers import take_early
+from node.ledger.pbft.pool import Pool
+from node.ledger.pbft.quorum import Committee
+from node.ledger.pbft.records import AnyRecord
+from node.ledger.pbft.restore import restore
+from node.ledger.pbft.state import Head, Now, Replica, S, Stage
+from node.ledger.pbft.sync import Snapshot
+from protocol.consensus import Status, SyncRequest, Transaction
+from protocol.errors import RemoteProtocolError
+
+
+class Core(Generic[S]):
+    """A member or observer of one chain; which of the two, the committee says height by height."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        machine: Machine[S],
+        config: PbftConfig,
+        *,
+        chain: bytes,
+        head: Head,
+        state: S,
+    ) -> None:
+        """`chain` is the genesis hash; `head` and `state` are the last that were committed and stored here."""
+        committee = Committee(machine.members(state))
+        self._replica: Replica[S] = Replica(
+            identity,
+            machine,
+            config,
+            chain,
+            head,
+            state,
+            committee,
+            Pool(config),
+            stage=Stage.IDLE if identity.public_key in committee else Stage.FOLLOWING,
+            view=head.view,
+        )
+
+    @property
+    def replica(self) -> Replica[S]:
+        """The memory, to be looked at and never changed."""
+        return self._replica
+
+    def restore(self, records: Sequence[AnyRecord]) -> list[Effect[S]]:
+        """Take up what was said before a crash; RecordError when the log cannot be trusted: then do not vote."""
+        restore(self._replica, records)
+        return self._taken()
+
+    def step(self, now: Now, sender: bytes, message: Verified) -> list[Effect[S]]:
+        """What follows from a message of the peer with the key `sender`. Total: a bad one gives an Offence."""
+        if self._replica.stage is Stage.HALTED:
+            return []
+        self._take(now, sender, message)
+        return self._settled(now)
+
+    def submit(self, now: Now, tx: bytes) -> list[Effect[S]]:
+        """What follows from a transaction of this node's own."""
+        return self.step(now, self._replica.me, Transaction(tx=tx))
+
+    def tick(self, now: Now) -> list[Effect[S]]:
+        """What follows from the time."""
+        if self._replica.stage is Stage.HALTED:
+            return []
+        timers.tick(self._replica, now)
+        return self._settled(now)
+
+    def adopt(self, now: Now, snapshot: Snapshot[S]) -> list[Effect[S]]:
+        """Go on from a snapshot, once it is stored; RemoteProtocolError when it does not prove itself."""
+        sync.adopt(self._replica, now, snapshot)
+        return self._settled(now)
+
+    def deadline(self) -> float | None:
+        """When to tick next, on the monotonic clock; the past means at once, None never."""
+        return min(timers.due_s(self._replica), default=None)
+
+    def __str__(self) -> str:
+        return str(self._replica)
+
+    def _take(self, now: Now, sender: bytes, message: Verified) -> None:
+        r = self._replica
+        try:
+            match message:
+                case Transaction(tx=tx):
+                    normal.take_transaction(r, now, sender, tx)
+                case OpenProposal():
+                    normal.take_proposal(r, now, sender, message)
+                case OpenVote():
+                    normal.take_vote(r, now, sender, message)
+                case OpenViewChange():
+                    viewchange.take_view_change(r, now, sender, message)
+                case OpenNewView():
+                    viewchange.take_new_view(r, now, sender, message)
+                case Status():
+                    sync.take_status(r, now, sender, message)
+                case SyncRequest():
+                    sync.take_request(r, now, sender, message)
+                case OpenBlocks():
+                    sync.take_blocks(r, now, sender, message)
+                case _:
+                    assert_never(message)
+        except RemoteProtocolError as error:
+            r.emit(Offence(sender, error))
+
+    def _settled(self, now: Now) -> list[Effect[S]]:
+        """Draw every conclusion from what is known, whatever the order in which it came."""
+        r = self._replica
+        while r.stage is not Stage.HALTED:
+            for sender, message in take_early(r):
+                self._take(now, sender, message)
+            if not (
+                normal.decide(r, now)
+                or normal.prepare(r)
+                or viewchange.join(r)
+                or viewchange.declare(r)
+                or viewchange.lead(r)
+                or r.replay_due
+            ):
+                break
+        timers.rearm(r, now)
+        return self._taken()
+
+    def _taken(self) -> list[Effect[S]]:
+        effects, self._replica.effects = self._replica.effects, []
+        return effects
