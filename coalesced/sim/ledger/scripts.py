@@ -1,0 +1,419 @@
+"""Seventeen schedules by hand, one for each way in which implementations are known to fail. Each is a claim.
+
+A script raises Broken (or an assertion of the core's) when the claim does not hold. Where a wrong replica would have
+to decide something else, a competing transaction waits at the next primary, so that it really does.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from coalesced.sim.ledger import forge
+from coalesced.sim.ledger.machine import KeyValues
+from coalesced.sim.ledger.node import EPOCH_UNIX_MS
+from coalesced.sim.ledger.table import Table
+from node.ledger.pbft.state import Stage
+from protocol.consensus import Block, Blocks, ChangeVote, NewView, Proposal, ViewChange, block_hash
+
+Script = Callable[[], None]
+
+
+def committed_at_one() -> None:
+    """What one replica committed is what the others commit, though it is cut off at once."""
+    t = Table(4)
+    t.submit(0, "first")
+    t.submit(1, "rival")
+    _decide_at_one(t, 3)
+    t.time_out(0, 1, 2)
+    t.settle(among=(0, 1, 2))
+    t.expect(t.block(1, 1) == t.block(3, 1), "the others commit the same block at height 1")
+    t.settle()
+
+
+def two_prepared_highest_view_wins() -> None:
+    """Of two blocks prepared in different views, that of the higher view may be committed somewhere: it is taken."""
+    t = Table(4)
+    t.submit(0, "low")
+    t.submit(1, "high")
+    t.deliver("proposal")
+    t.deliver("prepare", to=0)
+    t.expect_stage(Stage.COMMITTING, 0)
+    t.drop()
+    t.time_out(1, 2, 3)
+    t.deliver("view_change", to=(1, 2, 3))
+    t.deliver("new_view", to=(2, 3))
+    t.tick(1)
+    t.deliver("proposal", to=(2, 3))
+    t.deliver("prepare", to=(1, 2, 3))
+    t.deliver("commit", to=3)
+    t.expect_heights(1, 3)
+    t.drop()
+    t.time_out(1, 2)
+    t.deliver("view_change", to=0)
+    t.settle(among=(0, 1, 2))
+    t.expect(t.replica(2).view == 2, "view 2 is reached")
+    t.expect(t.block(0, 1) == t.block(3, 1), "the block of the higher view is taken")
+
+
+def prepared_survives_an_empty_view() -> None:
+    """A prepared block is named in every later view change, though views pass in which nothing is prepared."""
+    t = Table(4)
+    t.submit(0, "first")
+    t.submit(1, "rival")
+    t.submit(2, "other")
+    _decide_at_one(t, 3)
+    t.time_out(0, 1, 2)
+    t.deliver("view_change", to=(0, 1, 2))
+    t.drop()  # view 1: the NEW-VIEW gets lost
+    t.time_out(0, 2)
+    t.deliver("view_change", to=(0, 1, 2))
+    t.deliver("view_change", to=(0, 1, 2))
+    t.deliver("new_view", to=(0, 1))
+    t.drop()  # view 2: begun and bound, but no PREPARE arrives
+    t.expect_stage(Stage.PREPARING, 0, 1, 2)
+    t.time_out(0, 1, 2)
+    t.deliver("view_change", to=(0, 1, 2))
+    t.drop()  # view 3: its primary is the one that is cut off
+    t.time_out(0, 1, 2)
+    t.settle(among=(0, 1, 2))
+    t.expect(t.replica(0).view == 4, "view 4 is reached")
+    t.expect(t.block(0, 1) == t.block(3, 1), "what was prepared in view 0 is still taken")
+
+
+def prepared_survives_crash() -> None:
+    """What a replica prepared it still knows after a crash."""
+    t = Table(4)
+    t.submit(0, "first")
+    _decide_at_one(t, 3)
+    for at in (0, 1, 2):
+        t.crash(at)
+        t.start(at)
+    for at in (0, 1, 2):
+        t.submit(at, f"rival{at}")
+    t.drop()
+    t.time_out(0, 1, 2)
+    t.settle(among=(0, 1, 2))
+    t.expect(t.block(1, 1) == t.block(3, 1), "the others commit the same block at height 1")
+
+
+def votes_survive_crash() -> None:
+    """After a crash a replica neither votes for nor proposes another block in the same view, nor goes back a view."""
+    t = Table(4, liars={0})
+    first, second = (_proposal_of(t, text) for text in ("one", "two"))
+    t.lie(0, first, 1)
+    t.expect_stage(Stage.PREPARING, 1)
+    t.crash(1)
+    t.start(1)
+    t.lie(0, second, 1)
+    t.expect(t.replica(1).accepted == first, "the vote before the crash stands")
+
+    t = Table(4)
+    t.submit(0, "one")
+    t.drop()
+    t.crash(0)
+    t.start(0)
+    t.submit(0, "two")
+    t.expect(t.replica(0).accepted is not None, "the proposal before the crash stands")
+    t.drop()
+    t.pass_s(1.0, 0)
+    t.settle()
+    t.expect_heights(2, 0, 1, 2, 3)
+
+    t = Table(4, liars={0})
+    t.submit(1, "waiting")
+    t.time_out(1)
+    t.crash(1)
+    t.start(1)
+    t.lie(0, _proposal_of(t, "late"), 1)
+    t.expect(t.replica(1).view == 1, "the view that was asked for stands")
+    t.expect(t.replica(1).accepted is None, "nothing is accepted in the view that was left")
+
+
+def equivocating_primary() -> None:
+    """A primary that proposes two blocks gets one PREPARE from each, is found out, and holds nobody up."""
+    t = Table(4, liars={0})
+    one, two = (_proposal_of(t, text) for text in ("one", "two"))
+    t.lie(0, one, 1, 2)
+    t.lie(0, two, 3, 1)
+    t.expect(t.replica(1).accepted == one, "the first proposal stands")
+    t.deliver()
+    t.expect_heights(0, 1, 2, 3)
+    t.expect(t.rules.accused == {t.key(0).public_key}, "there is evidence against the primary")
+    for at in (1, 2, 3):
+        t.submit(at, f"honest{at}")
+    t.time_out(1, 2, 3)
+    t.settle(among=(1, 2, 3))
+    t.expect(t.height(2) >= 1, "the others go on")
+
+
+def primary_must_obey_new_view() -> None:
+    """Backups work out for themselves what a NEW-VIEW is bound to, and take nothing else from its primary."""
+    t = Table(4, liars={1})
+    t.submit(0, "first")
+    _decide_at_one(t, 3)
+    t.time_out(0, 2)
+    changes = _changes(t)
+    own = forge.view_change(t.key(1), t.genesis.chain, 1, 1).change
+    rival = _block(t, "rival", view=1, proposer=1)
+    proposal = forge.proposal(t.key(1), rival, 1)
+    t.lie(1, NewView(changes=(*changes, own)), 0, 2)
+    t.lie(1, proposal, 0, 2)
+    t.expect_stage(Stage.CHANGING, 0, 2)
+    made_up = forge.certificate([t.key(1)], "prepare", t.genesis.chain, 1, 0, block_hash(rival.header))
+    t.lie(1, NewView(changes=(*changes, own), prepared=made_up, block=rival, vote=proposal.vote), 0, 2)
+    t.expect_stage(Stage.CHANGING, 0, 2)
+    bound = _prepared_by(t, 0)
+    assert bound.block is not None
+    assert bound.prepared is not None
+    vote = forge.vote(t.key(1), "prepare", t.genesis.chain, 1, 1, block_hash(bound.block.header))
+    true = NewView(changes=(*changes, own), prepared=bound.prepared, block=bound.block, vote=vote)
+    t.lie(1, true, 2)
+    t.lie(1, proposal, 2, 0)
+    t.expect_stage(Stage.PREPARING, 2)
+    t.lie(1, true, 0)
+    t.deliver("prepare commit", to=(0, 2))
+    t.lie(1, forge.vote(t.key(1), "commit", t.genesis.chain, 1, 1, block_hash(bound.block.header)), 0, 2)
+    t.settle(among=(0, 2))
+    t.expect(t.block(0, 1) == t.block(3, 1), "the block that was prepared is committed")
+
+
+def short_new_view() -> None:
+    """A NEW-VIEW with fewer than q members' VIEW-CHANGEs begins nothing."""
+    t = Table(4, liars={1})
+    t.submit(0, "first")
+    t.drop()
+    changes = [forge.view_change(t.key(at), t.genesis.chain, 1, 1).change for at in (1, 7, 8)]
+    for short in ((changes[0],), (changes[0], changes[0], changes[0]), tuple(changes)):
+        t.lie(1, NewView(changes=short), 0, 2, 3)
+        for at in (0, 2, 3):
+            t.expect(t.replica(at).view == 0, f"{len(short)} VIEW-CHANGEs of one member do not move replica {at}")
+    t.expect(set(t.offences) == {"bad_new_view"}, "the sender is charged")
+    t.pass_s(1.0, 0)
+    t.settle(among=(0, 2, 3))
+    t.expect_heights(1, 0, 2, 3)
+
+
+def forged_height() -> None:
+    """A VIEW-CHANGE that names a height nobody has reached hides no prepared block, and stops nobody."""
+    t = Table(4, liars={1})
+    t.submit(0, "first")
+    _decide_at_one(t, 3)
+    t.time_out(0, 2)
+    changes = _changes(t)
+    far = forge.view_change(t.key(1), t.genesis.chain, 99, 1)
+    t.lie(1, far, 0, 2)
+    t.lie(1, NewView(changes=(*changes, far.change)), 0, 2)
+    t.lie(1, forge.proposal(t.key(1), _block(t, "rival", view=1, proposer=1), 1), 0, 2)
+    t.expect_stage(Stage.CHANGING, 0, 2)
+    t.expect_heights(0, 0, 2)
+    t.deliver("view_change", to=(0, 2))
+    t.time_out(0, 2)
+    t.lie(1, forge.view_change(t.key(1), t.genesis.chain, 1, 2), 0, 2)
+    t.deliver("view_change", to=(0, 2))
+    t.deliver("new_view", to=0)
+    t.expect(t.replica(0).accepted_hash == t.nodes[3].disk.blocks[0].block.hash, "the prepared block is proposed again")
+
+
+def forged_prepared() -> None:
+    """A prepared block that q members' PREPAREs do not prove is not one."""
+    t = Table(4, liars={3})
+    block = _block(t, "forged", view=0, proposer=3)
+    hash_ = block_hash(block.header)
+    for at in (0, 1, 2):
+        t.submit(at, f"honest{at}")
+    t.drop()
+    t.time_out(1, 2)
+    proof = forge.certificate([t.key(3), t.key(7), t.key(8)], "prepare", t.genesis.chain, 1, 0, hash_)
+    t.lie(3, forge.view_change(t.key(3), t.genesis.chain, 1, 1, (0, hash_), proof, block), 0, 1, 2)
+    t.deliver("view_change")
+    t.expect("forged_proof" in t.offences, "the forger is charged")
+    own = forge.view_change(t.key(3), t.genesis.chain, 1, 3, (0, hash_), proof, block).change
+    others = [forge.view_change(t.key(at), t.genesis.chain, 1, 3).change for at in (0, 1)]  # as if they had asked
+    vote = forge.vote(t.key(3), "prepare", t.genesis.chain, 1, 3, hash_)
+    t.lie(3, NewView(changes=(own, *others), prepared=proof, block=block, vote=vote), 0, 1, 2)
+    t.settle(among=(0, 1, 2))
+    t.expect(all(t.height(at) >= 1 for at in (0, 1, 2)), "the others go on without it")
+
+
+def forged_block_sync() -> None:
+    """A block that is sent to one who is behind counts only with q members' COMMITs for it, each rightly signed."""
+    t = Table(4, liars={3})
+    block = _block(t, "forged", view=0, proposer=0)
+    few = forge.committed([t.key(3)], block, 0)
+    strangers = forge.committed([t.key(at) for at in (3, 7, 8)], block, 0)
+    prepares = forge.certificate([t.key(3)], "prepare", t.genesis.chain, 1, 0, block_hash(block.header))
+    for wrong in (few, strangers, type(few)(block=block, certificate=prepares)):
+        t.lie(3, Blocks(first_height=1, head_height=1, blocks=(wrong,)), 0, 1, 2)
+        t.expect_heights(0, 0, 1, 2)
+    t.expect(len(t.offences) == 9, "the sender is charged every time")
+    t.lie(3, Blocks(first_height=1, head_height=99, blocks=()), 0, 1, 2)
+    t.submit(0, "honest")
+    t.settle(among=(0, 1, 2))
+    t.expect_heights(1, 0, 1, 2)
+
+
+def votes_counted_by_sender() -> None:
+    """One member's vote counts once, however often it is sent."""
+    t = Table(4, liars={3})
+    t.submit(0, "first")
+    t.deliver("proposal", to=1)
+    proposal = t.replica(1).accepted
+    assert proposal is not None
+    for _ in range(3):
+        t.lie(0, proposal.vote, 1)
+    t.expect_stage(Stage.PREPARING, 1)
+    hash_ = block_hash(proposal.block.header)
+    t.lie(3, forge.vote(t.key(3), "prepare", t.genesis.chain, 1, 0, hash_), 1)
+    t.expect_stage(Stage.COMMITTING, 1)
+    for _ in range(3):
+        t.lie(3, forge.vote(t.key(3), "commit", t.genesis.chain, 1, 0, hash_), 1)
+    t.lie(3, forge.vote(t.key(7), "commit", t.genesis.chain, 1, 0, hash_), 1)
+    t.expect_heights(0, 1)
+
+
+def old_view_votes_stop() -> None:
+    """Who has asked for a view votes in none below it."""
+    t = Table(4)
+    t.submit(0, "first")
+    t.submit(2, "second")
+    t.deliver("proposal", to=1)
+    t.time_out(1, 2)
+    t.deliver("proposal", to=2)
+    t.deliver("proposal", to=3)
+    t.deliver("prepare")
+    t.expect_stage(Stage.CHANGING, 1, 2)
+    t.expect(not t.replica(1).voted.get(("commit", 0)), "no COMMIT in the view that was left")
+    t.expect(not t.replica(2).voted, "no PREPARE in the view that was left")
+
+
+def timer_counts_views_beyond() -> None:
+    """With q members at its view or beyond it a replica gives the new primary a time, then moves on itself."""
+    t = Table(4, liars={3})
+    for at in (0, 1, 2):
+        t.submit(at, f"tx{at}")
+    t.drop()
+    t.time_out(0, 1, 2)
+    t.deliver("view_change", to=(0, 1), frm=(0, 1))
+    t.deliver("view_change", to=2, frm=(0, 1))
+    t.drop()
+    t.expect(t.replica(0).timer_s is None, "two members of four are not enough to wait for")
+    t.time_out(2)
+    t.deliver("view_change", to=(0, 1), frm=2)
+    t.time_out(0, 1)
+    t.settle(among=(0, 1, 2))
+    t.expect(t.height(0) >= 1, "view 2 begins and goes on")
+
+
+def commit_votes_of_different_views_do_not_add_up() -> None:
+    """q COMMITs are q of one view."""
+    t = Table(4)
+    t.submit(0, "first")
+    t.deliver("proposal")
+    t.deliver("prepare", to=0)
+    t.deliver("commit", to=3, frm=0)
+    t.deliver("prepare", to=1)
+    t.drop()
+    t.time_out(1, 2, 3)
+    t.deliver("view_change", to=(1, 2, 3))
+    t.deliver("new_view", to=(2, 3))
+    t.deliver("prepare", to=(1, 3))
+    t.expect_stage(Stage.COMMITTING, 1, 3)
+    t.deliver("commit", to=3, frm=1)
+    t.expect_heights(0, 3)
+    t.deliver("prepare", to=2)
+    t.deliver("commit", to=3, frm=2)
+    t.expect_heights(1, 3)
+
+
+def f_plus_1_pull_the_rest_along() -> None:
+    """f + 1 members who ask for a view take along those who noticed nothing; f do not."""
+    t = Table(4)
+    t.submit(0, "first")
+    t.drop()
+    for at in (1, 2):
+        t.submit(at, f"tx{at}")
+    t.drop("tx")
+    t.time_out(1, 2)
+    t.deliver("view_change", to=(0, 3), frm=1)
+    t.expect(t.replica(3).view == 0 and t.replica(0).view == 0, "one member alone moves nobody")
+    t.deliver("view_change", to=(0, 3), frm=2)
+    t.expect(t.replica(3).view == 1 and t.replica(0).view == 1, "two members do")
+    t.settle()
+    t.expect(t.height(3) >= 1, "view 1 goes on")
+
+
+def five_members_need_four() -> None:
+    """Of five members four decide: two sets of three may have only a liar in common."""
+    t = Table(5)
+    t.submit(0, "first")
+    t.deliver("proposal")
+    t.deliver("prepare", to=(0, 1, 2), frm=(0, 1, 2))
+    t.expect_stage(Stage.PREPARING, 0, 1, 2)
+    t.deliver("prepare", to=(0, 1, 2, 3), frm=3)
+    t.deliver("prepare", to=3)
+    t.expect_stage(Stage.COMMITTING, 0, 1, 2, 3)
+    t.deliver("commit", to=0, frm=(1, 2))
+    t.expect_heights(0, 0)
+    t.deliver("commit", to=0, frm=3)
+    t.expect_heights(1, 0)
+
+
+SCRIPTS: Final[dict[str, Script]] = {
+    script.__name__: script
+    for script in (
+        committed_at_one,
+        two_prepared_highest_view_wins,
+        prepared_survives_an_empty_view,
+        prepared_survives_crash,
+        votes_survive_crash,
+        equivocating_primary,
+        primary_must_obey_new_view,
+        short_new_view,
+        forged_height,
+        forged_prepared,
+        forged_block_sync,
+        votes_counted_by_sender,
+        old_view_votes_stop,
+        timer_counts_views_beyond,
+        commit_votes_of_different_views_do_not_add_up,
+        f_plus_1_pull_the_rest_along,
+        five_members_need_four,
+    )
+}
+
+
+def _decide_at_one(t: Table, at: int) -> None:
+    """Everybody prepares what the first primary proposed; the COMMITs reach one replica, and nothing else anyone."""
+    t.drop("tx")
+    t.deliver("proposal")
+    t.deliver("prepare")
+    t.deliver("commit", to=at)
+    t.drop()
+    t.expect_heights(1, at)
+
+
+def _changes(t: Table) -> list[ChangeVote]:
+    """The VIEW-CHANGEs that fly, one of each signer."""
+    flying = [message.change for _, _, message in t.flying if isinstance(message, ViewChange)]
+    return list({change.signer: change for change in flying}.values())
+
+
+def _prepared_by(t: Table, at: int) -> ViewChange:
+    """The VIEW-CHANGE that this replica sent."""
+    return next(message for frm, _, message in t.flying if frm == at and isinstance(message, ViewChange))
+
+
+def _block(t: Table, text: str, *, view: int, proposer: int) -> Block:
+    """A well-formed block 1 with one transaction that nobody submitted."""
+    tx = f"set {text} 1".encode()
+    at_ms = EPOCH_UNIX_MS + 1000 + int(t.now_s * 1000)
+    state = KeyValues().apply(t.genesis.state, [tx], height=1, time_unix_ms=at_ms)
+    return forge.first_block(
+        t.key(proposer), t.genesis.chain, t.genesis.members, tx, KeyValues().root(state), at_ms, view
+    )
+
+
+def _proposal_of(t: Table, text: str) -> Proposal:
+    """A proposal of the first primary, which lies; the transaction in it is a client's."""
+    block = _block(t, text, view=0, proposer=0)
+    t.rules.submitted.update(block.txs)
+    return forge.proposal(t.key(0), block, 0)
