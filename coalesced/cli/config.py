@@ -8,6 +8,7 @@ import click
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.tables import Column, draw_table
+from coalesced.cli.units import counted
 
 COLUMNS = (Column("setting", "setting"), Column("value", "value"), Column("origin", "origin"))
 
@@ -41,7 +42,8 @@ def check(face: Face, /) -> None:
     loaded = read_config(face)
     file = loaded.paths.config_file
     found = f"{file} is right" if file.exists() else f"there is no {file}: every setting has its default"
-    face.show({"schema": "coalesced.ok/1", "text": f"{found}; {len(loaded.origins)} settings are not defaults"})
+    changed = counted(len(loaded.origins), "setting")
+    face.show({"schema": "coalesced.ok/1", "text": f"{found}; not a default: {changed}"})
 
 
 @config.command()

@@ -15,6 +15,7 @@ from coalesced import __version__
 from coalesced.cli.config import read_config, setting_rows
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
+from coalesced.cli.units import counted
 from coalesced.control import shapes
 from coalesced.control.client import ControlClient
 from coalesced.control.errors import ControlError
@@ -70,7 +71,8 @@ def check_configuration(face: Face) -> shapes.Check:
         loaded = read_config(face)
     except CliError as error:
         return _check("configuration", "fail", error.text, "coalesced config sample")
-    return _check("configuration", "pass", f"{loaded.paths.config_file}, {len(loaded.origins)} settings changed")
+    changed = counted(len(loaded.origins), "setting")
+    return _check("configuration", "pass", f"{loaded.paths.config_file}, {changed} changed")
 
 
 def check_home(face: Face) -> shapes.Check:

@@ -1,6 +1,7 @@
 """What every command shares: which node, how to print, how to run a call."""
 
 import os
+import shlex
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,11 @@ class Face:
                 return await call(client)
 
         return asyncio.run(connected())
+
+    def again(self, words: str) -> str:
+        """The command line that runs `words` against the same node."""
+        where = "" if self.home is None else f" --home {shlex.quote(str(self.home))}"
+        return f"coalesced{where} {words}"
 
     def show(self, view: Mapping[str, Any]) -> None:
         """Print a view: JSON on request, else drawn for a terminal or as TSV for a pipe."""

@@ -24,16 +24,15 @@ PEERS = (
 SKILLS = (
     Column("skill", "label"),
     Column("caption", "caption"),
-    Column("efforts", "efforts", "words"),
     Column("sold", "sold", "flag"),
-    Column("price from", "price_hint_micro", "money"),
-    Column("per unit", "seconds_per_unit", "seconds"),
+    Column("example costs", "example_price_micro", "money"),
+    Column("and takes", "example_s", "seconds"),
     Column("source", "source"),
 )
 SELLERS = (
     Column("seller", "peer"),
     Column("endpoint", "endpoint"),
-    Column("price from", "price_hint_micro", "money"),
+    Column("a unit from", "price_hint_micro", "money"),
     Column("load", "load_ppm", "ratio"),
     Column("p(good)", "success_ppm", "ratio"),
     Column("tasks", "tasks", "count"),
@@ -43,7 +42,7 @@ SELLERS = (
 OFFERS = (
     Column("skill", "label"),
     Column("price", "price_micro", "money", optional=True),
-    Column("price from", "price_hint_micro", "money"),
+    Column("a unit from", "price_hint_micro", "money"),
     Column("known to", "published_to", "count"),
     Column("sold", "sold", "count"),
     Column("earned", "earned_micro", "money"),
@@ -129,7 +128,7 @@ def draw_status(status: shapes.Status, out: TextIO) -> None:
         ("sells", ", ".join(status["skills_sold"]) or "nothing"),
         ("tasks", tasks or "none yet"),
         ("today", f"{spent} spent of {cap}, {units.money(status['earned_today_micro'])} earned"),
-        ("journal", f"{status['journal_height']:,} entries"),
+        ("journal", units.counted(status["journal_height"], "entry", "entries")),
         ("home", status["home"]),
     ]
     draw_facts(facts, out)
@@ -231,7 +230,8 @@ def _draw_ping(ping: shapes.Ping, out: TextIO) -> None:
 
 def _draw_verify(verify: shapes.Verify, out: TextIO) -> None:
     state = "holds" if verify["ok"] else f"BROKEN: {verify['problem']}"
-    draw_facts([("journal", state), ("checked", f"{verify['checked']:,} entries"), ("head", verify["head"])], out)
+    checked = units.counted(verify["checked"], "entry", "entries")
+    draw_facts([("journal", state), ("checked", checked), ("head", verify["head"])], out)
 
 
 def _draw_offer(offer: shapes.Offer, out: TextIO) -> None:

@@ -1,6 +1,8 @@
 """`coalesced skills`: what this node can do, and who sells what."""
 
 import difflib
+import shlex
+from typing import Final
 
 import click
 
@@ -9,6 +11,11 @@ from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.params import MONEY
 from coalesced.cli.tables import draw_facts
+from coalesced.control import shapes
+
+BULKS: Final = (1, 10**3, 10**6, 10**9)
+READABLE_MICRO: Final = 10
+"""A work unit may cost a billionth of a dollar: so many are priced together that the amount has two digits."""
 
 
 @click.group()
@@ -45,11 +52,41 @@ def show(face: Face, /, label: str) -> None:
         ("gives", skill["output_media_type"]),
         ("efforts", ", ".join(skill["efforts"])),
         ("verification", ", ".join(skill["levels"])),
-        ("per unit", units.duration(skill["seconds_per_unit"])),
-        ("sold", f"from {units.money(skill['price_hint_micro'])}" if skill["sold"] else "no"),
         ("source", skill["source"]),
+        ("example", skill["example"] or "any bytes"),
+        ("it has", units.counted(skill["example_units"], skill["unit"], plural(skill["unit"]))),
+        ("it takes", f"about {units.duration(skill['example_s'])} here"),
+        ("it is sold for", asked(skill)),
+        ("try", tried(face, skill)),
     ]
     draw_facts(facts, face.out)
+
+
+def tried(face: Face, skill: shapes.SkillRow) -> str:
+    """The command line that has the example done."""
+    label, example = skill["label"], shlex.quote(skill["example"])
+    if not skill["example"]:
+        return face.again(f"ask {label} -f FILE")
+    is_json = skill["example"].startswith(("{", "["))
+    if is_json and "text/plain" in skill["input_media_types"]:
+        # On the command line it would be a text like any other, which this skill takes as well.
+        return f"echo {example} | {face.again(f'ask {label} -f -')}"
+    return face.again(f"ask {label} {example}")
+
+
+def asked(skill: shapes.SkillRow) -> str:
+    """What this node asks for the example, and by the unit."""
+    if skill["example_price_micro"] is None:
+        return f"nothing: not on sale (coalesced sell {skill['label']})"
+    micro, count = skill["example_price_micro"], max(1, skill["example_units"])
+    bulk = next((bulk for bulk in BULKS if micro * bulk >= READABLE_MICRO * count), BULKS[-1])
+    each = f"{units.money(round(micro * bulk / count))} for {units.counted(bulk, skill['unit'], plural(skill['unit']))}"
+    return f"{units.money(micro)} when this node is idle" + ("" if skill["unit"] == "task" else f": {each}")
+
+
+def plural(unit: str) -> str:
+    """The name of a work unit as that of several: a builtin skill's is one already."""
+    return unit if unit.endswith("s") else f"{unit}s"
 
 
 @skills.command()

@@ -74,8 +74,10 @@ def draw_table(columns: Sequence[Column], rows: Sequence[Row], out: TextIO, *, e
 
     kept = [c for c in columns if not c.optional or any(row.get(c.key) not in (None, "", False, [], 0) for row in rows)]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in kept:
-        table.add_column(column.title, justify="right" if column.kind in RIGHT else "left", overflow="fold")
+    for at, column in enumerate(kept):
+        # The first column names the row: what it holds is to be copied, in one piece.
+        side: Literal["left", "right"] = "right" if column.kind in RIGHT else "left"
+        table.add_column(column.title, justify=side, overflow="fold", no_wrap=at == 0)
     for row in rows:
         # Text, not str: rich would read [markup] in a string.
         table.add_row(*(Text(shown(column, row)) for column in kept))

@@ -128,11 +128,12 @@ def chaos(face: Face, place: Place, disturbance: str, node: str) -> None:
 @place_options
 def down(face: Face, place: Place, keep_files: bool) -> None:
     """End every process of the testnet and remove its directory. Works after any crash, too."""
+    from coalesced.cli.units import counted
     from coalesced.testnet import runner
 
     ended = runner.down(place.directory, keep_files=keep_files)
     files = f"its files are in {place.directory}" if keep_files else f"{place.directory} is removed"
-    face.show({"schema": "coalesced.ok/1", "text": f"{ended} processes ended; {files}"})
+    face.show({"schema": "coalesced.ok/1", "text": f"{counted(ended, 'process', 'processes')} ended; {files}"})
 
 
 def _show(face: Face, place: Place) -> "list[NodeState]":

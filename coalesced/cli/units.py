@@ -86,6 +86,11 @@ def recent(unix_ms: int | None) -> str:
     return time if date == f"{datetime.now().astimezone():%Y-%m-%d}" else date
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number of things: "1 page", "2 pages", "1,200 entries"."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def short_task(task_id: str) -> str:
     """The first eight digits of a task id: the daemon takes any unambiguous beginning."""
     return task_id[:8]

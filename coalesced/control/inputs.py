@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from coalesced.control import shapes
 from coalesced.control.errors import ControlError
 
@@ -44,7 +46,7 @@ def _read(name: str) -> bytes:
 
 
 def media_type_of(name: str, data: bytes) -> str:
-    """The media type by file name, else text/plain for UTF-8 and application/octet-stream for the rest."""
+    """The media type by file name, else by content: a JSON object or array, other UTF-8 text, anything else."""
     guessed, encoding = mimetypes.guess_type(name)
     if guessed is not None and encoding is None and _MEDIA_TYPE.fullmatch(guessed.lower()):
         return guessed.lower()
@@ -52,4 +54,15 @@ def media_type_of(name: str, data: bytes) -> str:
         data.decode()
     except UnicodeDecodeError:
         return "application/octet-stream"
-    return "text/plain"
+    return "application/json" if _is_json(data) else "text/plain"
+
+
+def _is_json(data: bytes) -> bool:
+    """Whether `data` is a JSON object or array; a number or a quoted word may as well be meant as text."""
+    if data.lstrip()[:1] not in (b"{", b"["):
+        return False
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return True

@@ -101,6 +101,11 @@ class SkillRow(TypedDict):
     price_hint_micro: int | None
     seconds_per_unit: float | None
     source: str
+    unit: str
+    example: str
+    example_units: int
+    example_s: float | None
+    example_price_micro: int | None
 
 
 class Skills(TypedDict):
@@ -177,7 +182,7 @@ class Decision(TypedDict):
     reasons: list[str]
     explored: bool
     local_micro: int | None
-    saving_micro: int
+    saving_micro: int | None
     decided_unix_ms: int
     policy: str
     runner_up: str

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from crypto.identity import did_key, short_id
 from node.daemon import Daemon
 from node.metrics import render
+from node.owner.skills import skills_view
 from node.tasks.lifecycle import TRANSITIONS
-from node.views import Problem, SkillRow, SkillsView, StatusView
+from node.views import Problem, SkillsView, StatusView
 from node.wording import counted, usd
 
 NEARLY = 0.9
@@ -84,26 +85,7 @@ class StatusDesk:
 
     async def skills(self) -> SkillsView:
         """What this node can do itself."""
-        parts = self._daemon.parts
-        rows = []
-        for skill in parts.executor.skills:
-            sold = parts.shop.sells(skill.label)
-            rows.append(
-                SkillRow(
-                    label=skill.label,
-                    caption=skill.caption,
-                    description=skill.description,
-                    efforts=skill.efforts,
-                    input_media_types=skill.input_media_types,
-                    output_media_type=skill.output_media_type,
-                    levels=("none", *skill.verification),
-                    sold=sold,
-                    price_hint_micro=parts.shop.price_hint_micro(skill.label) if sold else None,
-                    seconds_per_unit=parts.work.seconds_per_unit(skill.label),
-                    source="builtin" if skill.is_builtin else "sold function",
-                )
-            )
-        return SkillsView(skills=tuple(sorted(rows, key=lambda row: row.label)))
+        return await skills_view(self._daemon.parts)
 
     def metrics(self) -> bytes:
         """Prometheus text."""

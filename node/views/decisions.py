@@ -46,7 +46,8 @@ class DecisionView(View, frozen=True, kw_only=True, tag="coalesced.decision/1"):
     explored: bool = False
     local_micro: int | None = None
     """Expected total cost here; None when this node cannot do it."""
-    saving_micro: int = 0
+    saving_micro: int | None = None
+    """What hiring saves against local_micro; None when this node cannot do it: there is nothing to compare with."""
     decided_unix_ms: int = 0
     policy: str = ""
     """The rule that chose."""

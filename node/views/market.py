@@ -53,10 +53,20 @@ class SkillRow(Part, frozen=True, kw_only=True):
     levels: tuple[str, ...] = ("none",)
     sold: bool = False
     price_hint_micro: int | None = None
+    """What one work unit costs when this node is idle, rounded up: nothing to multiply by."""
     seconds_per_unit: float | None = None
     """Calibrated on this machine at full effort; None before the first run."""
     source: str = "builtin"
     """`builtin`, or the `module:function` that the owner sells."""
+    unit: str = ""
+    """What a work unit is: "random draws", "characters"."""
+    example: str = ""
+    """A small input that fits; empty for a skill that takes arbitrary bytes."""
+    example_units: int = 0
+    example_s: float | None = None
+    """About how long the example takes here."""
+    example_price_micro: int | None = None
+    """What this node asks for the example when it is idle; None where the skill is not on sale."""
 
 
 class SkillsView(View, frozen=True, kw_only=True, tag="coalesced.skills/1"):

@@ -165,7 +165,18 @@ class MemoryNode:
         return OkView(text=f"{peer} is no longer blocked")
 
     async def skills(self) -> SkillsView:
-        return SkillsView(skills=tuple(SkillRow(label=label, caption=f"does {label}") for label in SKILLS))
+        rows = [SkillRow(label=label, caption=f"does {label}", unit="page") for label in SKILLS]
+        sold = SkillRow(
+            label="draws",
+            caption="draws",
+            unit="random draws",
+            sold=True,
+            example='{"it\'s": 1}',
+            example_units=4_000_000,
+            example_s=0.1,
+            example_price_micro=300,
+        )
+        return SkillsView(skills=(*rows, sold))
 
     async def find_skill(self, label: str, /, *, max_price_micro: int | None = None) -> SellersView:
         rows = [

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -269,8 +270,21 @@ def test_a_price_limit_is_given_in_dollars(served: ServedNode) -> None:
 
 def test_a_skill_is_shown_or_the_nearest_named(served: ServedNode) -> None:
     assert "does upper" in Ran(served.home, "skills", "show", "upper").out
+    unsold = Ran(served.home, "skills", "show", "upper").lines
+    assert "it is sold for\tnothing: not on sale (coalesced sell upper)" in unsold
+    assert f"try\tcoalesced --home {served.home} ask upper -f FILE" in unsold
     missing = Ran(served.home, "skills", "show", "uper")
     assert (missing.code, "try: coalesced skills show upper" in missing.err) == (2, True)
+
+
+def test_a_skill_is_shown_with_an_example_its_price_and_a_command_to_paste(served: ServedNode) -> None:
+    lines = Ran(served.home, "skills", "show", "draws").lines
+    assert "it has\t4,000,000 random draws" in lines
+    assert "it takes\tabout 100 ms here" in lines
+    assert "it is sold for\t$0.000300 when this node is idle: $0.000075 for 1,000,000 random draws" in lines
+    name, _, command = lines[-1].partition("\t")
+    assert name == "try"
+    assert shlex.split(command) == ["coalesced", "--home", str(served.home), "ask", "draws", '{"it\'s": 1}']
 
 
 def test_selling_listing_and_taking_off_sale(
@@ -395,7 +409,7 @@ def test_init_makes_what_is_missing_and_keeps_what_is_there(tmp_path: Path) -> N
     shown = Ran(home, "keys")
     assert str(home / "identity.key") in shown.out
     assert not any(line in shown.out for line in key.decode().splitlines() if not line.startswith("-"))
-    assert Ran(home, "config", "check").out.endswith("0 settings are not defaults\n")
+    assert Ran(home, "config", "check").out.endswith("not a default: 0 settings\n")
 
 
 def test_init_can_seal_the_key_with_a_passphrase_from_a_file(tmp_path: Path) -> None:

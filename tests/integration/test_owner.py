@@ -10,7 +10,7 @@ from node.errors import DeadlineError, NodeError, NoOfferError, UsageError
 from node.net.endpoint import Endpoint
 from node.outsource.config import ContractorConfig
 from node.store.spending import Caps
-from node.views import AskRequest, SellRequest
+from node.views import AskRequest, InputFile, SellRequest
 from tests.harness import hostile
 from tests.harness.dealing import Seller, buying, on_sale
 from tests.harness.nodes import Node, Plan, world
@@ -199,7 +199,7 @@ async def test_the_journal_is_shown_entry_by_entry_and_verified() -> None:
         assert {entry.task_id for entry in tail.entries} == {task.id}
         for entry in tail.entries:
             shown = await buyer.owner.journal_show(entry.height)
-            assert shown.body["task_id"] == task.id
+            assert shown.body["task_id"] == buyer.order_of(task.id, seller.key).hex()
         await seller.written("receipt")
         (note, _) = (await seller.owner.journal_tail(10)).entries
         assert (note.kind, note.text) == ("note", "delivered")
@@ -265,3 +265,27 @@ async def test_deciding_a_label_that_nobody_knows_ends_as_asking_it_does(label: 
             await node.owner.decide(AskRequest(skill=label, text=TEXT, privacy="public"))
         assert (str(decided.value), decided.value.code) == (asked.text, asked.code)
         assert ("did you mean sentiment" in asked.text) is (label == "sentimant")
+
+
+async def test_every_skill_has_an_example_that_it_takes_and_a_price_for_it() -> None:
+    async with world() as made:
+        node = await made.node(speeds={"risk": 1e-9})
+        for row in (await node.owner.skills()).skills:
+            assert row.unit
+            assert row.example_units > 0
+            assert row.example_s is not None
+            assert row.example_price_micro is not None
+            example = InputFile(name="stdin", media_type="application/json", data=row.example.encode())
+            done = await node.ask(row.label, files=(example,))
+            assert done.state == "completed", (row.label, done.error)
+
+
+async def test_an_example_is_priced_as_a_buyer_is_quoted() -> None:
+    async with world() as made:
+        seller = await made.seller(speeds={"risk": 1e-7})
+        buyer = await made.buyer()
+        (row,) = [one for one in (await seller.owner.skills()).skills if one.label == "risk"]
+        decided = await buyer.owner.decide(AskRequest(skill="risk", text=row.example, privacy="public"))
+        assert [option.quoted_micro for option in decided.options if option.name != "local"] == [
+            row.example_price_micro
+        ] * (len(decided.options) - 1)
