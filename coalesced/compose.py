@@ -26,9 +26,11 @@ from node.outsource.client.client import Client
 from node.outsource.client.course import Course
 from node.outsource.client.offers import Market
 from node.outsource.client.orders import Orders
+from node.outsource.client.promises import Promises
 from node.outsource.client.running import Running
 from node.outsource.client.settlement import Settlement
 from node.outsource.client.survey import Surveyor
+from node.outsource.client.unanswered import Unanswered
 from node.outsource.contractor.contractor import Contractor
 from node.outsource.contractor.countersigner import Countersigner
 from node.outsource.contractor.quotedesk import QuoteDesk
@@ -42,7 +44,8 @@ from node.store.store import Store
 from protocol.messages import Message
 
 AUDIT_LABEL = b"coalesced audit key 1"
-"""Signs nothing else, so that no signature that is ever sent can be the key."""
+ORDER_LABEL = b"coalesced order key 1"
+"""Both sign nothing else, so that no signature that is ever sent can be the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,8 @@ class _Selling:
 @dataclass(frozen=True, slots=True)
 class _Buying:
     surveyor: Surveyor
-    orders: Orders
+    promises: Promises
+    unanswered: Unanswered
     running: Running
     client: Client
 
@@ -181,17 +185,19 @@ def _buying(base: _Base) -> _Buying:
         is_blocked=base.peers.is_blocked,
         unix_ms=env.unix_ms,
         entropy=env.entropy,
-        # A signature that is never sent: known to nobody else, and the same after a restart.
+        # Signatures that are never sent: known to nobody else, and the same after a restart.
         audit_key=identity.sign(AUDIT_LABEL, config.node.network.encode()),
+        id_key=identity.sign(ORDER_LABEL, config.node.network.encode()),
     )
     timeout_s = config.client.receipt_timeout_s
+    promises = Promises(env=env, spending=store.spending, journal=store.journal, in_background=base.in_background)
     orders = Orders(
         identity=identity,
         env=env,
         peers=base.peers,
         tasks=base.tasks,
         journal=store.journal,
-        spending=store.spending,
+        promises=promises,
         outcomes=store.outcomes,
         settlement=Settlement(identity=identity, env=env, journal=store.journal, peers=base.peers, timeout_s=timeout_s),
         in_background=base.in_background,
@@ -200,6 +206,7 @@ def _buying(base: _Base) -> _Buying:
         env=env,
         work=base.work,
         orders=orders,
+        promises=promises,
         tasks=base.tasks,
         receipt_timeout_s=timeout_s,
         in_background=base.in_background,
@@ -215,13 +222,14 @@ def _buying(base: _Base) -> _Buying:
         tasks=store.tasks,
         blobs=store.blobs,
     )
-    return _Buying(surveyor, orders, running, client)
+    unanswered = Unanswered(journal=store.journal, orders=orders, peers=store.peers, surveyor=surveyor)
+    return _Buying(surveyor, promises, unanswered, running, client)
 
 
 def _parts(base: _Base, selling: _Selling, buying: _Buying) -> Parts:
     """All of it together, for the daemon and its owner's desks."""
     config, ground, store = base.config, base.ground, base.ground.store
-    running, intake = buying.running, selling.contractor.intake
+    running, promises, intake = buying.running, buying.promises, selling.contractor.intake
     return Parts(
         identity=ground.identity,
         network=config.node.network,
@@ -249,10 +257,10 @@ def _parts(base: _Base, selling: _Selling, buying: _Buying) -> Parts:
             log_=base.tasks,
             tasks=store.tasks,
             blobs=store.blobs,
-            spending=store.spending,
-            orders=buying.orders,
-            is_under_way=lambda task_id: task_id in running or task_id in intake,
+            promises=promises,
+            is_under_way=lambda task_id: task_id in running or task_id in intake or promises.holds(task_id),
         ),
+        unanswered=buying.unanswered,
         running=running,
         tasks=base.tasks,
         contractor_config=config.contractor,

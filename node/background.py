@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
 
 import structlog
 
 from node.errors import NodeError
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 class Background:
@@ -17,10 +18,24 @@ class Background:
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self._group = group
+        self._under_way: set[asyncio.Task[None]] = set()
 
     def __call__(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start `work`; its task, for those who want to know when it has ended."""
-        return self._group.create_task(_logged(work))
+        task = self._group.create_task(_logged(work))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+    async def end(self, timeout_s: float) -> None:
+        """Wait for what is under way and what comes of it, for so long; then cancel what still is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self._under_way:
+                    await asyncio.wait(list(self._under_way))
+        for task in self._under_way:
+            log.info("background.given_up", work=task.get_name())
+            task.cancel()
 
 
 async def _logged(work: Coroutine[Any, Any, None]) -> None:
@@ -44,6 +59,21 @@ async def background(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.T
         await asyncio.wait([task])
     if not task.cancelled() and (error := task.exception()) is not None:
         raise error
+
+
+async def completed(work: Coroutine[Any, Any, T]) -> T:
+    """Carry out `work` to its end; a cancellation that comes meanwhile is raised afterwards.
+
+    For writing down together what must not be written by half. Milliseconds: who cancels has to wait.
+    """
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error from None
+        raise
 
 
 async def came(event: asyncio.Event, timeout_s: float) -> bool:

@@ -1,7 +1,8 @@
 """A node alive: its parts in the order in which they start and stop.
 
 start   recover -> sessions and DHT listen -> measure own skills -> put up offers
-stop    no new business -> running work ends or is given up -> adverts withdrawn -> sessions closed -> workers killed
+stop    no new business -> running work ends or is given up -> receipts collected -> adverts withdrawn
+        -> sessions closed -> workers killed
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from node.net.errors import ListenError
 from node.net.peers import Peers
 from node.outsource.client.client import Client
 from node.outsource.client.running import Running
+from node.outsource.client.unanswered import Unanswered
 from node.outsource.config import ContractorConfig
 from node.outsource.contractor.contractor import Contractor
 from node.outsource.contractor.quotedesk import QuoteDesk
@@ -39,6 +41,9 @@ log = structlog.get_logger()
 
 UPKEEP_S = 600.0
 """How often what is past its retention is dropped."""
+FAREWELL_S = 3.0
+"""What a stopping node gives to receipts that are being signed, results being judged, faults being told: a handshake
+and a round trip to the other end of the world. What is not done by then is taken up by the next start."""
 REMEMBERED_PEERS = 16
 """Known peers that a restarted node tries beside its bootstrap addresses."""
 
@@ -62,6 +67,7 @@ class Parts:
     contractor: Contractor
     client: Client
     orphans: Orphans
+    unanswered: Unanswered
     running: Running
     tasks: TaskLog
     contractor_config: ContractorConfig
@@ -106,6 +112,7 @@ class Daemon:
         self._own_tasks = [
             self._group.create_task(work) for work in (self._keep_up(), self._settle_in(), self._end_orphans())
         ]
+        parts.in_background(parts.unanswered.ask_again())
         self.is_ready = True
         log.info(
             "node.started",
@@ -141,6 +148,7 @@ class Daemon:
             task.cancel()
         await parts.running.stop()
         await parts.contractor.stop()
+        await parts.in_background.end(FAREWELL_S)
         await parts.discovery.stop()
         await parts.peers.stop()
         await parts.executor.stop()

@@ -145,7 +145,9 @@ def why_lines(why: shapes.Why) -> Iterator[str]:
 
 def outcome(task: shapes.Task) -> str:
     """A task's outcome in one line."""
-    where = {"local": "here", "outsource": f"by {task['peer']}"}.get(task["choice"], "")
+    # What failed need not have failed by its contractor: the deadline, this node or its owner may have ended it.
+    hired = f"by {task['peer']}" if task["state"] == "completed" else f"at {task['peer']}"
+    where = {"local": "here", "outsource": hired}.get(task["choice"], "")
     parts = [f"{task['skill']}: {task['state']}" + (f" {where}" if where else "")]
     if task["cost_micro"] is not None:
         parts.append(f"cost {money(task['cost_micro'])}")

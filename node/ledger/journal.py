@@ -9,7 +9,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, assert_never, get_args
 
 import msgspec
@@ -33,7 +33,10 @@ _HEAD_LABEL = b"journal-head"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the journal. Heights start at 1; `hash` is the stored one, `expected_hash` what it has to be."""
+    """One line of the journal. Heights start at 1; `hash` is the stored one, `expected_hash` what it has to be.
+
+    `task_id` is what the owner calls the task that it is about: beside the chain, neither hashed nor signed.
+    """
 
     height: int
     previous: bytes
@@ -41,6 +44,7 @@ class Entry:
     kind: str
     body: bytes
     hash: bytes
+    task_id: bytes | None = field(default=None, compare=False)
 
     @property
     def expected_hash(self) -> bytes:

@@ -11,11 +11,11 @@ from typing import Final
 import structlog
 
 from node.env import Env
-from node.outsource.client.orders import Orders
+from node.outsource.client.promises import Promises
 from node.outsource.tasklog import TaskLog
+from node.outsource.taskview import specification_of
 from node.store.blobs import Blobs
-from node.store.spending import Spending
-from node.store.tasks import TaskChange, Tasks
+from node.store.tasks import TaskChange, TaskRow, Tasks
 
 log = structlog.get_logger()
 
@@ -36,37 +36,37 @@ class Orphans:
         log_: TaskLog,
         tasks: Tasks,
         blobs: Blobs,
-        spending: Spending,
-        orders: Orders,
+        promises: Promises,
         is_under_way: Callable[[bytes], bool],
     ) -> None:
         self._env = env
         self._log = log_
         self._tasks = tasks
         self._blobs = blobs
-        self._spending = spending
-        self._orders = orders
+        self._promises = promises
         self._is_under_way = is_under_way
         self._suspected: set[bytes] = set()
 
     async def end_all(self) -> None:
         """After a restart: end what was under way, give back what was promised for it."""
         for row in await self._tasks.unfinished():
-            await self._end(row.task_id, "interrupted", INTERRUPTED)
-        await self._orders.close()
+            await self._end(row, "interrupted", INTERRUPTED)
+        await self._promises.close_all(INTERRUPTED)
 
     async def look(self) -> None:
         """End what this look and the last one found without anybody at it."""
-        unfinished = {row.task_id for row in await self._tasks.unfinished()}
-        promised = {reservation.task_id for reservation in await self._spending.open_reservations()}
-        alone = {task_id for task_id in unfinished | promised if not self._is_under_way(task_id)}
+        unfinished = {row.task_id: row for row in await self._tasks.unfinished()}
+        left = unfinished.keys() | await self._promises.open_tasks()
+        alone = {task_id for task_id in left if not self._is_under_way(task_id)}
         orphans, self._suspected = sorted(alone & self._suspected), alone
         for task_id in orphans:
             log.warning("task.was_orphaned", task=task_id.hex()[:8])
-            await self._orders.close(task_id)
-            if task_id in unfinished:
-                await self._end(task_id, "storage", UNWRITTEN)
+            await self._promises.close_all(UNWRITTEN, task_id)
+            if (row := unfinished.get(task_id)) is not None:
+                await self._end(row, "storage", UNWRITTEN)
 
-    async def _end(self, task_id: bytes, code: str, text: str) -> None:
-        await self._log.end(task_id, "failed", text, TaskChange(error_code=code, error_text=text))
-        await self._blobs.finish(task_id, self._env.unix_ms())
+    async def _end(self, row: TaskRow, code: str, text: str) -> None:
+        if specification_of(row) is None:
+            text = f"{text}; what it asked for is lost: its stored specification cannot be read"
+        await self._log.end(row.task_id, "failed", text, TaskChange(error_code=code, error_text=text))
+        await self._blobs.finish(row.task_id, self._env.unix_ms())

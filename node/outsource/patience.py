@@ -31,6 +31,11 @@ def client_patience_s(p95_s: float, remaining_s: float, local_p95_s: float | Non
     return max(SHORTEST_S, min(most, limit_s(p95_s)))
 
 
+def is_time_for(p95_s: float, remaining_s: float) -> bool:
+    """Whether a contractor can be given the time that it quoted: hired with less, it is blamed for keeping its word."""
+    return remaining_s * (1.0 - CHECKING_SHARE) >= max(SHORTEST_S, p95_s)
+
+
 class Patience:
     """The running clock; see `patience`."""
 

@@ -7,13 +7,14 @@ from crypto.identity import short_id
 from node.errors import exit_code_of
 from node.store.tasks import TaskRow
 from node.views import EventView, ResultInfo, TaskError, TaskView
+from protocol.errors import RemoteProtocolError
 from protocol.packing import unpack
 from protocol.specification import Specification
 
 
 def task_view(row: TaskRow, events: Sequence[EventView], subtasks: tuple[str, ...] = ()) -> TaskView:
     """The view of one task."""
-    specification = unpack(Specification, row.specification)
+    specification = specification_of(row)
     folded: dict[str, Any] = {"tried": ()}
     for event in events:
         _fold(folded, event)
@@ -31,10 +32,10 @@ def task_view(row: TaskRow, events: Sequence[EventView], subtasks: tuple[str, ..
         state=row.state,
         side=row.role,
         skill=row.skill,
-        effort=specification.effort,
+        effort=specification.effort if specification else "",
         parent=row.parent_id.hex() if row.parent_id else "",
         subtasks=subtasks,
-        input_bytes=specification.input.size_bytes,
+        input_bytes=specification.input.size_bytes if specification else 0,
         created_unix_ms=row.created_unix_ms,
         finished_unix_ms=row.finished_unix_ms,
         deadline_unix_ms=row.deadline_unix_ms,
@@ -43,6 +44,14 @@ def task_view(row: TaskRow, events: Sequence[EventView], subtasks: tuple[str, ..
         error=error,
         **folded,
     )
+
+
+def specification_of(row: TaskRow) -> Specification | None:
+    """What was asked for; None where the stored bytes say nothing: one damaged row must not hide all others."""
+    try:
+        return unpack(Specification, row.specification)
+    except RemoteProtocolError:
+        return None
 
 
 def _result(row: TaskRow, events: Sequence[EventView]) -> ResultInfo | None:

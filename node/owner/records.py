@@ -70,10 +70,10 @@ class Records:
         for entry in await self._parts.store.journal.of_task(row.task_id):
             content = open_body(entry.kind, entry.body)
             if isinstance(content, Receipt):
-                return receipt_view(content, entry.height)
+                return receipt_view(row.task_id, content, entry.height)
             if entry.kind == "fault" and isinstance(content, Signed) and isinstance(content.terms, FaultTerms):
                 report = Signed(content.terms, content.body, content.signature)
-                found = fault_view(report, row.skill, entry.height)
+                found = fault_view(row.task_id, report, row.skill, entry.height)
         return found
 
 
@@ -82,7 +82,8 @@ def _how(row: TaskRow) -> str:
 
 
 def _row(entry: Entry) -> JournalRow:
-    task_id, text = _heading(entry)
+    named, text = _heading(entry)
+    task_id = entry.task_id or named
     return JournalRow(
         height=entry.height,
         at_unix_ms=entry.unix_ms,

@@ -5,6 +5,7 @@ Only ever appended to. Entries that arrive together share one transaction, one s
 
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from crypto.identity import Identity
@@ -33,7 +34,7 @@ PAGE_ENTRIES = 500
 """Entries read at once by a verification or export: memory stays flat, appends are never held up."""
 _NO_HEAD = Broken(0, "the signed record of the journal's end is missing")
 _BEFORE_ALL, _AFTER_ALL = -(2**63), 2**63 - 1
-_COLUMNS = "height, previous, unix_ms, kind, body, hash"
+_COLUMNS = "height, previous, unix_ms, kind, body, hash, entries.task_id"
 
 
 class Journal:
@@ -64,15 +65,16 @@ class Journal:
             raise
         return cls(database, owner.public_key)
 
-    async def append(self, kind: Kind, body: bytes, unix_ms: int) -> Entry:
+    async def append(self, kind: Kind, body: bytes, unix_ms: int, *, task_id: bytes | None = None) -> Entry:
         """Add an entry; it is durable when this returns.
 
+        `task_id` is what the owner calls its task, where the body calls it otherwise: it is found under both.
         RemoteProtocolError when the body is not a valid `kind`, DamagedError when the journal's end is not the one
         that was signed: to sign on would cover up what happened.
         """
         # Checked here, in one place, so that nothing invalid can ever be in the chain.
-        task_id = task_of(kind, body)
-        return await self._database.write(_append, self._owner, kind, body, unix_ms, task_id)
+        named = task_of(kind, body)
+        return await self._database.write(_append, self._owner, kind, body, unix_ms, named, task_id or named)
 
     async def head(self) -> Head | None:
         """The signed end, at height 0 while the journal is empty; None only when somebody removed it."""
@@ -95,8 +97,12 @@ class Journal:
         return await self._database.read(_tail, min(count, PAGE_ENTRIES))
 
     async def of_task(self, task_id: bytes) -> list[Entry]:
-        """Every entry about a task, oldest first."""
+        """Every entry about a task, oldest first; of one order of it, where that is what is named."""
         return await self._database.read(_of_task, task_id)
+
+    async def of_kind(self, kind: Kind, last: int) -> list[Entry]:
+        """Those of one kind among the `last` entries, oldest first."""
+        return await self._database.read(_of_kind, kind, last)
 
     async def pages(self, after_height: int = 0) -> AsyncIterator[list[Entry]]:
         """The entries after `after_height` in order, a page at a time, as far as there are any."""
@@ -152,17 +158,23 @@ class Journal:
 
 
 def _append(
-    connection: sqlite3.Connection, owner: bytes, kind: Kind, body: bytes, unix_ms: int, task_id: bytes | None
+    connection: sqlite3.Connection,
+    owner: bytes,
+    kind: Kind,
+    body: bytes,
+    unix_ms: int,
+    named: bytes | None,
+    task_id: bytes | None,
 ) -> Entry:
     last = connection.execute("SELECT height, hash FROM entries ORDER BY height DESC LIMIT 1").fetchone()
     height, previous = last or (0, genesis(owner))
-    entry = next_entry(height + 1, previous, unix_ms, kind, body)
+    entry = replace(next_entry(height + 1, previous, unix_ms, kind, body), task_id=task_id)
     connection.execute(
-        f"INSERT INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 the names are above
-        (entry.height, entry.previous, entry.unix_ms, entry.kind, entry.body, entry.hash),
+        "INSERT INTO entries (height, previous, unix_ms, kind, body, hash, task_id) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        astuple(entry),
     )
-    if task_id is not None:
-        connection.execute("INSERT INTO entries_of_tasks VALUES (?, ?)", (task_id, entry.height))
+    for name in {named, task_id} - {None}:
+        connection.execute("INSERT INTO entries_of_tasks VALUES (?, ?)", (name, entry.height))
     return entry
 
 
@@ -238,8 +250,17 @@ def _tail(connection: sqlite3.Connection, count: int) -> list[Entry]:
 
 def _of_task(connection: sqlite3.Connection, task_id: bytes) -> list[Entry]:
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM entries JOIN entries_of_tasks USING (height)"  # noqa: S608
-        " WHERE task_id = ? ORDER BY height",
+        f"SELECT {_COLUMNS} FROM entries JOIN entries_of_tasks AS found USING (height)"  # noqa: S608
+        " WHERE found.task_id = ? ORDER BY height",
         (task_id,),
+    )
+    return [Entry(*row) for row in rows]
+
+
+def _of_kind(connection: sqlite3.Connection, kind: Kind, last: int) -> list[Entry]:
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM entries"  # noqa: S608
+        " WHERE height > (SELECT coalesce(max(height), 0) FROM entries) - ? AND kind = ? ORDER BY height",
+        (last, kind),
     )
     return [Entry(*row) for row in rows]

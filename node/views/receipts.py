@@ -8,12 +8,12 @@ from protocol.receipts import Receipt, Signed
 from protocol.signed import FaultTerms
 
 
-def receipt_view(receipt: Receipt, journal_height: int | None) -> ReceiptView:
-    """A receipt with both signatures."""
+def receipt_view(task_id: bytes, receipt: Receipt, journal_height: int | None) -> ReceiptView:
+    """A receipt with both signatures. `task_id` is what this node calls the task: the two sides call it differently."""
     terms = receipt.terms
     return ReceiptView(
         id=receipt.digest.hex()[:16],
-        task_id=terms.task_id.hex(),
+        task_id=task_id.hex(),
         skill=terms.skill,
         client=short_id(terms.client),
         client_did=did_key(terms.client),
@@ -32,13 +32,13 @@ def receipt_view(receipt: Receipt, journal_height: int | None) -> ReceiptView:
     )
 
 
-def fault_view(report: Signed[FaultTerms], skill: str, journal_height: int | None) -> ReceiptView:
+def fault_view(task_id: bytes, report: Signed[FaultTerms], skill: str, journal_height: int | None) -> ReceiptView:
     """A one-sided report."""
     terms = report.terms
     digest = hashlib.sha256(report.body).hexdigest()
     return ReceiptView(
         id=digest[:16],
-        task_id=terms.task_id.hex(),
+        task_id=task_id.hex(),
         skill=skill,
         client=short_id(terms.client),
         client_did=did_key(terms.client),

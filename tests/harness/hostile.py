@@ -173,7 +173,9 @@ class NoReceipt(Seller):
 
 
 class LateReceipt(Seller):
-    """Does the work and leaves the receipt unanswered until `release` is set."""
+    """Does the work and leaves the receipt unanswered until `release` is set; from then on it signs, or `refuses`."""
+
+    refuses = False
 
     def __init__(self, seed: bytes | None = None, **changes: Any) -> None:
         super().__init__(seed, **changes)
@@ -183,6 +185,8 @@ class LateReceipt(Seller):
     async def countersign(self, call: Call, offer: ReceiptOffer) -> Message:
         self.was_offered.set()
         await self.release.wait()
+        if self.refuses:
+            raise Refusal("no", "I sign nothing")
         return await super().countersign(call, offer)
 
 

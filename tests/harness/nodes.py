@@ -34,6 +34,7 @@ from node.net.config import NetConfig
 from node.net.endpoint import Endpoint
 from node.net.ports import free_port
 from node.net.websocket import WebSocketTransport
+from node.outsource.client.offers import order_id
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.owner.doctor import Doctor
 from node.owner.network import Network
@@ -211,6 +212,12 @@ class Node:
                     return event
         events = [event.name for event in await self.parts.tasks.events(task_id)]
         raise AssertionError(f"the task ended without {name!r}: {events}")
+
+    def order_of(self, task: bytes | str, contractor: bytes) -> bytes:
+        """What this buyer and that contractor call a task of this buyer's."""
+        assert self._built is not None
+        task_id = bytes.fromhex(task) if isinstance(task, str) else task
+        return order_id(self._built.surveyor._id_key, task_id, contractor)
 
     async def journal(self, kind: str = "") -> list[str]:
         """The kinds of all journal entries, or of those of one kind."""

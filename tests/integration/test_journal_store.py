@@ -122,11 +122,11 @@ TAMPERINGS = {
     ),
     "head gone": ("DELETE FROM head", 0),
     "added before": (
-        "INSERT INTO entries SELECT -3, previous, unix_ms, kind, body, hash FROM entries WHERE height = 2",
+        "INSERT INTO entries SELECT -3, previous, unix_ms, kind, body, hash, task_id FROM entries WHERE height = 2",
         1,
     ),
     "added after": (
-        "INSERT INTO entries SELECT 10, hash, unix_ms, kind, body, hash FROM entries WHERE height = 9",
+        "INSERT INTO entries SELECT 10, hash, unix_ms, kind, body, hash, task_id FROM entries WHERE height = 9",
         10,
     ),
 }

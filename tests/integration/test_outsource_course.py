@@ -59,10 +59,11 @@ async def test_heavy_work_is_bought_and_both_journals_hold_the_receipt() -> None
         task = await buyer.ask("sentiment", TEXT)
         assert (task.state, task.choice) == ("completed", "outsource")
         await seller.written("receipt")
-        mine, theirs = await buyer.owner.receipt(task.id), await seller.owner.receipt(task.id)
+        order = buyer.order_of(task.id, seller.key)
+        mine, theirs = await buyer.owner.receipt(task.id), await seller.owner.receipt(order.hex())
         assert mine.countersigned
         assert (mine.digest, mine.price_micro) == (theirs.digest, theirs.price_micro)
-        sold = await seller.parts.tasks.view(bytes.fromhex(task.id))
+        sold = await seller.parts.tasks.view(order)
         assert (sold.side, sold.state, sold.input_bytes) == ("contractor", "completed", len(TEXT))
 
 
@@ -140,8 +141,8 @@ async def test_both_sides_wait_for_input_and_go_on_with_the_answer(tmp_path: Pat
         task_id = await buyer.submit("talk", "and you")
         event = await buyer.reached(task_id, "input_required")
         assert event.question == "and you?"
-        for side in (buyer, seller):
-            assert (await side.parts.tasks.view(task_id)).state == "input-required"
+        for side, known_as in ((buyer, task_id), (seller, buyer.order_of(task_id, seller.key))):
+            assert (await side.parts.tasks.view(known_as)).state == "input-required"
         with pytest.raises(UsageError, match="65536"):
             await buyer.owner.answer(task_id.hex(), "x" * 65_537)
         await buyer.owner.answer(task_id.hex(), "very well")
@@ -175,13 +176,14 @@ async def test_cancelling_kills_the_contractors_work(tmp_path: Path) -> None:
         assert view.error is not None
         assert (view.state, view.error.exit_code) == ("cancelled", 130)
         await until(lambda: seller.parts.executor.running == 0)
-        sold = await seller.ended(task_id)
+        order = buyer.order_of(task_id, seller.key)
+        sold = await seller.ended(order)
         assert sold.state == "cancelled"
         assert await buyer.parts.store.spending.open_reservations() == []
         with pytest.raises(UsageError, match="cancelled already"):
             await buyer.owner.cancel(task_id.hex())
         with pytest.raises(UsageError, match="only its client can cancel it"):
-            await seller.owner.cancel(task_id.hex())
+            await seller.owner.cancel(order.hex())
 
 
 async def test_a_task_can_be_cancelled_while_quotes_are_awaited() -> None:
@@ -229,7 +231,7 @@ async def test_a_deadline_ends_a_contractor_that_was_thought_quick(tmp_path: Pat
         task = await buyer.ended(task_id)
         assert task.error is not None
         assert (task.state, task.error.exit_code) == ("failed", 6), task.error
-        assert (await seller.ended(task_id)).state in ("cancelled", "failed")
+        assert (await seller.ended(buyer.order_of(task_id, seller.key))).state in ("cancelled", "failed")
         await until(lambda: seller.parts.executor.running == 0)
 
 

@@ -59,7 +59,7 @@ async def test_a_result_over_the_clients_limit_is_not_sent(tmp_path: Path) -> No
         task = await buyer.ask("big", files=(file,))
         assert task.error is not None
         assert "too_large" in task.error.text
-        sold = await seller.ended(bytes.fromhex(task.id))
+        sold = await seller.ended(buyer.order_of(task.id, seller.key))
         assert sold.error is not None
         assert sold.error.code == "too_large"
 
@@ -169,7 +169,7 @@ async def test_a_sold_functions_own_time_limit_kills_it(tmp_path: Path) -> None:
         task = await buyer.ended(task_id)
         assert task.error is not None
         assert "did not end within 0.5 s" in task.error.text
-        assert (await seller.ended(task_id)).error.code == "timed_out"  # type: ignore[union-attr]
+        assert (await seller.ended(buyer.order_of(task_id, seller.key))).error.code == "timed_out"  # type: ignore[union-attr]
 
 
 async def test_limits_and_names_of_builtin_skills_cannot_be_changed_by_selling_them() -> None:

@@ -97,7 +97,8 @@ def _nothing_used(original: Callable[..., Any]) -> Callable[..., Any]:
 def _forgetting_payments(original: Callable[..., Any]) -> Callable[..., Any]:
     async def end_all(self: Orphans) -> None:
         await original(self)
-        await self._spending._database.write(lambda connection: connection.execute("DELETE FROM spending").rowcount)
+        database = self._promises._spending._database
+        await database.write(lambda connection: connection.execute("DELETE FROM spending").rowcount)
 
     return end_all
 
@@ -152,35 +153,35 @@ def _nowhere(kind: str, body: bytes, unix_ms: int) -> Entry:
 
 
 def _awards_later(original: Callable[..., Any]) -> Callable[..., Any]:
-    async def later(self: Journal, kind: str, body: bytes, unix_ms: int) -> None:
+    async def later(self: Journal, kind: str, body: bytes, unix_ms: int, **filed: Any) -> None:
         await asyncio.sleep(5)
-        await original(self, kind, body, unix_ms)
+        await original(self, kind, body, unix_ms, **filed)
 
-    async def append(self: Journal, kind: str, body: bytes, unix_ms: int) -> Entry:
+    async def append(self: Journal, kind: str, body: bytes, unix_ms: int, **filed: Any) -> Entry:
         if kind == "award":
-            self.late = asyncio.create_task(later(self, kind, body, unix_ms))  # type: ignore[attr-defined]
+            self.late = asyncio.create_task(later(self, kind, body, unix_ms, **filed))  # type: ignore[attr-defined]
             return _nowhere(kind, body, unix_ms)
-        entry: Entry = await original(self, kind, body, unix_ms)
+        entry: Entry = await original(self, kind, body, unix_ms, **filed)
         return entry
 
     return append
 
 
 def _losing_receipts(original: Callable[..., Any]) -> Callable[..., Any]:
-    async def append(self: Journal, kind: str, body: bytes, unix_ms: int) -> Entry:
+    async def append(self: Journal, kind: str, body: bytes, unix_ms: int, **filed: Any) -> Entry:
         if kind == "receipt" and self._owner == unpack(ReceiptTerms, unpack(JournalRecord, body).terms).contractor:
             return _nowhere(kind, body, unix_ms)
-        entry: Entry = await original(self, kind, body, unix_ms)
+        entry: Entry = await original(self, kind, body, unix_ms, **filed)
         return entry
 
     return append
 
 
 def _dropping_notes(original: Callable[..., Any]) -> Callable[..., Any]:
-    def append(connection: Any, owner: bytes, kind: str, body: bytes, unix_ms: int, task_id: bytes | None) -> Entry:
+    def append(connection: Any, owner: bytes, kind: str, body: bytes, unix_ms: int, *names: bytes | None) -> Entry:
         if kind == "note":
             return _nowhere(kind, body, unix_ms)
-        entry: Entry = original(connection, owner, kind, body, unix_ms, task_id)
+        entry: Entry = original(connection, owner, kind, body, unix_ms, *names)
         return entry
 
     return append

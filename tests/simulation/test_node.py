@@ -159,8 +159,8 @@ def test_a_redundant_check_that_is_cut_short_pays_for_the_result_that_passed() -
         book = Book()
         async for page in parts.store.journal.pages():
             for entry in page:
-                book.take(entry.kind, entry.body)
-        (offer,) = [one for one in book.offers[task_id] if short_id(one.terms.contractor) == first]
+                book.take(entry.kind, entry.body, entry.task_id)
+        (offer,) = [one for one in book.offers_of_tasks()[task_id] if short_id(one.terms.contractor) == first]
         assert offer.terms.verdict == "accepted"
         assert offer.terms.paid_micro == offer.terms.price_micro > 0
         assert not list(undocumented(Facts(buyer.profile.identity.public_key, book)))

@@ -47,18 +47,27 @@ class Delivered:
 
 @dataclass(slots=True)
 class Book:
-    """One node's journal, by task."""
+    """One node's journal, by order: what the two parties of it call the task."""
 
     height: int = 0
     hash: bytes = b""
+    task_ids: dict[bytes, bytes] = field(default_factory=dict)
+    """What this node itself calls the task of an order."""
     awards: dict[bytes, list[AwardTerms]] = field(default_factory=dict)
     offers: dict[bytes, list[Offered]] = field(default_factory=dict)
     receipts: dict[bytes, list[Offered]] = field(default_factory=dict)
     faults: dict[bytes, list[FaultTerms]] = field(default_factory=dict)
     delivered: dict[bytes, Delivered] = field(default_factory=dict)
 
-    def take(self, kind: str, body: bytes) -> set[bytes]:
-        """One more entry; the keys of its parties."""
+    def offers_of_tasks(self) -> dict[bytes, list[Offered]]:
+        """Its half receipts by what this node calls their tasks: of all contractors of a redundant check together."""
+        found: dict[bytes, list[Offered]] = {}
+        for order_id, offers in self.offers.items():
+            found.setdefault(self.task_ids[order_id], []).extend(offers)
+        return found
+
+    def take(self, kind: str, body: bytes, task_id: bytes | None) -> set[bytes]:
+        """One more entry, filed by its owner under `task_id`; the keys of its parties."""
         if kind == "note":
             self._take_note(unpack(dict[str, Any], body))
             return set()
@@ -66,10 +75,12 @@ class Book:
         match kind:
             case "award":
                 award = unpack(AwardTerms, record.terms)
+                self.task_ids[award.task_id] = task_id or award.task_id
                 self.awards.setdefault(award.task_id, []).append(award)
                 return {award.client, award.contractor}
             case "receipt_offer" | "receipt":
                 receipt = unpack(ReceiptTerms, record.terms)
+                self.task_ids[receipt.task_id] = task_id or receipt.task_id
                 books = self.offers if kind == "receipt_offer" else self.receipts
                 books.setdefault(receipt.task_id, []).append(Offered(receipt, record.terms, record.signatures))
                 return {receipt.client, receipt.contractor}
@@ -155,8 +166,8 @@ async def refresh(facts: Facts, parts: Parts) -> News:
     changes, entries = await parts.store.journal._database.read(_new_entries, known[1], facts.book)
     if isinstance(entries, str):
         return News(entries)
-    for height, kind, body, digest in entries:
-        parties |= facts.book.take(kind, body)
+    for height, kind, body, digest, task_id in entries:
+        parties |= facts.book.take(kind, body, task_id)
         facts.book.height, facts.book.hash = height, digest
     rows = await parts.store.database.read(_rows, known[0])
     if rows is not None:
@@ -167,7 +178,7 @@ async def refresh(facts: Facts, parts: Parts) -> News:
     return News(parties=frozenset(parties), is_any=bool(entries) or rows is not None)
 
 
-Row = tuple[int, str, bytes, bytes]
+Row = tuple[int, str, bytes, bytes, bytes | None]
 
 
 def _new_entries(connection: sqlite3.Connection, known: int, book: Book) -> tuple[int, list[Row] | str]:
@@ -179,7 +190,7 @@ def _new_entries(connection: sqlite3.Connection, known: int, book: Book) -> tupl
         if last != (book.hash,):
             return known, f"entry {book.height} of the journal, read before, is gone or another"
     rows = connection.execute(
-        "SELECT height, kind, body, hash FROM entries WHERE height > ? ORDER BY height", (book.height,)
+        "SELECT height, kind, body, hash, task_id FROM entries WHERE height > ? ORDER BY height", (book.height,)
     ).fetchall()
     if [row[0] for row in rows] != list(range(book.height + 1, book.height + 1 + len(rows))):
         return known, f"the journal has a gap after entry {book.height}"

@@ -11,7 +11,7 @@ DAY_MS = 86_400_000
 
 def pays_once(facts: Facts) -> Iterator[str]:
     """A task is paid for once: to each contractor of a redundant check once, and never more than its budget."""
-    for task_id, offers in facts.book.offers.items():
+    for task_id, offers in facts.book.offers_of_tasks().items():
         accepted = {offer.body: offer.terms for offer in offers if offer.terms.verdict == "accepted"}
         contractors = {terms.contractor for terms in accepted.values()}
         is_redundant = all(terms.level == "redundant" for terms in accepted.values())
@@ -51,10 +51,11 @@ def caps_hold(facts: Facts, caps: Caps, today: int) -> Iterator[str]:
 def quotes_bind(facts: Facts, others: Mapping[bytes, Facts]) -> Iterator[str]:
     """What is signed to be paid is at most what was quoted, and promised and invoiced as quoted; awards are in time."""
     amounts = {(promise.task_id, promise.peer): promise.amount_micro for promise in facts.promises}
-    for task_id, offers in facts.book.offers.items():
+    for order_id, offers in facts.book.offers.items():
+        task_id = facts.book.task_ids[order_id]
         for terms in (offer.terms for offer in offers):
             name = f"task {task_id.hex()[:8]}"
-            delivered = others[terms.contractor].book.delivered.get(task_id)
+            delivered = others[terms.contractor].book.delivered.get(order_id)
             if delivered is None or delivered.quote_sha256 != terms.quote_sha256:
                 yield f"{name} has a receipt for a quote that its contractor does not know"
             elif terms.paid_micro > delivered.quote.price_micro or terms.price_micro != delivered.quote.price_micro:
@@ -78,7 +79,7 @@ def promises_end(facts: Facts) -> Iterator[str]:
         row = facts.tasks.get(promise.task_id)
         if promise.paid_micro is None and (row is None or row.finished_unix_ms is not None):
             yield f"the promise to {promise.peer.hex()[:8]} is open though task {promise.task_id.hex()[:8]} has ended"
-    for task_id, offers in facts.book.offers.items():
+    for task_id, offers in facts.book.offers_of_tasks().items():
         row = facts.tasks.get(task_id)
         if row is None or row.role != CLIENT or row.finished_unix_ms is None:
             continue

@@ -44,10 +44,11 @@ def undocumented(facts: Facts) -> Iterator[bytes]:
 
     A task that its owner cancelled, or that its own deadline cut short, leaves a job that ran no course to its end.
     """
-    for task_id, awards in facts.book.awards.items():
-        closed = {receipt.terms.contractor for receipt in facts.book.receipts.get(task_id, [])}
-        closed |= {fault.contractor for fault in facts.book.faults.get(task_id, [])}
-        due = {offer.terms.contractor for offer in facts.book.offers.get(task_id, [])}
+    for order_id, awards in facts.book.awards.items():
+        closed = {receipt.terms.contractor for receipt in facts.book.receipts.get(order_id, [])}
+        closed |= {fault.contractor for fault in facts.book.faults.get(order_id, [])}
+        due = {offer.terms.contractor for offer in facts.book.offers.get(order_id, [])}
+        task_id = facts.book.task_ids[order_id]
         row = facts.tasks.get(task_id)
         if row is not None and row.error_code not in CUT_SHORT:
             due |= {award.contractor for award in awards}

@@ -23,7 +23,8 @@ def is_verified(row: TaskFacts, facts: Facts, events: list[EventView]) -> Iterat
         return  # Where two results differ, the one made here is handed over, whatever was accepted.
     if not any(event.verdict == "accepted" for event in verified):
         yield f"{name} was completed by a contractor, and no verification accepted its result"
-    accepted = [offer.terms for offer in facts.book.offers.get(row.task_id, []) if offer.terms.verdict == "accepted"]
+    offers = facts.book.offers_of_tasks().get(row.task_id, [])
+    accepted = [offer.terms for offer in offers if offer.terms.verdict == "accepted"]
     if not accepted:
         yield f"{name} was completed by a contractor, and its client signed no receipt"
     elif accepted[-1].level != level or accepted[-1].result_sha256 != row.result_sha256:

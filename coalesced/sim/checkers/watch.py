@@ -228,7 +228,7 @@ class Watch:
     async def _judge_result(self, number: int, facts: Facts, row: TaskFacts, parts: Parts) -> None:
         events = list(await parts.tasks.events(row.task_id))
         self._report_all(number, results.is_verified(row, facts, events))
-        self.hired += bool(facts.book.offers.get(row.task_id))
+        self.hired += bool(facts.book.offers_of_tasks().get(row.task_id))
         kept = {use.part: use for use in await parts.store.blobs.of_task(row.task_id)}
         if not kept.keys() >= {*PARTS}:
             return

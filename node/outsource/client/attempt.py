@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from node.background import Background
+from node.background import Background, completed
 from node.env import Env
 from node.errors import NodeError, VerificationError
 from node.execute.errors import InputError
@@ -12,10 +12,11 @@ from node.outsource.client.offers import Offer
 from node.outsource.client.orders import Delivered, Orders
 from node.outsource.client.outcome import Done, Failed, Limits, Question
 from node.outsource.client.progresslog import ProgressLog
+from node.outsource.client.promises import Promises
 from node.outsource.client.redundancy import difference, rulings
 from node.outsource.client.request import Ask
 from node.outsource.localwork import LocalWork
-from node.outsource.patience import client_patience_s
+from node.outsource.patience import client_patience_s, is_time_for
 from node.outsource.tasklog import TaskLog
 from node.tasks.content import Content
 from node.tasks.verify import FULL_SCORE_PPM, Judgement
@@ -23,7 +24,9 @@ from protocol.specification import Level
 
 RECEIPT_SHARE: Final = 0.5
 """Part of the time left that an accepted result may wait for its receipt's countersignature."""
-LEAST_CHECK_S: Final = 1.0
+LATE_CHECK_S: Final = 10.0
+"""What the check of a delivered result gets at least, if need be after its task has ended."""
+CUT_SHORT: Final = "the task ended before this did: by its deadline or its owner"
 
 
 class Attempts:
@@ -35,6 +38,7 @@ class Attempts:
         env: Env,
         work: LocalWork,
         orders: Orders,
+        promises: Promises,
         tasks: TaskLog,
         receipt_timeout_s: float,
         in_background: Background,
@@ -42,6 +46,7 @@ class Attempts:
         self._env = env
         self._work = work
         self._orders = orders
+        self._promises = promises
         self._tasks = tasks
         self._receipt_timeout_s = receipt_timeout_s
         self._in_background = in_background
@@ -88,24 +93,42 @@ class Attempts:
             first = await self._orders.place(ask, offer, level, limits=limits, explored=explored, question=question)
             if isinstance(first, Failed):
                 return first
-            judgement = await self._judge(ask, first, level, ends - loop.time())
+            judgement = await self._judged(ask, first, level, ends - loop.time())
             if level == "redundant" and judgement.accepted:
                 return await self._redundant(ask, first, others, ends=ends, question=question)
             return await self._settled(ask, first, judgement, level, ends - loop.time())
         except BaseException:
-            await asyncio.shield(self._orders.close(ask.task_id))
+            await completed(self._promises.close_all(CUT_SHORT, ask.task_id))
             raise
 
     async def _settled(
         self, ask: Ask, delivered: Delivered, judgement: Judgement, level: Level, remaining_s: float
     ) -> Done | Failed:
         """One result judged by itself: paid and handed over, or refused."""
-        wait_s = min(self._receipt_timeout_s, RECEIPT_SHARE * max(0.0, remaining_s)) if judgement.accepted else 0.0
-        await self._orders.settle(ask, delivered, judgement, level, wait_s=wait_s)
+        signing = await self._orders.settle(ask, delivered, judgement, level)
         if not judgement.accepted:
             return _refused(delivered, judgement)
-        paid = delivered.invoice_micro
-        return Done(delivered.delivery.content, cost_micro=paid, paid_micro=paid)
+        await self._signed([signing], remaining_s)
+        return _passed(delivered)
+
+    async def _signed(self, signings: Sequence[asyncio.Task[None]], remaining_s: float) -> None:
+        """Wait for countersignatures, but not until nothing is left of the task's time."""
+        await asyncio.wait(signings, timeout=min(self._receipt_timeout_s, RECEIPT_SHARE * max(0.0, remaining_s)))
+
+    async def _judged(self, ask: Ask, delivered: Delivered, level: Level, remaining_s: float) -> Judgement:
+        """Judge at the chosen level. Cut short by the deadline or the owner, it goes on and is settled all the same.
+
+        Who delivered in time shall neither lose its pay nor escape its blame because the check took too long.
+        """
+        try:
+            return await self._judge(ask, delivered, level, remaining_s)
+        except asyncio.CancelledError:
+            self._promises.hold(ask.task_id, delivered.offer.seller.key, self._judge_late(ask, delivered, level))
+            raise
+
+    async def _judge_late(self, ask: Ask, delivered: Delivered, level: Level) -> None:
+        judgement = await self._judge(ask, delivered, level, LATE_CHECK_S)
+        await self._orders.settle(ask, delivered, judgement, level)
 
     async def _judge(self, ask: Ask, delivered: Delivered, level: Level, remaining_s: float) -> Judgement:
         """Judge at the chosen level. The seed is drawn only now: nobody can prepare for what is sampled."""
@@ -117,7 +140,7 @@ class Attempts:
                 level=level,
                 min_score_ppm=ask.specification.verification.min_score_ppm,
                 seed=self._env.entropy(32),
-                timeout_s=max(LEAST_CHECK_S, remaining_s),
+                timeout_s=max(LATE_CHECK_S, remaining_s),
             )
         except NodeError as error:
             judgement = Judgement(accepted=False, score_ppm=0, reasons=(f"it could not be verified: {error}",))
@@ -153,10 +176,11 @@ class Attempts:
                 own = await self.here(ask, remaining_s=ends - loop.time(), question=question)
         except BaseException:
             # Cut short, by the deadline or the owner: what was delivered and passed its own check is paid all the same.
-            await asyncio.shield(self._ruled(ask, bought, None, remaining_s=0.0))
+            await completed(self._ruled(ask, bought, None))
             raise
         decider = own if isinstance(own, Done) else None
-        outcomes = await self._ruled(ask, bought, decider, remaining_s=ends - loop.time())
+        outcomes, signings = await completed(self._ruled(ask, bought, decider))
+        await self._signed(signings, ends - loop.time())
         if second is None and decider is None:
             # It passed every check that could be made, so it is paid; the one that was asked for could not be made.
             text = f"{first.offer.seller.name}: nothing to compare its result with"
@@ -170,17 +194,18 @@ class Attempts:
         return Done(first.delivery.content, cost_micro=paid, paid_micro=paid)
 
     async def _ruled(
-        self, ask: Ask, bought: Sequence[Delivered], decider: Done | None, *, remaining_s: float
-    ) -> list[Done | Failed]:
+        self, ask: Ask, bought: Sequence[Delivered], decider: Done | None
+    ) -> tuple[list[Done | Failed], list[asyncio.Task[None]]]:
         """Each bought result settled by what comparing them shows, `decider` being the work done here."""
         contents = [delivered.delivery.content for delivered in bought]
-        outcomes = []
+        outcomes, signings = list[Done | Failed](), list[asyncio.Task[None]]()
         for delivered, reason in zip(bought, rulings(contents, decider.content if decider else None), strict=True):
             score_ppm, reasons = (0, (reason,)) if reason else (FULL_SCORE_PPM, ())
             judgement = Judgement(accepted=not reason, score_ppm=score_ppm, reasons=reasons)
             await self._note_verdict(ask, delivered, judgement, "redundant")
-            outcomes.append(await self._settled(ask, delivered, judgement, "redundant", remaining_s))
-        return outcomes
+            signings.append(await self._orders.settle(ask, delivered, judgement, "redundant"))
+            outcomes.append(_refused(delivered, judgement) if reason else _passed(delivered))
+        return outcomes, signings
 
     async def _second(
         self,
@@ -192,28 +217,32 @@ class Attempts:
         ends: float,
         question: Question,
     ) -> Delivered | None:
-        """The same task from the next contractor that the budget allows and that delivers something usable.
+        """The same task from the next contractor that budget and time allow and that delivers something usable.
 
         Whoever was hired for it is added to `asked`.
         """
         loop = asyncio.get_running_loop()
         left_micro = ask.specification.constraints.budget_micro - first.offer.terms.price_micro
         for offer in others:
-            if offer.terms.price_micro > left_micro:
+            remaining_s, p95_s = ends - loop.time(), offer.terms.p95_ms / 1000
+            if offer.terms.price_micro > left_micro or not is_time_for(p95_s, remaining_s):
                 continue
             asked.append(offer.seller.key)
-            remaining_s = ends - loop.time()
-            limits = Limits(client_patience_s(offer.terms.p95_ms / 1000, remaining_s, None), remaining_s)
+            limits = Limits(client_patience_s(p95_s, remaining_s, None), remaining_s)
             placed = await self._orders.place(ask, offer, "redundant", limits=limits, explored=False, question=question)
             if isinstance(placed, Delivered):
-                judgement = await self._judge(ask, placed, "redundant", ends - loop.time())
+                judgement = await self._judged(ask, placed, "redundant", ends - loop.time())
                 if judgement.accepted:
                     return placed
-                refused = await self._settled(ask, placed, judgement, "redundant", 0.0)
-                assert isinstance(refused, Failed)
-                placed = refused
+                await self._orders.settle(ask, placed, judgement, "redundant")
+                placed = _refused(placed, judgement)
             await self._tasks.note(ask.task_id, "fell_back", placed.text)
         return None
+
+
+def _passed(delivered: Delivered) -> Done:
+    paid = delivered.invoice_micro
+    return Done(delivered.delivery.content, cost_micro=paid, paid_micro=paid)
 
 
 def _refused(delivered: Delivered, judgement: Judgement) -> Failed:

@@ -47,13 +47,17 @@ class Job:
     `remaining_s` what is left of the task's deadline.
     """
 
-    task_id: bytes
     offer: Offer
     award: Award
     content: Content
     max_output_bytes: int
     patience_s: float
     remaining_s: float
+
+    @property
+    def order_id(self) -> bytes:
+        """What the contractor knows the task by."""
+        return self.offer.terms.task_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +112,7 @@ async def _upload(session: Session, job: Job) -> None:
     if len(data) <= MAX_PART_BYTES:
         return
     for offset in range(0, len(data), MAX_PART_BYTES):
-        part = InputPart(task_id=job.task_id, offset=offset, data=data[offset : offset + MAX_PART_BYTES])
+        part = InputPart(task_id=job.order_id, offset=offset, data=data[offset : offset + MAX_PART_BYTES])
         try:
             await session.request(part, timeout_s=PART_TIMEOUT_S)
         except RemoteRefused:
@@ -161,7 +165,7 @@ class _Questions:
                 text = await self._listener.question(question)
             # Where an answer cannot be delivered, the stream says what has become of the job.
             with suppress(NetError, TimeoutError):
-                await self._session.request(Answer(task_id=self._job.task_id, text=text), timeout_s=PART_TIMEOUT_S)
+                await self._session.request(Answer(task_id=self._job.order_id, text=text), timeout_s=PART_TIMEOUT_S)
 
 
 def _append(received: bytearray, part: ResultPart, max_bytes: int) -> None:
@@ -209,7 +213,7 @@ def proof_of(offer: Offer, result: Signed[ResultTerms]) -> tuple[bytes, ...]:
 def _unbound(terms: ResultTerms, data: bytes, handshake_hash: bytes, job: Job) -> str:
     """Why a result does not count: signed for another task, quote or session, of other bytes, or too large."""
     expected = {
-        "task_id": (terms.task_id, job.task_id),
+        "task_id": (terms.task_id, job.order_id),
         "quote_sha256": (terms.quote_sha256, hashlib.sha256(job.offer.quote.terms).digest()),
         "session_hash": (terms.session_hash, handshake_hash),
         "result_bytes": (terms.result_bytes, len(data)),

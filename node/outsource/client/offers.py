@@ -1,6 +1,7 @@
 """Asking many sellers for a quote at once, and keeping the offers that bind."""
 
 import asyncio
+import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -61,6 +62,7 @@ class Tender:
     """One task put to the market: what every seller is asked, and until when an answer counts."""
 
     task_id: bytes
+    id_key: bytes
     specification: Specification
     specification_sha256: bytes
     network: str
@@ -70,7 +72,7 @@ class Tender:
     def asked(self, seller: Seller) -> QuoteAsked:
         """What a quote of `seller` must be about."""
         return QuoteAsked(
-            task_id=self.task_id,
+            task_id=order_id(self.id_key, self.task_id, seller.key),
             specification_sha256=self.specification_sha256,
             network=self.network,
             client=self.client,
@@ -78,6 +80,15 @@ class Tender:
             skill=self.specification.skill,
             effort=self.specification.effort,
         )
+
+
+def order_id(id_key: bytes, task_id: bytes, seller: bytes) -> bytes:
+    """What this task is called towards this seller: 16 bytes, another for each, the same whenever it is asked again.
+
+    Only who has the key, the client alone, can link them. Under one name for all, whoever is asked for a quote could
+    award the task elsewhere first, in its own name, and the rival would be blamed for refusing it as a duplicate.
+    """
+    return hmac.digest(id_key, task_id + seller, "sha256")[:16]
 
 
 class Market:
@@ -118,7 +129,8 @@ class Market:
 
     async def _ask(self, tender: Tender, seller: Seller) -> Offer | NoOffer:
         loop = asyncio.get_running_loop()
-        request = QuoteRequest(task_id=tender.task_id, specification=tender.specification)
+        asked = tender.asked(seller)
+        request = QuoteRequest(task_id=asked.task_id, specification=tender.specification)
         try:
             async with asyncio.timeout(tender.timeout_s):
                 session = await self._peers.session(seller.key, seller.endpoint)
@@ -138,6 +150,6 @@ class Market:
             return NoOffer(seller, str(error))
         except RemoteProtocolError as error:
             return NoOffer(seller, error.text)
-        if fault := check_quote(terms, tender.asked(seller)):
+        if fault := check_quote(terms, asked):
             return NoOffer(seller, f"its quote cannot be used: {fault}")
         return Offer(seller, answer, hold_received(terms, self._unix_ms()), rtt_s)

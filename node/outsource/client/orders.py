@@ -1,16 +1,16 @@
 """Single orders: money promised, the award journaled, the contractor hired; then the receipt, or the fault report.
 
-Every order that was placed and delivered is settled once. `close` ends the promises of a task that was cut short.
+Every order that was placed and delivered is settled once, whatever becomes of its task.
 """
 
 import asyncio
 from dataclasses import dataclass
 
 from crypto.identity import Identity
-from node.background import Background
+from node.background import Background, completed
 from node.env import Env
 from node.errors import RefusedError
-from node.ledger.journal import award_record, paid_micro
+from node.ledger.journal import award_record
 from node.net.errors import NetError
 from node.net.peers import Peers
 from node.net.session import Session
@@ -18,12 +18,12 @@ from node.outsource.client.hiring import Delivery, Fault, Job, Listener, hire, p
 from node.outsource.client.offers import Offer
 from node.outsource.client.outcome import Failed, Limits, Question
 from node.outsource.client.progresslog import ProgressLog
+from node.outsource.client.promises import Promises
 from node.outsource.client.request import Ask
-from node.outsource.client.settlement import Settlement
+from node.outsource.client.settlement import Order, Settlement
 from node.outsource.tasklog import TaskLog
 from node.store.history import JobOutcome, Outcomes
 from node.store.journal_store import Journal
-from node.store.spending import CapRefusal, Spending
 from node.store.tasks import TaskChange
 from node.tasks.spec import digest
 from node.tasks.verify import Judgement
@@ -60,7 +60,7 @@ class Orders:
         peers: Peers,
         tasks: TaskLog,
         journal: Journal,
-        spending: Spending,
+        promises: Promises,
         outcomes: Outcomes,
         settlement: Settlement,
         in_background: Background,
@@ -70,7 +70,7 @@ class Orders:
         self._peers = peers
         self._tasks = tasks
         self._journal = journal
-        self._spending = spending
+        self._promises = promises
         self._outcomes = outcomes
         self._settlement = settlement
         self._in_background = in_background
@@ -81,22 +81,17 @@ class Orders:
         self, ask: Ask, offer: Offer, level: Level, *, limits: Limits, explored: bool, question: Question
     ) -> Delivered | Failed:
         """Hire one contractor; a fault of its is recorded, and told to it."""
-        price_micro = offer.terms.price_micro
-        reserved = await self._spending.reserve(
-            ask.task_id,
-            offer.seller.key,
-            price_micro,
-            self._env.unix_ms(),
-            unverified_micro=price_micro if level == "none" else 0,
-        )
-        if isinstance(reserved, CapRefusal):
-            return Failed(RefusedError.code, f"{offer.seller.name}: {reserved}")
+        if (refused := await self._promises.make(ask.task_id, offer, level)) is not None:
+            return Failed(RefusedError.code, f"{offer.seller.name}: {refused}")
         outcome = await self._hire(ask, offer, limits=limits, explored=explored, question=question)
         if isinstance(outcome, Fault):
-            await self._close(ask.task_id, offer.seller.key)
-            await self._report(ask, offer, outcome)
+            await completed(self._failed(_order(ask, offer), outcome))
             return Failed(outcome.kind, f"{offer.seller.name}: {outcome.kind}: {outcome.text}")
         return outcome
+
+    async def _failed(self, order: Order, fault: Fault) -> None:
+        await self._report(order, fault)
+        await self._promises.close(order.task_id, order.contractor)
 
     async def _hire(
         self, ask: Ask, offer: Offer, *, limits: Limits, explored: bool, question: Question
@@ -107,7 +102,6 @@ class Orders:
             return session
         terms, award = await self._award(ask, offer, explored)
         job = Job(
-            task_id=ask.task_id,
             offer=offer,
             award=award,
             content=ask.content,
@@ -132,7 +126,7 @@ class Orders:
     async def _award(self, ask: Ask, offer: Offer, explored: bool) -> tuple[AwardTerms, Award]:
         """The order, in the journal before it can be sent."""
         terms = AwardTerms(
-            task_id=ask.task_id,
+            task_id=offer.terms.task_id,
             quote_sha256=digest(offer.quote.terms),
             client=self._identity.public_key,
             contractor=offer.seller.key,
@@ -140,7 +134,8 @@ class Orders:
             explored=explored,
         )
         body, signature = sign(self._identity, terms)
-        await self._journal.append("award", award_record(body, signature), terms.awarded_unix_ms)
+        record = award_record(body, signature)
+        await self._journal.append("award", record, terms.awarded_unix_ms, task_id=ask.task_id)
         change = TaskChange(peer=offer.seller.key, price_micro=offer.terms.price_micro)
         await self._tasks.change(ask.task_id, change)
         text = f"to {offer.seller.name} for at most {offer.terms.price_micro} micro-dollars"
@@ -165,15 +160,17 @@ class Orders:
 
     # --- settling
 
-    async def settle(
-        self, ask: Ask, delivered: Delivered, judgement: Judgement, level: Level, *, wait_s: float
-    ) -> None:
+    async def settle(self, ask: Ask, delivered: Delivered, judgement: Judgement, level: Level) -> asyncio.Task[None]:
         """Sign what the result came to; from then on it counts as spent, or as nothing.
 
-        The contractor's countersignature is waited for `wait_s` at most: a result that is here and good is not
-        held back by it. It is collected in the background, and its absence recorded.
+        Gives the collecting of the contractor's countersignature, which goes on in the background: a result that
+        is here and good is not held back by it. Its absence is recorded.
         """
+        return await completed(self._settle(ask, delivered, judgement, level))
+
+    async def _settle(self, ask: Ask, delivered: Delivered, judgement: Judgement, level: Level) -> asyncio.Task[None]:
         offer, allowed_ms = delivered.offer, ask.specification.constraints.deadline_ms
+        order = _order(ask, offer)
         terms = self._settlement.terms(
             offer,
             delivered.delivery,
@@ -183,44 +180,43 @@ class Orders:
             deadline_met=delivered.took_ms <= allowed_ms,
             explored=delivered.award.explored,
         )
-        offered = await self._settlement.offer(terms)
-        await self._close(ask.task_id, offer.seller.key)
+        offered = await self._settlement.offer(order, terms)
+        await self._promises.close(ask.task_id, offer.seller.key)
         if judgement.accepted:
-            await self._record(ask, offer, kind=outcome_of(terms), paid_micro=terms.paid_micro, delivered=delivered)
+            await self._record(order, kind=outcome_of(terms), paid_micro=terms.paid_micro, delivered=delivered)
         else:
             text = "; ".join(judgement.reasons) or "verification refused the result"
-            await self._report(ask, offer, Fault("bad_result", text[:500], proof_of(offer, delivered.delivery.result)))
-        signing = self._in_background(self._collect(ask, offer, offered))
-        await asyncio.wait([signing], timeout=wait_s)
+            await self._report(order, Fault("bad_result", text[:500], proof_of(offer, delivered.delivery.result)))
+        return self._in_background(self.collect(order, offered))
 
-    async def _collect(self, ask: Ask, offer: Offer, offered: Signed[ReceiptTerms]) -> None:
+    async def collect(self, order: Order, offered: Signed[ReceiptTerms]) -> None:
         """The receipt with both signatures, into journal and log; or why there is none."""
-        settled = await self._settlement.countersigned(offer, offered)
+        settled = await self._settlement.countersigned(order, offered)
         if isinstance(settled, Fault):
-            await self._report(ask, offer, settled, counts=False)
+            await self._report(order, settled, counts=False)
             return
         receipt, height = settled
-        text = f"signed by both sides: {receipt.terms.paid_micro} micro-dollars to {offer.seller.name}"
-        view = receipt_view(receipt, height)
-        await self._tasks.note(ask.task_id, "receipt", text, peer=offer.seller.name, receipt=view)
+        text = f"signed by both sides: {receipt.terms.paid_micro} micro-dollars to {order.name}"
+        view = receipt_view(order.task_id, receipt, height)
+        await self._tasks.note(order.task_id, "receipt", text, peer=order.name, receipt=view)
 
-    async def _report(self, ask: Ask, offer: Offer, fault: Fault, *, counts: bool = True) -> None:
-        report, height = await self._settlement.record(offer, fault)
-        view = fault_view(report, ask.skill, height)
-        await self._tasks.note(ask.task_id, "receipt", f"fault recorded: {fault.kind}", receipt=view)
-        self._in_background(self._settlement.notify(offer, report))
+    async def _report(self, order: Order, fault: Fault, *, counts: bool = True) -> None:
+        report, height = await self._settlement.record(order, fault)
+        view = fault_view(order.task_id, report, order.skill, height)
+        await self._tasks.note(order.task_id, "receipt", f"fault recorded: {fault.kind}", receipt=view)
+        self._in_background(self._settlement.notify(order, report))
         if counts:
-            await self._record(ask, offer, kind=fault.kind)
+            await self._record(order, kind=fault.kind)
 
     async def _record(
-        self, ask: Ask, offer: Offer, *, kind: str, paid_micro: int = 0, delivered: Delivered | None = None
+        self, order: Order, *, kind: str, paid_micro: int = 0, delivered: Delivered | None = None
     ) -> None:
         """How the job ended, for the contractor's record here; a success is one that was `delivered`."""
         await self._outcomes.record(
             JobOutcome(
-                task_id=ask.task_id,
-                contractor=offer.seller.key,
-                skill=ask.skill,
+                task_id=order.task_id,
+                contractor=order.contractor,
+                skill=order.skill,
                 unix_ms=self._env.unix_ms(),
                 success=delivered is not None,
                 kind=kind,
@@ -229,18 +225,13 @@ class Orders:
             )
         )
 
-    # --- promises of money
 
-    async def _close(self, task_id: bytes, contractor: bytes) -> None:
-        """End a promise: what the journal says was signed counts as paid, else the promise is released."""
-        paid = paid_micro(await self._journal.of_task(task_id), contractor)
-        if paid is None:
-            await self._spending.release(task_id, contractor)
-        else:
-            await self._spending.settle(task_id, contractor, paid)
-
-    async def close(self, task_id: bytes | None = None) -> None:
-        """End every open promise of one task that was cut short; of all tasks, after a restart."""
-        for reservation in await self._spending.open_reservations():
-            if task_id in (None, reservation.task_id):
-                await self._close(reservation.task_id, reservation.peer)
+def _order(ask: Ask, offer: Offer) -> Order:
+    return Order(
+        task_id=ask.task_id,
+        order_id=offer.terms.task_id,
+        network=offer.terms.network,
+        skill=ask.skill,
+        contractor=offer.seller.key,
+        endpoint=offer.seller.endpoint,
+    )

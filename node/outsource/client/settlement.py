@@ -1,12 +1,15 @@
 """How a job ends on paper: a receipt that both sign, or a one-sided fault report; journaled before it is sent."""
 
 import asyncio
+from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
-from crypto.identity import Identity
+from crypto.identity import Identity, short_id
 from node.env import Env
 from node.ledger.journal import fault_record, offer_record, receipt_record
+from node.net.endpoint import Endpoint
 from node.net.errors import DialError, NetError, RemoteRefused, SessionClosed
 from node.net.peers import Peers
 from node.outsource.client.hiring import Delivery, Fault
@@ -22,8 +25,28 @@ from protocol.specification import Level
 
 log = structlog.get_logger()
 
-RETRY_S = 0.5
+RETRY_S: Final = 0.5
 """Between two tries to reach a contractor for its countersignature."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One task with one contractor: `task_id` is what this node calls it, `order_id` what the two of them do.
+
+    `endpoint` None: nobody knows where the contractor is now.
+    """
+
+    task_id: bytes
+    order_id: bytes
+    network: str
+    skill: str
+    contractor: bytes
+    endpoint: Endpoint | None
+
+    @property
+    def name(self) -> str:
+        """How a person names the contractor."""
+        return short_id(self.contractor)
 
 
 class Settlement:
@@ -71,18 +94,20 @@ class Settlement:
             explored=explored,
         )
 
-    async def offer(self, terms: ReceiptTerms) -> Signed[ReceiptTerms]:
+    async def offer(self, order: Order, terms: ReceiptTerms) -> Signed[ReceiptTerms]:
         """The client's half of a receipt, in the journal: from here on what it says is owed."""
         offered = offer_receipt(self._identity, terms)
-        await self._journal.append("receipt_offer", offer_record(offered), self._env.unix_ms())
+        body, now = offer_record(offered), self._env.unix_ms()
+        await self._journal.append("receipt_offer", body, now, task_id=order.task_id)
         return offered
 
-    async def countersigned(self, offer: Offer, offered: Signed[ReceiptTerms]) -> tuple[Receipt, int] | Fault:
+    async def countersigned(self, order: Order, offered: Signed[ReceiptTerms]) -> tuple[Receipt, int] | Fault:
         """Have the contractor countersign; the receipt and its height in the journal, or why there is none."""
+        if order.endpoint is None:
+            return Fault("refused_receipt", "no countersignature came, and its address is not known any more")
+        message = ReceiptOffer(terms=offered.body, signature=offered.signature)
         try:
-            answer = await self._ask_until_answered(
-                offer, ReceiptOffer(terms=offered.body, signature=offered.signature)
-            )
+            answer = await self._ask_until_answered(order.contractor, order.endpoint, message)
             if not isinstance(answer, ReceiptSigned):
                 return Fault("refused_receipt", f"a {type(answer).__name__} is no countersignature")
             receipt = complete_receipt(offered, answer.signature)
@@ -92,16 +117,17 @@ class Settlement:
             return Fault("refused_receipt", f"no countersignature came: {str(error) or 'timed out'}")
         except RemoteProtocolError as error:
             return Fault("refused_receipt", error.text)
-        entry = await self._journal.append("receipt", receipt_record(receipt), self._env.unix_ms())
+        body, now = receipt_record(receipt), self._env.unix_ms()
+        entry = await self._journal.append("receipt", body, now, task_id=order.task_id)
         return receipt, entry.height
 
-    async def _ask_until_answered(self, offer: Offer, message: ReceiptOffer) -> Message:
+    async def _ask_until_answered(self, contractor: bytes, endpoint: Endpoint, message: ReceiptOffer) -> Message:
         """A receipt belongs to the job, not to a session: one that breaks, or a restart over there, is waited out."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._timeout_s) as limit:
             while True:
                 try:
-                    session = await self._peers.session(offer.seller.key, offer.seller.endpoint)
+                    session = await self._peers.session(contractor, endpoint)
                     return await session.request(message, timeout_s=self._timeout_s)
                 except (DialError, SessionClosed):
                     ends = limit.when()
@@ -109,29 +135,30 @@ class Settlement:
                         raise
                 await asyncio.sleep(RETRY_S)
 
-    async def record(self, offer: Offer, fault: Fault) -> tuple[Signed[FaultTerms], int]:
+    async def record(self, order: Order, fault: Fault) -> tuple[Signed[FaultTerms], int]:
         """Put a fault into the journal; the signed report and its height."""
-        quoted = offer.terms
         report = report_fault(
             self._identity,
-            task_id=quoted.task_id,
-            network=quoted.network,
-            client=quoted.client,
-            contractor=quoted.contractor,
+            task_id=order.order_id,
+            network=order.network,
+            client=self._identity.public_key,
+            contractor=order.contractor,
             kind=fault.kind,
             text=fault.text,
             unix_ms=self._env.unix_ms(),
             pieces=fault.evidence,
         )
-        entry = await self._journal.append("fault", fault_record(report), self._env.unix_ms())
+        entry = await self._journal.append("fault", fault_record(report), report.terms.unix_ms, task_id=order.task_id)
         return report, entry.height
 
-    async def notify(self, offer: Offer, report: Signed[FaultTerms]) -> None:
+    async def notify(self, order: Order, report: Signed[FaultTerms]) -> None:
         """Tell the contractor what was recorded about it, if it can be reached; never raises for its silence."""
+        if order.endpoint is None:
+            return
         notice = FaultNotice(terms=report.body, signature=report.signature)
         try:
             async with asyncio.timeout(self._timeout_s):
-                session = await self._peers.session(offer.seller.key, offer.seller.endpoint)
+                session = await self._peers.session(order.contractor, order.endpoint)
                 await session.request(notice, timeout_s=self._timeout_s)
         except (TimeoutError, NetError, RemoteProtocolError) as error:
-            log.info("fault_notice.not_delivered", peer=offer.seller.name, error=str(error))
+            log.info("fault_notice.not_delivered", peer=order.name, error=str(error))

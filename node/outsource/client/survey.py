@@ -89,6 +89,7 @@ class Surveyor:
         unix_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
         audit_key: bytes,
+        id_key: bytes,
     ) -> None:
         self._own_key = own_key
         self._own_endpoint = own_endpoint
@@ -106,6 +107,7 @@ class Surveyor:
         self._unix_ms = unix_ms
         self._entropy = entropy
         self._audit_key = audit_key
+        self._id_key = id_key
 
     async def alone(self, ask: Ask) -> str:
         """Why nobody else may be asked for this task, as a sentence; empty when they may."""
@@ -154,6 +156,7 @@ class Surveyor:
         limit_s = self._config.quote_timeout_s if timeout_s is None else min(timeout_s, self._config.quote_timeout_s)
         tender = Tender(
             task_id=ask.task_id,
+            id_key=self._id_key,
             specification=ask.specification,
             specification_sha256=ask.specification_sha256,
             network=self._network,

@@ -69,7 +69,7 @@ class Countersigner:
             if terms.verdict == "accepted":
                 await self._earnings.add(terms.skill, terms.paid_micro, self._env.unix_ms())
             await self._tasks.change(terms.task_id, TaskChange(paid_micro=terms.paid_micro))
-            await self._tasks.note(terms.task_id, "receipt", text, receipt=receipt_view(receipt, height))
+            await self._tasks.note(terms.task_id, "receipt", text, receipt=receipt_view(terms.task_id, receipt, height))
         except NodeError as error:
             # The task row is past its retention; the journal has the receipt, which is what counts.
             log.info("receipt.task_forgotten", error=str(error))
