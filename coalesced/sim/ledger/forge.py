@@ -45,7 +45,7 @@ def block(template: Block, txs: tuple[bytes, ...], state_root: bytes, **changes:
         height=changes.get("height", header.height),
         view=changes.get("view", header.view),
         previous=header.previous,
-        time_unix_ms=header.time_unix_ms,
+        time_unix_ms=changes.get("time_unix_ms", header.time_unix_ms),
         tx_root=tx_root(txs),
         state_root=state_root,
         members_hash=header.members_hash,

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from node.ledger.pbft import blocks, normal
 from node.ledger.pbft.effects import Broadcast
 from node.ledger.pbft.peers import ask_another
+from node.ledger.pbft.pool import Pending
 from node.ledger.pbft.state import Now, Replica, S, Stage
 from node.ledger.pbft.viewchange import ask, members_at
 from protocol.consensus import Status, Transaction
 
 MAX_TOLD = 64
-"""Of one's own transactions that wait, the oldest so many are told to all members at a time."""
+"""Of the transactions that wait too long, the oldest so many are told to all members at a time."""
 
 
 def rearm(r: Replica[S], now: Now) -> None:
@@ -74,10 +75,8 @@ def say_again(r: Replica[S], now: Now) -> None:
     """Repeat what others may have missed and I still wait for."""
     if r.stage is Stage.HALTED:
         return
-    own = [
-        pending for pending in r.pool if pending.sender == r.me and pending.since_s + r.config.resend_ms / 1000 <= now.s
-    ]
-    for pending in own[:MAX_TOLD]:
+    overdue = [pending for pending in r.pool if pending.since_s + _patience_s(r, pending) <= now.s]
+    for pending in overdue[:MAX_TOLD]:
         r.emit(Broadcast(Transaction(tx=pending.tx)))
     if r.stage is Stage.CHANGING and r.me in r.changes:
         r.emit(Broadcast(r.changes[r.me].message))
@@ -89,6 +88,11 @@ def say_again(r: Replica[S], now: Now) -> None:
         for phase in ("prepare", "commit"):
             if r.voted.get((phase, r.view)) == r.accepted_hash:
                 r.emit(Broadcast(normal.sign_vote(r, phase, r.view, r.accepted_hash).vote))
+
+
+def _patience_s(r: Replica[S], pending: Pending) -> float:
+    """After how long everybody is told of a transaction. Others' take longer: whoever sent it may have crashed."""
+    return (r.config.resend_ms if pending.sender == r.me else r.config.view_timeout_ms) / 1000
 
 
 def due_s(r: Replica[S]) -> Iterator[float]:
