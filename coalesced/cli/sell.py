@@ -1,13 +1,19 @@
 """`coalesced sell`: put a function or a builtin skill on sale."""
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 import click
 
+from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.params import DURATION, MONEY, SIZE
 from coalesced.control import shapes
+
+KEPT_VARIABLES: Final = frozenset({"PATH", "VIRTUAL_ENV", "PYTHONPATH", "HOME", "LANG", "TMPDIR"})
+"""And LC_*: where programs and modules are, whose files, in which language. None of them is a secret."""
 
 
 class SellGroup(click.Group):
@@ -34,6 +40,7 @@ def sell() -> None:
 @click.option("--price", type=MONEY, help="Dollars per work unit; by default the node prices by its measured cost.")
 @click.option("--timeout", type=DURATION, help="End a run that takes longer.")
 @click.option("--memory", type=SIZE, help="End a run that takes more: 512M, 2G.")
+@click.option("--env", "names", multiple=True, metavar="NAME", help="Also keep this variable for it; repeatable.")
 @command_options
 def add(
     face: Face,
@@ -44,10 +51,13 @@ def add(
     price: int | None,
     timeout: float | None,
     memory: int | None,
+    names: tuple[str, ...],
 ) -> None:
     """Sell TARGET: `module:function`, or a builtin skill's label.
 
-    The function runs in a process of its own, in this directory and with this environment, each time.
+    The function runs in a process of its own, in this directory, each time. Of this environment it gets PATH,
+    VIRTUAL_ENV, PYTHONPATH, HOME, LANG, LC_*, TMPDIR, and what --env names. That much is written into the node's
+    database (mode 600), so that it runs the same after a restart: name a secret only if it may be there.
     """
     request: shapes.SellRequest = {
         "target": target,
@@ -57,9 +67,19 @@ def add(
         "timeout_s": timeout,
         "memory_bytes": memory,
         "directory": str(Path.cwd()),
-        "environment": dict(os.environ),
+        "environment": kept_environment(os.environ, names),
     }
     face.show(face.run(lambda client: client.sell(request)))
+
+
+def kept_environment(environment: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """What a sold function needs to be found and to run, and the variables asked for; CliError when one is not set."""
+    for name in names:
+        if name not in environment:
+            hint = f"export {name}=..." if name.isidentifier() else ""
+            raise CliError(f"--env {name}: no variable of that name is set here", hint=hint)
+    wanted = {*KEPT_VARIABLES, *names}
+    return {name: text for name, text in environment.items() if name in wanted or name.startswith("LC_")}
 
 
 @sell.command("ls")

@@ -25,6 +25,24 @@ def network() -> Iterator[Daemons]:
         yield made
 
 
+def test_a_secret_in_the_environment_reaches_disk_and_function_only_where_it_is_named(
+    network: Daemons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "teller.py").write_text("import os\n\ndef tell(name: str) -> str: return os.environ.get(name, '-')\n")
+    monkeypatch.setenv("TELLER_TOKEN", "hunter2hunter2")
+    daemon = network.make("seller").start()
+
+    def is_on_disk() -> bool:
+        return any(b"hunter2hunter2" in file.read_bytes() for file in daemon.home.glob("node.db*"))
+
+    assert daemon.cli("sell", "teller:tell", cwd=tmp_path).returncode == 0
+    assert daemon.json("ask", "tell", "TELLER_TOKEN")["text"].strip('"') == "-"
+    assert not is_on_disk()
+    assert daemon.cli("sell", "teller:tell", "--env", "TELLER_TOKEN", cwd=tmp_path).returncode == 0
+    assert daemon.json("ask", "tell", "TELLER_TOKEN")["text"].strip('"') == "hunter2hunter2"
+    assert is_on_disk()
+
+
 def test_an_owners_function_is_bought_by_a_node_that_lacks_it(network: Daemons, tmp_path: Path) -> None:
     (tmp_path / "cutter.py").write_text(CUTTER)
     seller = network.make("seller").start()

@@ -1,6 +1,7 @@
 """Every command against a served node: what is printed on a terminal, in a pipe, as JSON, and the exit code."""
 
 import io
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from coalesced.cli.face import Face
 from coalesced.cli.main import run
+from coalesced.cli.sell import KEPT_VARIABLES
 from tests.harness.served_node import ServedNode, serve
 
 GROUPS = ("peers", "skills", "sell", "task", "journal", "config", "testnet")
@@ -291,12 +293,21 @@ def test_selling_listing_and_taking_off_sale(
     served: ServedNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LC_TIME", "C")
+    monkeypatch.setenv("API_TOKEN", "hunter2")
     assert Ran(served.home, "sell", "mod:fn", "--label", "up", "--price", "0.002", "--memory", "512M").code == 0
     request = served.on_loop(lambda node: node.sell_request)
     assert request is not None
     assert (request.target, request.price_micro, request.memory_bytes) == ("mod:fn", 2000, 512 * 2**20)
     assert request.directory == str(tmp_path)
-    assert "PATH" in request.environment
+    languages = {name for name in os.environ if name.startswith("LC_")}
+    assert {"PATH", "LC_TIME"} <= set(request.environment) <= KEPT_VARIABLES | languages
+    assert Ran(served.home, "sell", "mod:fn", "--env", "API_TOKEN").code == 0
+    request = served.on_loop(lambda node: node.sell_request)
+    assert request is not None
+    assert request.environment["API_TOKEN"] == "hunter2"
+    unset = Ran(served.home, "sell", "mod:fn", "--env", "NOT_SET")
+    assert (unset.code, "no variable of that name is set" in unset.err) == (2, True)
     assert Ran(served.home, "sell", "ls").lines[0].split("\t")[0] == "up"
     assert Ran(served.home, "sell", "rm", "up").out == "up is no longer on sale\n"
     assert Ran(served.home, "sell", "rm", "up").code == 2
