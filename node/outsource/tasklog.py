@@ -76,10 +76,10 @@ class TaskLog:
         now_ms = self._unix_ms()
 
         def ending(record: TaskRecord) -> str:
-            event = EventView(
-                name=ENDING[to], at_unix_ms=now_ms, task_id=task_id.hex(), text=text, task=_view(record), **fields
-            )
-            return msgspec.json.encode(event).decode()
+            event = EventView(name=ENDING[to], at_unix_ms=now_ms, task_id=task_id.hex(), text=text, **fields)
+            # The view it carries is that of the task as it has ended: with this event, which says what it cost.
+            told = msgspec.structs.replace(event, task=_view(record, event))
+            return msgspec.json.encode(told).decode()
 
         record, has_ended_now = await self._tasks.end(task_id, change, now_ms, ENDING[to], ending)
         if has_ended_now:
@@ -115,8 +115,9 @@ class TaskLog:
                         return
 
 
-def _view(record: TaskRecord) -> TaskView:
-    return task_view(record.row, _decoded(record.events), tuple(child.hex() for child in record.children))
+def _view(record: TaskRecord, *coming: EventView) -> TaskView:
+    """A task as its record has it, and `coming` events that are not stored yet."""
+    return task_view(record.row, (*_decoded(record.events), *coming), tuple(child.hex() for child in record.children))
 
 
 def _decoded(stored: Sequence[TaskEvent]) -> tuple[EventView, ...]:

@@ -21,6 +21,18 @@ from tests.harness.peering import until
 TEXT = "The room was not clean, but the staff were wonderful."
 
 
+async def test_the_event_that_ends_a_task_carries_the_task_with_its_cost_and_the_size_of_its_result() -> None:
+    async with world() as made:
+        node = await made.node()
+        task_id = await node.submit("sentiment", TEXT)
+        ended = await node.ended(task_id)
+        last = (await node.parts.tasks.events(task_id))[-1]
+        assert last.task is not None
+        assert (last.task, last.task.cost_micro) == (ended, last.cost_micro)
+        assert last.task.result is not None
+        assert last.task.result.size_bytes == last.result_bytes
+
+
 # --- cancellation at any moment
 
 
