@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from node.execute import catalogue
 from node.execute.config import ExecuteConfig
 from node.execute.conversation import Ask
-from node.execute.errors import ExecutionError, InputError, TimeLimitError, UnknownSkillError
+from node.execute.errors import ExecutionError, InputError, TimeLimitError
 from node.execute.executor import Execution, check_effort, judge_form
-from node.execute.pool import Lane
+from node.execute.lanes import LanedExecutor
 from node.execute.skill import Progress, Skill
 from node.execute.user import UserFunction, UserSkill
 from node.tasks.verify import Finding, Judgement, judge
@@ -76,52 +76,18 @@ class BuiltinWork:
         return self._outputs[key]
 
 
-class InlineExecutor:
+class InlineExecutor(LanedExecutor):
     """An Executor. `work` may be shared by many nodes."""
 
     def __init__(self, config: ExecuteConfig, work: BuiltinWork, pace: Pace, probes: Mapping[str, Probe]) -> None:
         """`probes` are the inputs, by label, on which the node learns its own pace."""
-        self._config = config
+        super().__init__(config, config.max_workers or 1)
         self._builtin = work
         self._pace = pace
         self._probes = probes
-        self._work = Lane(config.max_workers or 1, config.max_queued)
-        self._checks = Lane(config.max_checkers, config.max_queued)
 
     async def stop(self) -> None:
         """Nothing is left behind: work ends with the task that waits for it."""
-
-    @property
-    def skills(self) -> tuple[Skill, ...]:
-        """The builtin skills."""
-        return catalogue.SKILLS
-
-    @property
-    def slots(self) -> int:
-        """Tasks that can run at once."""
-        return self._work.slots
-
-    @property
-    def running(self) -> int:
-        """Tasks in execution."""
-        return self._work.running
-
-    @property
-    def free_slots(self) -> int:
-        """Slots without a task."""
-        return self._work.slots - self._work.running
-
-    @property
-    def queue_depth(self) -> int:
-        """Tasks that wait for a slot."""
-        return self._work.queued
-
-    def skill(self, label: str) -> Skill:
-        """The builtin skill of that label; UnknownSkillError for any other."""
-        for skill in catalogue.SKILLS:
-            if skill.label == label:
-                return skill
-        raise UnknownSkillError(f"this node has no skill {label!r}; it has {', '.join(catalogue.PACKAGES)}")
 
     def register(self, user: UserSkill) -> Skill:
         """InputError: a user's function needs a process of its own."""

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from node.execute.config import ExecuteConfig
-from node.execute.errors import BusyError, ExecutionError
+from node.execute.errors import ExecutionError
 from node.execute.process import Launch, WorkerProcess
 
 STOP_LIMIT_S = 5.0
@@ -102,34 +100,3 @@ class Pool:
                 self._idle.remove(entry)
                 entry[1].cancel()
         self.drop(worker)
-
-
-class Lane:
-    """A first-in first-out queue before a number of slots; `running` and `queued` are what pricing looks at."""
-
-    def __init__(self, slots: int, max_queued: int) -> None:
-        self.slots = slots
-        self.running = 0
-        self.queued = 0
-        self._max_queued = max_queued
-        self._free = asyncio.Semaphore(slots)
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold one slot; BusyError when as many as allowed wait already."""
-        if self._free.locked() and self.queued >= self._max_queued:
-            raise BusyError(
-                f"all {self.slots} workers are taken and {self.queued} tasks wait (limit {self._max_queued}): "
-                "try again later, or raise execute.max_queued"
-            )
-        self.queued += 1
-        try:
-            await self._free.acquire()
-        finally:
-            self.queued -= 1
-        self.running += 1
-        try:
-            yield
-        finally:
-            self.running -= 1
-            self._free.release()

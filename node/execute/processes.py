@@ -13,10 +13,11 @@ from node.env import Env
 from node.execute import catalogue
 from node.execute.config import ExecuteConfig
 from node.execute.conversation import Ask, MemoryWatch, converse
-from node.execute.errors import InputError, TimeLimitError, UnknownSkillError
+from node.execute.errors import InputError, TimeLimitError
 from node.execute.executor import Execution, check_effort, judge_form
 from node.execute.frames import Header
-from node.execute.pool import Lane, Pool
+from node.execute.lanes import Lane, LanedExecutor
+from node.execute.pool import Pool
 from node.execute.process import Launch, builtin_launch
 from node.execute.skill import Progress, Skill
 from node.execute.user import UserFunction, UserSkill, launch_of, skill_of, split_target, user_launch
@@ -27,18 +28,15 @@ MEASURE_IN_PLACE_BYTES = 64 * 1024
 """Inputs up to this are measured on the event loop (well under 1 ms); larger ones in a worker."""
 
 
-class ProcessExecutor:
+class ProcessExecutor(LanedExecutor):
     """Executes builtin skills and users' functions. `await stop()` ends every process it started."""
 
     def __init__(self, config: ExecuteConfig | None = None, env: Env | None = None) -> None:
-        self._config = config or ExecuteConfig()
+        config = config or ExecuteConfig()
+        super().__init__(config, config.max_workers or os.cpu_count() or 1)
         self._env = env or Env()
-        slots = self._config.max_workers or os.cpu_count() or 1
-        self._work = Lane(slots, self._config.max_queued)
-        self._checks = Lane(self._config.max_checkers, self._config.max_queued)
-        self._pool = Pool(self._config, max_idle=slots + self._config.max_checkers)
+        self._pool = Pool(config, max_idle=self.slots + config.max_checkers)
         self._builtin = builtin_launch()
-        self._skills: dict[str, Skill] = {skill.label: skill for skill in catalogue.SKILLS}
         self._users: dict[str, UserSkill] = {}
 
     async def stop(self) -> None:
@@ -46,43 +44,9 @@ class ProcessExecutor:
         await self._pool.close()
 
     @property
-    def skills(self) -> tuple[Skill, ...]:
-        """Everything this node can execute."""
-        return tuple(self._skills.values())
-
-    @property
-    def slots(self) -> int:
-        """Tasks that can run at once (S_tot of COALESCE eq. 7)."""
-        return self._work.slots
-
-    @property
-    def running(self) -> int:
-        """Tasks in execution."""
-        return self._work.running
-
-    @property
-    def free_slots(self) -> int:
-        """Slots without a task (S_avail of eq. 7)."""
-        return self._work.slots - self._work.running
-
-    @property
-    def queue_depth(self) -> int:
-        """Tasks that wait for a slot."""
-        return self._work.queued
-
-    @property
     def process_ids(self) -> list[int]:
         """Worker processes that live now."""
         return self._pool.process_ids
-
-    def skill(self, label: str) -> Skill:
-        """The skill of that label; UnknownSkillError when this node cannot execute it."""
-        try:
-            return self._skills[label]
-        except KeyError:
-            raise UnknownSkillError(
-                f"this node has no skill {label!r}; it has {', '.join(sorted(self._skills))}"
-            ) from None
 
     def register(self, user: UserSkill) -> Skill:
         """Offer a user's function; a later one of the same label replaces it. InputError for a builtin's label."""
