@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from node.errors import UsageError
 from node.net.endpoint import Endpoint, endpoint
-from node.net.ports import free_port, has_ipv6_loopback, is_free, local_address
+from node.net.ports import free_port, has_ipv6_loopback, is_free, local_address, refuse_foreign
 
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104  recognised, never a default without a bootstrap elsewhere
 FAR_AWAY = "192.0.2.1"
@@ -45,6 +45,7 @@ def resolve(
     else:
         hosts = ["127.0.0.1", "::1"] if has_ipv6_loopback() else ["127.0.0.1"]
         wanted, why = port, "only reachable from this machine; --listen opens it"
+    refuse_foreign(hosts)
     chosen = _port(hosts, wanted, port_is_fixed)
     if wanted and chosen != wanted:
         why += f"; port {wanted} was taken"

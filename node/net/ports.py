@@ -5,10 +5,15 @@ import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+import psutil
+
 from node.net.errors import ListenError
 
 ATTEMPTS = 50
 """Free TCP ports tried until one is free in UDP and on every address too."""
+
+MAX_NAMED = 12
+"""Addresses named in an error: machines with containers have dozens."""
 
 
 def is_free(hosts: Sequence[str], port: int) -> bool:
@@ -23,6 +28,32 @@ def is_free(hosts: Sequence[str], port: int) -> bool:
                 return False
             raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
     return True
+
+
+def refuse_foreign(hosts: Sequence[str]) -> None:
+    """ListenError, with this machine's own addresses, when one of `hosts` is the address of another."""
+    for host in hosts:
+        try:
+            with ExitStack() as stack:
+                _bind(stack, host, 0, socket.SOCK_STREAM)
+        except OSError as error:
+            # Whatever else is wrong will be found, and named, by whoever listens.
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ListenError(
+                    f"{host} is no address of this machine, which has {', '.join(own_addresses())}: listen on one of "
+                    "these or on all (0.0.0.0), and --advertise what peers reach from outside, such as a router"
+                ) from error
+
+
+def own_addresses() -> tuple[str, ...]:
+    """The addresses of this machine's interfaces, IPv4 first; without link-local ones, which need a zone as well."""
+    found = [
+        (one.family != socket.AF_INET, one.address)
+        for interface in psutil.net_if_addrs().values()
+        for one in interface
+        if one.family in (socket.AF_INET, socket.AF_INET6) and "%" not in one.address
+    ]
+    return tuple(address for _, address in sorted(found)[:MAX_NAMED])
 
 
 def free_port(hosts: Sequence[str]) -> int:

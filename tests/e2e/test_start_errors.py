@@ -39,6 +39,15 @@ def test_a_busy_port_is_named(network: Daemons, kind: socket.SocketKind) -> None
     assert "in use" in said or "not free" in said
 
 
+def test_an_address_of_another_machine_is_refused_with_those_of_this_one(network: Daemons) -> None:
+    daemon = network.make("node")
+    ran = run_cli("start", "--home", str(daemon.home), "--listen", f"198.51.100.7:{daemon.port}", timeout_s=60)
+    assert ran.returncode == 1
+    for words in ("198.51.100.7 is no address of this machine", "127.0.0.1", "--advertise"):
+        assert words in ran.stderr
+    assert "stop the other program" not in ran.stderr
+
+
 def test_a_key_that_is_no_key_is_named(network: Daemons) -> None:
     daemon = network.make("node")
     daemon.home.mkdir(mode=0o700)
