@@ -1,0 +1,59 @@
+"""The JSON of the control API as types, for code that must not import the node's own packages.
+
+node/views, split alike, says what each field means; a test holds the two together, field by field.
+"""
+
+from coalesced.control.shapes.asking import AskRequest, InputFile
+from coalesced.control.shapes.base import Error, Ok, Problem
+from coalesced.control.shapes.decisions import Decision, OptionRow, Replay
+from coalesced.control.shapes.journal import Journal, JournalEntry, JournalRow, Verify
+from coalesced.control.shapes.market import (
+    Offer,
+    Offers,
+    PeerRow,
+    Peers,
+    Ping,
+    SellerRow,
+    Sellers,
+    SellRequest,
+    SkillRow,
+    Skills,
+)
+from coalesced.control.shapes.node import Check, Doctor, Status
+from coalesced.control.shapes.tasks import Event, Receipt, ResultInfo, Task, TaskError, Tasks, TimelineRow, Why
+
+__all__ = [
+    "AskRequest",
+    "Check",
+    "Decision",
+    "Doctor",
+    "Error",
+    "Event",
+    "InputFile",
+    "Journal",
+    "JournalEntry",
+    "JournalRow",
+    "Offer",
+    "Offers",
+    "Ok",
+    "OptionRow",
+    "PeerRow",
+    "Peers",
+    "Ping",
+    "Problem",
+    "Receipt",
+    "Replay",
+    "ResultInfo",
+    "SellRequest",
+    "SellerRow",
+    "Sellers",
+    "SkillRow",
+    "Skills",
+    "Status",
+    "Task",
+    "TaskError",
+    "Tasks",
+    "TimelineRow",
+    "Verify",
+    "Why",
+]

@@ -1,0 +1,105 @@
+"""Peers, skills, sellers, and what is on sale here."""
+
+from typing import Required, TypedDict
+
+
+class PeerRow(TypedDict):
+    peer: str
+    did: str
+    endpoint: str
+    connected: bool
+    rtt_s: float | None
+    last_seen_unix_ms: int | None
+    tasks: int
+    accepted: int
+    spent_micro: int
+    exposure_micro: int
+    offences: int
+    blocked: bool
+
+
+class Peers(TypedDict):
+    schema: str
+    peers: list[PeerRow]
+
+
+class Ping(TypedDict):
+    schema: str
+    peer: str
+    did: str
+    endpoint: str
+    rtt_s: float
+
+
+class SkillRow(TypedDict):
+    label: str
+    caption: str
+    description: str
+    efforts: list[str]
+    input_media_types: list[str]
+    output_media_type: str
+    levels: list[str]
+    sold: bool
+    price_hint_micro: int | None
+    seconds_per_unit: float | None
+    source: str
+    unit: str
+    example: str
+    example_units: int
+    example_s: float | None
+    example_price_micro: int | None
+
+
+class Skills(TypedDict):
+    schema: str
+    skills: list[SkillRow]
+
+
+class SellerRow(TypedDict):
+    peer: str
+    did: str
+    endpoint: str
+    caption: str
+    price_hint_micro: int
+    load_ppm: int
+    regions: list[str]
+    expires_unix_ms: int
+    tasks: int
+    accepted: int
+    success_ppm: int | None
+    blocked: bool
+
+
+class Sellers(TypedDict):
+    schema: str
+    skill: str
+    sellers: list[SellerRow]
+
+
+class Offer(TypedDict):
+    schema: str
+    label: str
+    caption: str
+    source: str
+    price_micro: int | None
+    price_hint_micro: int | None
+    published_to: int
+    sold: int
+    earned_micro: int
+    problem: str
+
+
+class Offers(TypedDict):
+    schema: str
+    offers: list[Offer]
+
+
+class SellRequest(TypedDict, total=False):
+    target: Required[str]
+    label: str | None
+    caption: str
+    price_micro: int | None
+    timeout_s: float | None
+    memory_bytes: int | None
+    directory: str
+    environment: dict[str, str]
