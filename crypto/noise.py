@@ -67,23 +67,18 @@ class KeyPair:
 class CipherState:
     """One direction of a keyed channel: AES-256-GCM with a counter (section 5.1)."""
 
-    __slots__ = ("_aead", "_key", "_nonce")
+    __slots__ = ("_aead", "_key", "nonce")
 
     def __init__(self, key: bytes, nonce: int = 0) -> None:
-        """`key` is 32 bytes; `nonce` counts the messages already sent with it."""
+        """`key` is 32 bytes; `nonce` counts the messages that have gone through, and is for others to read only."""
         self._key = key
         self._aead = AESGCM(key)
-        self._nonce = nonce
-
-    @property
-    def nonce(self) -> int:
-        """How many messages have gone through."""
-        return self._nonce
+        self.nonce = nonce
 
     def encrypt(self, plaintext: Bytes, associated: bytes = b"") -> bytes:
         """The ciphertext and its 16-byte tag."""
         sealed = self._aead.encrypt(self._nonce_bytes(), plaintext, associated)
-        self._nonce += 1
+        self.nonce += 1
         return sealed
 
     def decrypt(self, sealed: Bytes, associated: bytes = b"") -> bytes:
@@ -92,13 +87,13 @@ class CipherState:
             plaintext = self._aead.decrypt(self._nonce_bytes(), sealed, associated)
         except (InvalidTag, ValueError) as error:
             raise NoiseError("a message does not open with this session's key and counter") from error
-        self._nonce += 1
+        self.nonce += 1
         return plaintext
 
     def encrypt_into(self, plaintext: Bytes, out: memoryview) -> None:
         """As `encrypt`, into `out`, exactly 16 bytes longer than `plaintext`; saves copying large messages."""
         self._aead.encrypt_into(self._nonce_bytes(), plaintext, None, out)
-        self._nonce += 1
+        self.nonce += 1
 
     def decrypt_into(self, sealed: Bytes, out: memoryview) -> None:
         """As `decrypt`, into `out`, exactly 16 bytes shorter than `sealed`."""
@@ -106,7 +101,7 @@ class CipherState:
             self._aead.decrypt_into(self._nonce_bytes(), sealed, None, out)
         except (InvalidTag, ValueError) as error:
             raise NoiseError("a message does not open with this session's key and counter") from error
-        self._nonce += 1
+        self.nonce += 1
 
     def rekey(self) -> None:
         """Replace the key by a one-way function of it (section 4.2); the counter goes on."""
@@ -114,9 +109,9 @@ class CipherState:
         self._aead = AESGCM(self._key)
 
     def _nonce_bytes(self) -> bytes:
-        if self._nonce >= MAX_NONCE:
+        if self.nonce >= MAX_NONCE:
             raise NonceExhaustedError("all 2^64 - 1 nonces of this key are used: the session must end")
-        return self._nonce.to_bytes(NONCE_BYTES, "big")
+        return self.nonce.to_bytes(NONCE_BYTES, "big")
 
 
 class _SymmetricState:

@@ -71,34 +71,35 @@ class Channel:
         size = len(payload)
         if size > self.max_payload_bytes:
             raise LocalProtocolError(f"a payload of {size} bytes is over the limit of {self.max_payload_bytes}")
-        head = LENGTH.pack(size) + payload[:FIRST_BYTES]
+        cipher = self._send
         try:
-            if size <= FIRST_BYTES:
-                sealed = self._send.encrypt(head)
-                self._rekey_if_due(self._send)
-                return sealed
-            return self._seal_large(head, memoryview(payload)[FIRST_BYTES:])
+            if size > FIRST_BYTES:
+                return self._seal_large(memoryview(payload))
+            sealed = cipher.encrypt(LENGTH.pack(size) + payload)
+            if cipher.nonce % REKEY_MESSAGES == 0:
+                cipher.rekey()
+            return sealed
         except NonceExhaustedError as error:
             raise LocalProtocolError(str(error)) from error
 
-    def _seal_large(self, head: bytes, rest: memoryview) -> bytearray:
+    def _seal_large(self, payload: memoryview) -> bytearray:
         """Several Noise messages, each written straight into its place."""
-        frame = bytearray(frame_bytes(len(head) - LENGTH.size + len(rest)))
+        cipher, frame = self._send, bytearray(frame_bytes(len(payload)))
         out = memoryview(frame)
-        self._send.encrypt_into(head, out[:MAX_NOISE_BYTES])
-        self._rekey_if_due(self._send)
-        while rest:
-            out = out[MAX_NOISE_BYTES:]
-            self._send.encrypt_into(rest[:MAX_PLAIN_BYTES], out[:MAX_NOISE_BYTES])
-            self._rekey_if_due(self._send)
-            rest = rest[MAX_PLAIN_BYTES:]
+        plain: bytes | memoryview = LENGTH.pack(len(payload)) + payload[:FIRST_BYTES]
+        rest = payload[FIRST_BYTES:]
+        while plain:
+            cipher.encrypt_into(plain, out[:MAX_NOISE_BYTES])
+            if cipher.nonce % REKEY_MESSAGES == 0:
+                cipher.rekey()
+            out, plain, rest = out[MAX_NOISE_BYTES:], rest[:MAX_PLAIN_BYTES], rest[MAX_PLAIN_BYTES:]
         return frame
 
     def open(self, frame: bytes | bytearray | memoryview) -> memoryview:
         """The payload in `frame`, good until the next `open`; RemoteProtocolError when it is not the next frame."""
         size = payload_bytes(len(frame), self.max_payload_bytes)
         try:
-            plain = self._open_small(frame) if len(frame) <= SMALL_BYTES else self._open_large(frame, size)
+            plain = self._open_small(frame) if size <= SMALL_BYTES else self._open_large(frame, size)
         except NoiseError as error:
             raise RemoteProtocolError(
                 "bad_frame", f"a frame does not open: altered, replayed, or not the next one ({error})"
@@ -110,22 +111,20 @@ class Channel:
 
     def _open_small(self, frame: bytes | bytearray | memoryview) -> memoryview:
         """One Noise message whose fresh memory costs less than a view of the buffer."""
-        plain = self._receive.decrypt(frame)
-        self._rekey_if_due(self._receive)
+        cipher = self._receive
+        plain = cipher.decrypt(frame)
+        if cipher.nonce % REKEY_MESSAGES == 0:
+            cipher.rekey()
         return memoryview(plain)
 
     def _open_large(self, frame: bytes | bytearray | memoryview, size: int) -> memoryview:
         """Each Noise message straight into its place in the buffer."""
-        plain = self._buffer.view(LENGTH.size + size)
+        cipher, plain = self._receive, self._buffer.view(LENGTH.size + size)
         rest, out = memoryview(frame), plain
         while rest:
             message = rest[:MAX_NOISE_BYTES]
-            self._receive.decrypt_into(message, out[: len(message) - TAG_BYTES])
-            self._rekey_if_due(self._receive)
+            cipher.decrypt_into(message, out[: len(message) - TAG_BYTES])
+            if cipher.nonce % REKEY_MESSAGES == 0:
+                cipher.rekey()
             rest, out = rest[MAX_NOISE_BYTES:], out[MAX_PLAIN_BYTES:]
         return plain
-
-    @staticmethod
-    def _rekey_if_due(cipher: CipherState) -> None:
-        if cipher.nonce % REKEY_MESSAGES == 0:
-            cipher.rekey()

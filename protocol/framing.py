@@ -34,9 +34,9 @@ def payload_bytes(size: int, max_bytes: int = MAX_MESSAGE_BYTES) -> int:
 
     Known before anything is decrypted, so that nothing is done for a frame that is refused.
     """
-    messages = -(-size // MAX_NOISE_BYTES)
+    messages = 1 if size <= MAX_NOISE_BYTES else -(-size // MAX_NOISE_BYTES)
     payload = size - messages * TAG_BYTES - LENGTH.size
-    if payload < 0 or frame_bytes(payload) != size:
+    if payload < 0 or (messages > 1 and frame_bytes(payload) != size):
         raise RemoteProtocolError("bad_frame", f"no frame is {size} bytes long: it was cut or padded")
     if payload > max_bytes:
         raise RemoteProtocolError("too_large", f"a payload of {payload} bytes is over the limit of {max_bytes}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from coalesced.sim.network import SimNetwork
 from node.net.endpoint import Endpoint
 from node.net.errors import DialError, ListenError, StreamClosed
-from node.net.transport import Frame, OnStream
+from node.net.transport import Frame, FrameStream, OnEnd, OnFrame, OnStream
 
 MAX_UNREAD = 16
 """A sender waits when so many frames are under way or unread, as it would for a full socket buffer."""
@@ -33,7 +33,7 @@ class _Listener:
     context: Context
 
 
-class SimStream:
+class SimStream(FrameStream):
     """One end of a connection."""
 
     def __init__(self, frames: "FrameNetwork", host: str, remote: Endpoint) -> None:
@@ -48,6 +48,7 @@ class SimStream:
         self._blocked_s = 0.0
         self._changed = asyncio.Event()
         self._closed: str | None = None
+        self._receiver: tuple[OnFrame, OnEnd, Context] | None = None
 
     @property
     def remote(self) -> Endpoint:
@@ -64,13 +65,19 @@ class SimStream:
         """Whom it connects."""
         return self._host, self._remote.host
 
-    async def send(self, frame: Frame) -> None:
-        """Send one frame; waits while 16 are under way or unread."""
-        while self._closed is None and len(self._under_way) + len(self.other._unread) >= MAX_UNREAD:
-            await self._changed.wait()
+    def write(self, frame: Frame) -> bool:
+        """Send one frame; False when 16 are under way or unread."""
         if self._closed is not None:
             raise StreamClosed(self._closed)
         self._put(bytes(frame))
+        return not self._is_behind
+
+    async def drain(self) -> None:
+        """Return when fewer than 16 are under way or unread."""
+        while self._closed is None and self._is_behind:
+            await self._changed.wait()
+        if self._closed is not None:
+            raise StreamClosed(self._closed)
 
     async def receive(self) -> bytes:
         """The next frame; what the peer sent before it closed still arrives."""
@@ -81,6 +88,11 @@ class SimStream:
         frame = self._unread.popleft()
         self.other.wake()
         return frame
+
+    def deliver(self, on_frame: OnFrame, on_end: OnEnd) -> None:
+        """Hand over each frame in a turn of the loop of its own, as the work of the one who calls this."""
+        self._receiver = on_frame, on_end, copy_context()
+        self.wake()
 
     async def close(self, reason: str = "") -> None:
         """Close this end now; the other learns it after what was sent before."""
@@ -99,6 +111,7 @@ class SimStream:
     def die(self, *, told: bool) -> None:
         """The process that held this end is gone; the other end learns it now (`told`), or when it sends."""
         self._under_way.clear()
+        self._receiver = None
         if told and self._closed is None:
             self._put(None)
         self.end("the process ended")
@@ -108,6 +121,26 @@ class SimStream:
         """Let everybody who waits look again."""
         self._changed.set()
         self._changed = asyncio.Event()
+        if self._receiver is not None:
+            asyncio.get_running_loop().call_soon(self._hand_over, context=self._receiver[2])
+
+    @property
+    def _is_behind(self) -> bool:
+        return len(self._under_way) + len(self.other._unread) >= MAX_UNREAD
+
+    def _hand_over(self) -> None:
+        """The next frame, or the end, to whoever has them delivered."""
+        if self._receiver is None:
+            return
+        on_frame, on_end, _ = self._receiver
+        if self._unread:
+            frame = self._unread.popleft()
+            self.wake()
+            self.other.wake()
+            on_frame(frame)
+        elif self._closed is not None:
+            self._receiver = None
+            on_end(self._closed)
 
     def _put(self, frame: bytes | None) -> None:
         network = self._frames.network

@@ -13,7 +13,7 @@ async def initiate(stream: FrameStream, opening: Opening, expected_key: bytes) -
     """
     initiator = Initiator(opening, expected_key)
     await stream.send(initiator.first_frame())
-    last, channel = initiator.read_reply(await stream.receive())
+    last, channel = initiator.read_reply(bytes(await stream.receive()))
     await stream.send(last)
     return channel
 
@@ -22,10 +22,10 @@ async def respond(stream: FrameStream, opening: Opening) -> Channel:
     """Open a channel to whoever dialled and proves an identity; the errors of `initiate`."""
     responder = Responder(opening)
     try:
-        reply = responder.read_first(await stream.receive())
+        reply = responder.read_first(bytes(await stream.receive()))
     except HelloMismatchError as error:
         # So that its owner, too, reads which versions and networks met.
         await stream.send(error.reply)
         raise RemoteProtocolError(error.code, error.text) from error
     await stream.send(reply)
-    return responder.read_last(await stream.receive())
+    return responder.read_last(bytes(await stream.receive()))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from node.net.endpoint import Endpoint
 from node.net.errors import DialError, ListenError, StreamClosed
-from node.net.transport import Frame, OnStream
+from node.net.transport import Frame, FrameStream, OnEnd, OnFrame, OnStream
 
 MAX_FRAMES_IN_FLIGHT = 16
 """A sender waits when so many frames are unread, as it would for a full socket buffer."""
@@ -20,23 +20,33 @@ class _Pipe:
         self._frames: deque[bytes] = deque()
         self._changed = asyncio.Event()
         self._closed: str | None = None
+        self._receiver: tuple[OnFrame, OnEnd] | None = None
 
-    async def send(self, frame: Frame) -> None:
-        while self._closed is None and len(self._frames) >= MAX_FRAMES_IN_FLIGHT:
-            await self._change()
+    def write(self, frame: Frame) -> bool:
         if self._closed is not None:
             raise StreamClosed(self._closed)
         self._frames.append(bytes(frame))
         self._wake()
+        return len(self._frames) < MAX_FRAMES_IN_FLIGHT
+
+    async def drain(self) -> None:
+        while self._closed is None and len(self._frames) >= MAX_FRAMES_IN_FLIGHT:
+            await self._changed.wait()
+        if self._closed is not None:
+            raise StreamClosed(self._closed)
 
     async def receive(self) -> bytes:
         while not self._frames:
             if self._closed is not None:
                 raise StreamClosed(self._closed)
-            await self._change()
+            await self._changed.wait()
         frame = self._frames.popleft()
         self._wake()
         return frame
+
+    def deliver(self, on_frame: OnFrame, on_end: OnEnd) -> None:
+        self._receiver = on_frame, on_end
+        self._wake()
 
     def close(self, reason: str, *, discard: bool) -> None:
         """`discard` is for the reader's own close: what it has not read it will not read."""
@@ -46,16 +56,27 @@ class _Pipe:
             self._frames.clear()
         self._wake()
 
-    async def _change(self) -> None:
-        await self._changed.wait()
-
     def _wake(self) -> None:
         # Everybody who waits now is woken; whoever waits later waits for the next change.
         self._changed.set()
         self._changed = asyncio.Event()
+        if self._receiver is not None:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        if self._receiver is None:
+            return
+        on_frame, on_end = self._receiver
+        if self._frames:
+            frame = self._frames.popleft()
+            self._wake()
+            on_frame(frame)
+        elif self._closed is not None:
+            self._receiver = None
+            on_end(self._closed)
 
 
-class MemoryStream:
+class MemoryStream(FrameStream):
     """One end of a pair of pipes."""
 
     def __init__(self, remote: Endpoint, incoming: _Pipe, outgoing: _Pipe) -> None:
@@ -69,15 +90,24 @@ class MemoryStream:
         """The address at the other end."""
         return self._remote
 
-    async def send(self, frame: Frame) -> None:
-        """Send one frame; waits while 16 are unread."""
+    def write(self, frame: Frame) -> bool:
+        """Send one frame; False when 16 are unread."""
         with self._naming_who_closed():
-            await self._outgoing.send(frame)
+            return self._outgoing.write(frame)
+
+    async def drain(self) -> None:
+        """Return when fewer than 16 are unread."""
+        with self._naming_who_closed():
+            await self._outgoing.drain()
 
     async def receive(self) -> bytes:
         """The next frame; what the peer sent before it closed still arrives."""
         with self._naming_who_closed():
             return await self._incoming.receive()
+
+    def deliver(self, on_frame: OnFrame, on_end: OnEnd) -> None:
+        """Hand over each frame in a turn of the loop of its own."""
+        self._incoming.deliver(on_frame, on_end)
 
     async def close(self, reason: str = "") -> None:
         """Close both ways."""

@@ -1,7 +1,8 @@
 """One open session with a peer: the shell around protocol/session.py.
 
-One reader loop opens frames and steps the core, one writer loop seals what the core wants sent, a timer steps it with
-Tick, and every request of the peer runs its handler in a task of its own. `run` holds them all and ends with them.
+The stream hands over frames, which are opened and step the core; what the core wants sent goes to the sender; a timer
+steps it with Tick, and every request of the peer runs its handler in a task of its own. `run` holds it all and ends
+with it.
 """
 
 import asyncio
@@ -9,31 +10,25 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, assert_never
+from typing import assert_never
 
 import structlog
 
 from crypto.identity import short_id
 from node.net.config import NetConfig
 from node.net.endpoint import Endpoint
-from node.net.errors import Refusal, RemoteRefused, SessionClosed, StreamClosed
-from node.net.outbox import Outbox
+from node.net.errors import Refusal, RemoteRefused, SessionClosed
+from node.net.sender import Sender
 from node.net.signal import Signal
 from node.net.stream import Stream
-from node.net.transport import FrameStream
+from node.net.transport import Frame, FrameStream
 from protocol import session_steps as steps
 from protocol.channel import Channel
-from protocol.envelope import join
 from protocol.errors import RemoteProtocolError
 from protocol.messages import AnyMessage, Message
 from protocol.session import SessionCore
 
 __all__ = ["Call", "Handler", "Session", "Stream"]
-
-CONTROL_BYTES: Final = 2**18
-"""What replies that cannot wait (keep-alive, refusals, credit) may add to a full outbox before the session ends."""
-FLUSH_S: Final = 1.0
-"""How long the last words of a session may take."""
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +71,7 @@ class Session:
         self.remote: Endpoint = stream.remote
         self.is_initiator = is_initiator
         self.fault: RemoteProtocolError | None = None  # what the peer broke, if that ended the session
+        self._error: Exception | None = None  # what broke here, if that did
         self._stream = stream
         self._channel = channel
         self._handler = handler
@@ -87,9 +83,8 @@ class Session:
         self._streams: dict[steps.AskId, Stream] = {}
         self._handlers: dict[steps.CallId, asyncio.Task[None]] = {}
         self._probes: deque[asyncio.Future[None]] = deque()
-        self._outbox = Outbox(config.outbox_bytes)
-        self._to_send = Signal()
-        self._changed = Signal()  # space in the outbox, credit for events, or the end
+        self._changed = Signal()  # space for what is sent, credit for events, or the end
+        self._sender = Sender(stream, channel, config, on_sent=self._changed.fire, on_broken=self._end)
         self._group: asyncio.TaskGroup | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -158,14 +153,15 @@ class Session:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._arm()
-                reader = group.create_task(self._read())
-                writer = group.create_task(self._write())
+                self._stream.deliver(self._received, self._stream_ended)
+                sending = group.create_task(self._sender.run())
                 await self._ended.wait()
                 for task in self._handlers.values():
                     task.cancel()
-                reader.cancel()
-                await asyncio.wait([writer], timeout=FLUSH_S)
-                writer.cancel()
+                sending.cancel()
+                if self._error is not None:
+                    raise self._error
+                await self._sender.finish()
                 await self._stream.close(self._close_word)
         finally:
             self.abort("this node stopped")
@@ -175,7 +171,7 @@ class Session:
 
     async def emit(self, call: steps.CallId, event: Message) -> None:
         """What `Call.emit` does."""
-        while self.is_open and not (self._core.may_emit(call) and self._outbox.has_space):
+        while self.is_open and not (self._core.may_emit(call) and self._sender.has_space):
             await self._changed.wait()
         self._step(steps.Emit(call, event))
 
@@ -218,8 +214,8 @@ class Session:
             ) from None
 
     async def _space(self) -> None:
-        """Wait for space in the outbox, or the end of the session."""
-        while self.is_open and not self._outbox.has_space:
+        """Wait until the peer takes more, or the end of the session."""
+        while self.is_open and not self._sender.has_space:
             await self._changed.wait()
 
     def _require_open(self) -> None:
@@ -252,36 +248,26 @@ class Session:
         del self._handlers[call_id]
         self._step(steps.Abandon(call_id))
 
-    # --- The loops
+    # --- What comes
 
-    async def _read(self) -> None:
+    def _received(self, frame: Frame) -> None:
+        """Open a frame and do what it asks for; what is said to that leaves at once, in one frame."""
+        if not self.is_open:
+            return
+        self._sender.hold()
         try:
-            while True:
-                frame = await self._stream.receive()
-                self._step(steps.Received(self._channel.open(frame)))
-        except StreamClosed as error:
-            self._end(str(error), "")
+            self._step(steps.Received(self._channel.open(frame)))
         except RemoteProtocolError as error:
             self.fault = error
             self._end(f"the peer broke the protocol: {error.text}", error.code)
+        except Exception as error:  # noqa: BLE001
+            # The edge: `run` raises it, and whoever holds the session reports it.
+            self._error = error
+            self._end("an error on this side", "")
+        self._sender.flush()
 
-    async def _write(self) -> None:
-        while True:
-            while not self._outbox:
-                if not self.is_open:
-                    return
-                await self._to_send.wait()
-            frame = self._channel.seal(join(self._outbox.take_batch()))
-            try:
-                async with asyncio.timeout(self._config.send_timeout_s):
-                    await self._stream.send(frame)
-            except TimeoutError:
-                self._end(f"the peer took no data for {self._config.send_timeout_s:g} s", "slow")
-                return
-            except StreamClosed as error:
-                self._end(str(error), "")
-                return
-            self._changed.fire()
+    def _stream_ended(self, reason: str) -> None:
+        self._end(reason, "")
 
     # --- The core and its effects
 
@@ -295,7 +281,7 @@ class Session:
     def _perform(self, effect: steps.Effect) -> None:
         match effect:
             case steps.Send(encoded):
-                self._send(encoded)
+                self._sender.put(encoded)
             case steps.StartCall(call_id, body, deadline):
                 assert self._group is not None, "only the reader, which runs in the group, starts calls"
                 task = self._group.create_task(self._serve(call_id, Call(self, call_id, body, deadline)))
@@ -329,13 +315,6 @@ class Session:
         if ask in self._streams:
             self._streams[ask].end(outcome)
 
-    def _send(self, encoded: bytes) -> None:
-        self._outbox.put(encoded)
-        self._to_send.fire()
-        # Senders wait for space, replies cannot: without a limit, a peer that asks and never reads would fill memory.
-        if self._outbox.size_bytes > self._config.outbox_bytes + self._config.max_message_bytes + CONTROL_BYTES:
-            self._end("the peer does not read what it asks for", "slow")
-
     def _end(self, reason: str, word: str) -> None:
         """The end, once: everybody who waits learns it at once. `word` is told to the peer, in clear."""
         if not self.is_open:
@@ -347,7 +326,6 @@ class Session:
         for answered in self._probes:
             if not answered.done():
                 answered.set_exception(SessionClosed(self._closed_text()))
-        self._to_send.fire()
         self._changed.fire()
 
     def _arm(self) -> None:

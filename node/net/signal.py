@@ -4,18 +4,29 @@ import asyncio
 
 
 class Signal:
-    """`wait` returns at the next `fire`; there is no memory, so waiters loop over their condition."""
+    """`wait` returns at the next `fire`; there is no memory, so waiters loop over their condition.
 
-    __slots__ = ("_event",)
+    An `asyncio.Event` that is set and replaced would do the same; here, firing costs nothing while nobody waits.
+    """
+
+    __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        self._event = asyncio.Event()
+        self._waiting: dict[asyncio.Future[None], None] = {}
 
     async def wait(self) -> None:
         """Return when `fire` is next called."""
-        await self._event.wait()
+        fired = asyncio.get_running_loop().create_future()
+        self._waiting[fired] = None
+        try:
+            await fired
+        finally:
+            self._waiting.pop(fired, None)
 
     def fire(self) -> None:
         """Wake all that wait now; whoever comes later waits for the next one."""
-        self._event.set()
-        self._event = asyncio.Event()
+        if self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            for fired in waiting:
+                if not fired.done():
+                    fired.set_result(None)

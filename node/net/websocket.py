@@ -1,100 +1,34 @@
-"""Frame streams over WebSocket binary messages at /channel, with aiohttp on both sides.
+"""Frame streams over WebSocket binary messages at /channel: aiohttp opens them on both sides, wsstream.py carries on.
 
-Why WebSocket: it passes proxies, and an outer wss:// stays possible. Its own compression is off (sealed bytes do not
-shrink), and so are its pings (the session has its own, which the far end's event loop must answer).
+Why WebSocket: it passes proxies, and an outer wss:// stays possible.
 """
 
 import asyncio
+import base64
+import hashlib
+import os
 import socket
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import aiohttp
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from node.net.endpoint import Endpoint, endpoint
-from node.net.errors import DialError, ListenError, StreamClosed
-from node.net.transport import Frame, OnStream
+from node.net.errors import DialError, ListenError
+from node.net.transport import OnStream
+from node.net.wsframes import SHARED_BYTES
+from node.net.wsstream import CLOSE_TIMEOUT_S, WebSocketStream
 from protocol.framing import frame_bytes
 
-PATH = "/channel"
-CLOSE_TIMEOUT_S = 1.0
-"""How long a closing side waits for the other's close frame before it drops the connection."""
-MAX_REASON_BYTES = 120
-"""RFC 6455, 5.5: a close frame carries at most 125 bytes, two of them the code."""
-BACKLOG = 128
-KEPT_HEAP_BYTES = 2**23
+PATH: Final = "/channel"
+BACKLOG: Final = 128
+ACCEPT_SALT: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""RFC 6455, 1.3: hashed with the client's key, it shows that the server means WebSocket."""
+NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+KEPT_HEAP_BYTES: Final = 2**23
 """About the memory of one large frame on its way through both ends' copies and buffers."""
-
-
-class WebSocketStream:
-    """One WebSocket, on either side."""
-
-    def __init__(self, websocket: web.WebSocketResponse | aiohttp.ClientWebSocketResponse, remote: Endpoint) -> None:
-        self._websocket = websocket
-        self._remote = remote
-        self._is_stuck = False  # a send was given up: the peer did not read
-        self.closed = asyncio.Event()
-
-    @property
-    def remote(self) -> Endpoint:
-        """The address at the other end."""
-        return self._remote
-
-    async def send(self, frame: Frame) -> None:
-        """Send one binary message; waits while the socket's buffer is full."""
-        try:
-            # aiohttp takes any buffer; its annotation says bytes.
-            await self._websocket.send_bytes(frame)  # type: ignore[arg-type]
-        except (ConnectionError, RuntimeError) as error:
-            raise StreamClosed(f"the connection broke: {error}") from error
-        except asyncio.CancelledError:
-            self._is_stuck = True
-            raise
-
-    async def receive(self) -> bytes:
-        """The next binary message; anything else ends the stream."""
-        try:
-            message = await self._websocket.receive()
-        except (ConnectionError, RuntimeError) as error:
-            raise StreamClosed(f"the connection broke: {error}") from error
-        match message.type:
-            case WSMsgType.BINARY:
-                data: bytes = message.data
-                return data
-            case WSMsgType.CLOSE:
-                raise StreamClosed(str(message.extra or "the peer closed the connection"))
-            case WSMsgType.CLOSING | WSMsgType.CLOSED:
-                raise StreamClosed("the connection was closed")
-            case WSMsgType.ERROR:
-                raise StreamClosed(f"the connection broke: {message.data}")
-            case _:
-                raise StreamClosed("the peer sent text, where only binary messages are allowed")
-
-    async def close(self, reason: str = "") -> None:
-        """Close, telling the peer the reason; waits at most a second for its own close."""
-        try:
-            if self._is_stuck:
-                # aiohttp (3.14) waits for the buffer with a future that the given-up send has cancelled, so that close
-                # would raise CancelledError in a task that nobody cancelled.
-                self._cut()
-                return
-            # aiohttp limits the wait for the peer's close frame, but not the sending of ours.
-            async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
-                await self._websocket.close(code=1000, message=reason.encode()[:MAX_REASON_BYTES])
-        except TimeoutError:
-            self._cut()
-        except (ConnectionError, RuntimeError):
-            pass  # Broken already: nothing is left to close.
-        finally:
-            self.closed.set()
-
-    def _cut(self) -> None:
-        """End the connection to a peer that does not read: closing would wait until the last byte has gone."""
-        connection = self._websocket.get_extra_info("socket")
-        if connection is not None:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
 
 
 class WebSocketTransport:
@@ -104,7 +38,8 @@ class WebSocketTransport:
         """`max_message_bytes` limits a session's message; the frame around it is a little larger."""
         keep_heap()
         self.app = web.Application()
-        self._max_frame_bytes = frame_bytes(max_message_bytes) + 1  # aiohttp refuses its limit itself
+        self._max_frame_bytes = frame_bytes(max_message_bytes)
+        self._shared = bytearray(SHARED_BYTES)
         self._runner: web.AppRunner | None = None
         self._client: aiohttp.ClientSession | None = None
         self._streams: set[WebSocketStream] = set()
@@ -113,21 +48,14 @@ class WebSocketTransport:
         """Serve on all `endpoints`; the bound ones. ListenError names the one that is not free."""
 
         async def serve(request: web.Request) -> web.WebSocketResponse:
-            websocket = web.WebSocketResponse(
-                compress=False,
-                max_msg_size=self._max_frame_bytes,
-                timeout=CLOSE_TIMEOUT_S,
-                autoping=True,
-            )
+            websocket = web.WebSocketResponse(compress=False)
             await websocket.prepare(request)
-            stream = WebSocketStream(websocket, _peer(request))
-            self._streams.add(stream)
-            try:
+            if request.transport is not None:  # None: it broke at once.
+                remote = _peer(request.transport)
+                stream = self._stream(request.transport, remote, is_client=False, release=None)
                 on_stream(stream)
                 # aiohttp closes the connection when this coroutine ends; the session outlives it otherwise.
                 await stream.closed.wait()
-            finally:
-                self._streams.discard(stream)
             return websocket
 
         self.app.router.add_get(PATH, serve)
@@ -148,28 +76,94 @@ class WebSocketTransport:
                 connector=aiohttp.TCPConnector(limit=0, force_close=True), cookie_jar=aiohttp.DummyCookieJar()
             )
         try:
-            websocket = await self._client.ws_connect(
-                f"http://{endpoint}{PATH}",
-                compress=0,
-                max_msg_size=self._max_frame_bytes,
-                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
-            )
+            upgraded = await upgrade(self._client, f"http://{endpoint}{PATH}")
         except aiohttp.WSServerHandshakeError as error:
             raise DialError(
                 f"{endpoint} is no coalesced node: it answered {error.status} to a channel request"
             ) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise DialError(f"{endpoint} cannot be reached: {error}") from error
-        return WebSocketStream(websocket, endpoint)
+        stream = self._stream(upgraded.transport, endpoint, is_client=True, release=upgraded.response.close)
+        stream.take(upgraded.early)
+        return stream
 
     async def close(self) -> None:
         """Stop listening and drop every connection."""
         for stream in list(self._streams):
-            stream.closed.set()
+            stream.cut()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._client is not None:
             await self._client.close()
+
+    def _stream(
+        self, transport: asyncio.Transport, remote: Endpoint, *, is_client: bool, release: Callable[[], None] | None
+    ) -> WebSocketStream:
+        """Take a connection over; `release` is called when it is gone."""
+
+        def lost(stream: WebSocketStream) -> None:
+            self._streams.discard(stream)
+            if release is not None:
+                release()
+
+        stream = WebSocketStream(
+            transport,
+            remote,
+            is_client=is_client,
+            max_frame_bytes=self._max_frame_bytes,
+            shared=self._shared,
+            on_lost=lost,
+        )
+        self._streams.add(stream)
+        return stream
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """A connection that has become a WebSocket at the client's side, and is no more aiohttp's to read from."""
+
+    transport: asyncio.Transport
+    response: aiohttp.ClientResponse
+    """To be held while the connection is used, and closed after it: it closes the connection with itself."""
+    early: bytes
+    """What the server sent right behind its response."""
+
+
+class _Early:
+    """aiohttp keeps what comes behind an upgrade for a parser to come: this one only collects it."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None: ...
+
+
+async def upgrade(client: aiohttp.ClientSession, url: str) -> Upgraded:
+    """Open a WebSocket (RFC 6455, section 4.1) by hand, since aiohttp's own way keeps the connection to itself.
+
+    Raises WSServerHandshakeError when the server does not agree, ClientError or OSError when it cannot be reached.
+    """
+    key = base64.b64encode(os.urandom(16))
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": key.decode(),
+    }
+    response = await client.get(url, headers=headers, allow_redirects=False, timeout=NO_TIMEOUT)
+    accept = base64.b64encode(hashlib.sha1(key + ACCEPT_SALT, usedforsecurity=False).digest()).decode()
+    if response.status != 101 or response.headers.get("Sec-WebSocket-Accept") != accept:
+        response.close()
+        raise aiohttp.WSServerHandshakeError(response.request_info, response.history, status=response.status)
+    connection, early = response.connection, _Early()
+    if connection is None or connection.protocol is None or connection.transport is None:
+        raise aiohttp.ServerDisconnectedError
+    connection.protocol.set_parser(early, None)
+    return Upgraded(connection.transport, response, early.data)
 
 
 def keep_heap() -> None:
@@ -182,10 +176,9 @@ def keep_heap() -> None:
     bytes(KEPT_HEAP_BYTES)
 
 
-def _peer(request: web.Request) -> Endpoint:
-    name = request.transport.get_extra_info("peername") if request.transport is not None else None
+def _peer(transport: asyncio.Transport) -> Endpoint:
     # A connection that broke at once has no name any more; the first receive will say so.
-    host, port = name[:2] if name else ("0.0.0.0", 0)  # noqa: S104  # a placeholder, nothing is bound
+    host, port = (transport.get_extra_info("peername") or ("0.0.0.0", 0))[:2]  # noqa: S104  # a placeholder, not bound
     return endpoint(host.partition("%")[0], port)
 
 
