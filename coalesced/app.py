@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 
 import msgspec
@@ -22,6 +23,8 @@ from crypto.identity import Identity, did_key, short_id
 from node.daemon import Daemon
 from node.env import Env
 from node.errors import NodeError
+from node.execute.config import ExecuteConfig
+from node.execute.executor import Executor
 from node.execute.processes import ProcessExecutor
 from node.net.addresses import resolve
 from node.net.endpoint import parse_endpoint
@@ -38,7 +41,10 @@ from node.store.store import Store
 log = structlog.get_logger()
 
 
-def run(config: Config, *, as_json: bool = False) -> int:
+MakeExecutor = Callable[[ExecuteConfig, Env], Executor]
+
+
+def run(config: Config, *, as_json: bool = False, make_executor: MakeExecutor = ProcessExecutor) -> int:
     """Run a daemon until it is stopped; the exit code. NodeError when it cannot start, with the reason.
 
     Once it is ready it says so on stdout, in one line: a sentence, or a JSON object.
@@ -53,7 +59,7 @@ def run(config: Config, *, as_json: bool = False) -> int:
         env = Env()
         identity = _identity(config, env)
         try:
-            return asyncio.run(_live(config, env, identity, as_json=as_json))
+            return asyncio.run(_live(config, env, identity, make_executor, as_json=as_json))
         except BaseExceptionGroup as group:
             _raise_first(group)
             raise
@@ -70,7 +76,7 @@ def _identity(config: Config, env: Env) -> Identity:
     return keyfile.load_or_create(path, env.entropy, passphrase)
 
 
-async def _live(config: Config, env: Env, identity: Identity, *, as_json: bool) -> int:
+async def _live(config: Config, env: Env, identity: Identity, make_executor: MakeExecutor, *, as_json: bool) -> int:
     """One daemon's whole life, inside one task group."""
     bootstrap = tuple(parse_endpoint(text) for text in config.node.bootstrap)
     directory = None if config.node.in_memory else config.paths.home
@@ -92,7 +98,7 @@ async def _live(config: Config, env: Env, identity: Identity, *, as_json: bool) 
             addresses=addresses,
             bootstrap=bootstrap,
             transport=WebSocketTransport(config.net.max_message_bytes),
-            executor=ProcessExecutor(config.execute, env),
+            executor=make_executor(config.execute, env),
             group=group,
         )
         built = build(config, ground)

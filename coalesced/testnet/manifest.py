@@ -16,6 +16,8 @@ from coalesced.paths import expanded
 
 Role = Literal["seller", "buyer", "both"]
 ROLES: tuple[Role, ...] = ("seller", "buyer", "both")
+Conduct = Literal["honest", "fabricator", "baiter", "corner-cutter"]
+"""How a seller does what it is paid for; the dishonest ones are in dishonest.py."""
 MAX_NODES = 64
 """Real processes of some 60 MiB each: more belongs into the simulator."""
 MANIFEST_FILE = "testnet.json"
@@ -35,6 +37,11 @@ class NodePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     role: Role
     port: Annotated[int, Meta(ge=1, le=65535)]
     rate_micro_per_hour: Annotated[int, Meta(ge=0, le=10**12)]
+    conduct: Conduct = "honest"
+    policy: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{0,64}\Z")] = ""
+    """The rule that this node decides by; empty leaves the usual one."""
+    caps_micro: Annotated[int, Meta(ge=0, le=10**15)] | None = None
+    """What it may spend on one day and have at stake with one peer; None leaves the usual caps."""
 
     @property
     def endpoint(self) -> str:

@@ -35,6 +35,8 @@ PORT_ATTEMPTS = 3
 LOG_TAIL_LINES = 12
 
 Report = Callable[[str], None]
+Describe = Callable[[tuple[int, ...], str], Manifest]
+"""Makes a manifest of free ports and a random text for the network's name."""
 
 
 class StartFailedError(TestnetError):
@@ -70,14 +72,23 @@ def log_tail(home: Path, lines: int) -> list[str]:
 
 
 async def up(name: str, directory: Path, roles: tuple[Role, ...], report: Report) -> Manifest:
-    """Start a testnet in `directory` and wait until its nodes know each other.
+    """Start a testnet of the usual nodes in these roles; see `raise_up`."""
+
+    def describe(ports: tuple[int, ...], nonce: str) -> Manifest:
+        return plan(name, directory, roles=roles, ports=ports, nonce=nonce)
+
+    return await raise_up(directory, len(roles), describe, report)
+
+
+async def raise_up(directory: Path, count: int, describe: Describe, report: Report) -> Manifest:
+    """Start the testnet of `count` nodes that `describe` makes of free ports; wait until its nodes know each other.
 
     What a crashed earlier run left there is removed first. On failure, or when cancelled, nothing is left.
     """
     end_like_interrupt()
     _clear_stale(directory, report)
     for attempt in range(1, PORT_ATTEMPTS + 1):
-        manifest = plan(name, directory, roles=roles, ports=free_ports(len(roles)), nonce=secrets.token_hex(4))
+        manifest = describe(free_ports(count), secrets.token_hex(4))
         save(manifest)
         try:
             await _start_all(manifest, report)
@@ -143,7 +154,8 @@ def start_node(manifest: Manifest, node: NodePlan) -> subprocess.Popen[bytes]:
 
 def start_command(manifest: Manifest, node: NodePlan) -> list[str]:
     """The command line of a node's process."""
-    command = [sys.executable, "-m", "coalesced", "start", "--home", str(manifest.home(node))]
+    program = ["coalesced"] if node.conduct == "honest" else ["coalesced.testnet.dishonest", node.conduct]
+    command = [sys.executable, "-m", *program, "start", "--home", str(manifest.home(node))]
     command += ["--listen", node.endpoint, "--network", manifest.network]
     for other in manifest.nodes[:2]:
         # Two addresses, so that a node can join again while the first node is dead.

@@ -13,18 +13,31 @@ rate_includes_energy = true
 [decision]
 # Handshake, signatures and receipt take about 10 ms of this machine, at its own rate.
 protocol_overhead_micro = {overhead_micro:.3f}
-
+{policy}
 [execute]
 # Many nodes share one machine: more workers a node would only slow each other.
 max_workers = 1
+{caps}"""
+
+
+_POLICY = """\
+policy = "{policy}"
 """
+_CAPS = """\
 
-
+[caps]
+day_micro = {micro}
+peer_micro = {micro}
+"""
 OVERHEAD_S = 0.010
 """Processor time of one order, as the decision's own default assumes for a cheap machine."""
 
 
 def config_toml(node: NodePlan) -> str:
     """The TOML of one node."""
-    overhead_micro = node.rate_micro_per_hour / 3600 * OVERHEAD_S
-    return _TOML.format(rate_usd=node.rate_micro_per_hour / 1e6, overhead_micro=overhead_micro)
+    return _TOML.format(
+        rate_usd=node.rate_micro_per_hour / 1e6,
+        overhead_micro=node.rate_micro_per_hour / 3600 * OVERHEAD_S,
+        policy=_POLICY.format(policy=node.policy) if node.policy else "",
+        caps=_CAPS.format(micro=node.caps_micro) if node.caps_micro is not None else "",
+    )

@@ -12,31 +12,20 @@ import argparse
 import importlib
 import json
 import os
-import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from node.decision.calibrate import Calibration, ewma, observe, predict, start
-from node.execute import corpus
-from node.execute.catalogue import PACKAGES, SKILLS
-from node.execute.skill import Skill
+from node.execute.catalogue import PACKAGES
+from node.execute.corpus import Case
+from node.execute.mix import COUNTS, mixed
 from node.outsource.localwork import UNKNOWN
 
-COUNTS = {"document-analysis": 80, "risk": 60, "portfolio": 60, "sentiment": 40}
-"""As the paper lists its real tasks."""
-CASES: dict[str, Callable[[int, float], corpus.Case]] = {
-    "document-analysis": lambda seed, size: corpus.analysis_case(seed, pages=max(2, round(30 * size)), questions=8),
-    "portfolio": lambda seed, size: corpus.portfolio_case(seed, assets=max(20, round(300 * size**0.5)), points=30),
-    "risk": lambda seed, size: corpus.risk_case(seed, paths=max(2_000, round(100_000 * size))),
-    "sentiment": lambda seed, size: corpus.sentiment_case(seed, texts=max(2, round(60 * size))),
-}
-FACTOR = 16.0
-"""Between the largest and the smallest task of a type."""
 LEARNING_RUNS = 20
 GOAL = 0.15
 
@@ -62,22 +51,10 @@ class Track:
         self.printed_s = ewma(self.printed_s, measured_s)
 
 
-def tasks(scale: float) -> Iterator[tuple[Skill, int, float]]:
-    """Skill, seed and size of each task, mixed."""
-    chooser = random.Random(240)
-    planned = [
-        (skill, seed, scale * FACTOR ** chooser.uniform(-0.5, 0.5))
-        for skill in SKILLS
-        for seed in range(COUNTS[skill.label])
-    ]
-    chooser.shuffle(planned)
-    yield from planned
-
-
-def run(skill: Skill, case: corpus.Case, clock: Callable[[], float]) -> tuple[int, float]:
+def run(label: str, case: Case, clock: Callable[[], float]) -> tuple[int, float]:
     """Work units and seconds of one task at full effort."""
-    work = importlib.import_module(f"{PACKAGES[skill.label]}.work")
-    units = importlib.import_module(f"{PACKAGES[skill.label]}.task").size(case.input, case.media_type)
+    work = importlib.import_module(f"{PACKAGES[label]}.work")
+    units = importlib.import_module(f"{PACKAGES[label]}.task").size(case.input, case.media_type)
     began = clock()
     work.run(case.input, case.media_type, "full", lambda done_ppm, text: None)
     return units, clock() - began
@@ -96,10 +73,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     clock = time.perf_counter if options.wall else time.process_time
-    tracks = {skill.label: Track() for skill in SKILLS}
+    tracks = {label: Track() for label in COUNTS}
     began = time.perf_counter()
-    for skill, seed, size in tasks(options.scale):
-        tracks[skill.label].take(*run(skill, CASES[skill.label](seed, size), clock))
+    for task in mixed(240, scale=options.scale):
+        tracks[task.label].take(*run(task.label, task.case(), clock))
     rows = {
         label: {
             "runs": COUNTS[label],

@@ -1,0 +1,129 @@
+"""A seller that takes money for work it does not do: an ordinary daemon with another executor.
+
+Run as `python -m coalesced.testnet.dishonest CONDUCT start --home DIR ...`. Only a testnet starts it: a daemon has no
+way to cheat. It asks the prices of honest work, since it claims that its runs took as long as honest ones here.
+
+| conduct | what it hands over |
+|-|-|
+| fabricator | the result of the skill's own example: well-formed, signed, at once, and about something else |
+| baiter | good work three times a skill, then as the fabricator |
+| corner-cutter | the least effort, where full effort was bought |
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final, assert_never, get_args
+
+from coalesced.__main__ import prefer_own_packages
+from coalesced.testnet.manifest import Conduct
+
+prefer_own_packages()
+
+from node.env import Env  # noqa: E402
+from node.errors import NodeError  # noqa: E402
+from node.execute.config import ExecuteConfig  # noqa: E402
+from node.execute.conversation import Ask  # noqa: E402
+from node.execute.executor import Execution  # noqa: E402
+from node.execute.processes import ProcessExecutor  # noqa: E402
+from node.execute.skill import Progress  # noqa: E402
+from node.outsource.localwork import FIRST_RUNS  # noqa: E402
+from protocol.specification import Effort  # noqa: E402
+
+OWN_RUNS: Final = FIRST_RUNS + 2
+"""What a testnet's seller runs for itself before it sells: its first measurements, and a warm-up of two."""
+BAIT_JOBS: Final = 3
+"""The paper's first jobs at which a bait-and-switch seller is good."""
+
+
+class CheatingExecutor(ProcessExecutor):
+    """Does a node's own runs honestly, and after them what its conduct is."""
+
+    def __init__(self, conduct: Conduct, config: ExecuteConfig, env: Env) -> None:
+        super().__init__(config, env)
+        self._conduct = conduct
+        self._runs: dict[str, int] = {}
+        self._seconds_per_unit: dict[str, float] = {}
+        """Of the latest honest run, by label."""
+
+    async def run(
+        self,
+        label: str,
+        input: bytes,  # noqa: A002  (the contract's word)
+        media_type: str,
+        *,
+        effort: Effort = "full",
+        timeout_s: float,
+        memory_bytes: int | None = None,
+        on_progress: Progress | None = None,
+        ask: Ask | None = None,
+    ) -> Execution:
+        """As ProcessExecutor, of other work or less of it, with the time that the right work would have taken."""
+        skill, units = self.skill(label), await self.size(label, input, media_type)
+        self._runs[label] = self._runs.get(label, 0) + 1
+        is_honest = self._is_honest(self._runs[label])
+        if not is_honest:
+            match self._conduct:
+                case "corner-cutter":
+                    effort = skill.efforts[-1]
+                case "fabricator" | "baiter" | "honest":
+                    input, media_type = skill.example, skill.example_media_type  # noqa: A001
+                case _:
+                    assert_never(self._conduct)
+        done = await super().run(
+            label,
+            input,
+            media_type,
+            effort=effort,
+            timeout_s=timeout_s,
+            memory_bytes=memory_bytes,
+            on_progress=on_progress,
+            ask=ask,
+        )
+        if is_honest:
+            self._seconds_per_unit[label] = done.wall_s / units
+            return done
+        return replace(done, wall_s=units * self._seconds_per_unit[label])
+
+    def _is_honest(self, run: int) -> bool:
+        """Whether the `run`th run of a skill is; the first ones are the node's own."""
+        match self._conduct:
+            case "honest":
+                return True
+            case "baiter":
+                return run <= OWN_RUNS + BAIT_JOBS
+            case "fabricator" | "corner-cutter":
+                return run <= OWN_RUNS
+            case _:
+                assert_never(self._conduct)
+
+
+def main() -> int:
+    """Read the few options that a testnet gives, and run the daemon."""
+    from coalesced.app import run
+    from coalesced.config import Source, load
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("conduct", choices=get_args(Conduct))
+    parser.add_argument("command", choices=["start"])
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--listen", action="append")
+    parser.add_argument("--bootstrap", action="append")
+    parser.add_argument("--network", required=True)
+    given = parser.parse_args()
+    flags = {
+        "node.listen": tuple(given.listen) if given.listen else None,
+        "node.bootstrap": tuple(given.bootstrap) if given.bootstrap else None,
+        "node.network": given.network,
+    }
+    try:
+        return run(load(Source.here(given.home, flags)), make_executor=partial(CheatingExecutor, given.conduct))
+    except NodeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
