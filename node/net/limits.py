@@ -1,13 +1,14 @@
 """Who may connect: counts of inbound connections, of offences, and the blocklist. Pure; `now` is passed in."""
 
+import math
 from collections import Counter, OrderedDict
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from node.net.config import NetConfig
 from node.net.endpoint import Endpoint
 
 MAX_REMEMBERED: Final = 4096
-"""Peers whose offences or blocks are remembered; beyond it the oldest is forgotten, so that keys cannot fill memory."""
+"""Peers, or addresses, whose offences or blocks are remembered; the oldest is forgotten, so that none fill memory."""
 
 
 class Admission:
@@ -58,51 +59,60 @@ def _decrease(counts: Counter[str], group: str) -> None:
         del counts[group]
 
 
-class Conduct:
-    """Offences per peer, and who is blocked until when."""
+K = TypeVar("K", bytes, str)
 
-    def __init__(self, config: NetConfig) -> None:
-        self._config = config
-        self._offences: OrderedDict[bytes, int] = OrderedDict()
-        self._blocked_until: OrderedDict[bytes, float] = OrderedDict()
 
-    def offended(self, peer_key: bytes, now: float) -> int:
-        """Count one offence and give the new number; at the limit the peer is blocked and its count starts again."""
-        count = self._offences.pop(peer_key, 0) + 1
-        self._offences[peer_key] = count
-        if count >= self._config.max_offences:
-            del self._offences[peer_key]
-            self.block(peer_key, now + self._config.block_s)
+class Conduct(Generic[K]):
+    """Offences per peer key, or per address, and who is blocked until when."""
+
+    def __init__(self, *, max_offences: int, block_s: float, remember_s: float = math.inf) -> None:
+        """At `max_offences` within `remember_s` of the first, one is blocked for `block_s`."""
+        self._max_offences = max_offences
+        self._block_s = block_s
+        self._remember_s = remember_s
+        self._offences: OrderedDict[K, tuple[int, float]] = OrderedDict()  # how many, since when
+        self._blocked_until: OrderedDict[K, float] = OrderedDict()
+
+    def offended(self, who: K, now: float) -> int:
+        """Count one offence and give the new number; at the limit `who` is blocked and the count starts again."""
+        count, since = self._offences.pop(who, (0, now))
+        if now - since >= self._remember_s:
+            count, since = 0, now
+        count += 1
+        self._offences[who] = count, since
+        if count >= self._max_offences:
+            del self._offences[who]
+            self.block(who, now + self._block_s)
         _forget_oldest(self._offences)
         return count
 
-    def offences(self, peer_key: bytes) -> int:
-        """How many are counted against the peer now."""
-        return self._offences.get(peer_key, 0)
+    def offences(self, who: K) -> int:
+        """How many are counted now."""
+        return self._offences.get(who, (0, 0.0))[0]
 
-    def block(self, peer_key: bytes, until: float) -> None:
-        """Refuse this peer until then."""
-        self._blocked_until.pop(peer_key, None)
-        self._blocked_until[peer_key] = until
+    def block(self, who: K, until: float) -> None:
+        """Refuse `who` until then."""
+        self._blocked_until.pop(who, None)
+        self._blocked_until[who] = until
         _forget_oldest(self._blocked_until)
 
-    def unblock(self, peer_key: bytes) -> None:
-        """Accept this peer again; no matter if it was not blocked."""
-        self._blocked_until.pop(peer_key, None)
+    def unblock(self, who: K) -> None:
+        """Accept `who` again; no matter if it was not blocked."""
+        self._blocked_until.pop(who, None)
 
-    def is_blocked(self, peer_key: bytes, now: float) -> bool:
-        """Whether the peer is refused now."""
-        until = self._blocked_until.get(peer_key)
+    def is_blocked(self, who: K, now: float) -> bool:
+        """Whether `who` is refused now."""
+        until = self._blocked_until.get(who)
         if until is not None and until <= now:
-            del self._blocked_until[peer_key]
+            del self._blocked_until[who]
             return False
         return until is not None
 
-    def blocked(self, now: float) -> list[bytes]:
-        """All peers that are refused now."""
-        return [key for key, until in self._blocked_until.items() if until > now]
+    def blocked(self, now: float) -> list[K]:
+        """All who are refused now."""
+        return [who for who, until in self._blocked_until.items() if until > now]
 
 
-def _forget_oldest(remembered: "OrderedDict[bytes, int] | OrderedDict[bytes, float]") -> None:
+def _forget_oldest(remembered: "OrderedDict[K, tuple[int, float]] | OrderedDict[K, float]") -> None:
     if len(remembered) > MAX_REMEMBERED:
         remembered.popitem(last=False)

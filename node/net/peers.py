@@ -54,7 +54,10 @@ class Peers:
         self._static = KeyPair(entropy(KEY_BYTES))  # one per process, in memory only
         self._buffer = ReceiveBuffer()
         self._admission = Admission(self._config)
-        self._conduct = Conduct(self._config)
+        max_offences, block_s = self._config.max_offences, self._config.block_s
+        max_failed = self._config.max_failed_handshakes_per_address
+        self._conduct = Conduct[bytes](max_offences=max_offences, block_s=block_s)
+        self._address_conduct = Conduct[str](max_offences=max_failed, block_s=block_s, remember_s=block_s)
         self._sessions: dict[bytes, list[Session]] = {}  # by peer key, oldest first
         self._dials: dict[tuple[bytes, Endpoint], asyncio.Task[Session | DialError]] = {}
         self._group = asyncio.TaskGroup()
@@ -179,6 +182,10 @@ class Peers:
     def _accept(self, stream: FrameStream) -> None:
         if self._is_stopping:
             return  # The transport closes it with everything else.
+        if self._address_conduct.is_blocked(stream.remote.address_group, _now()):
+            log.info("connection.refused", remote=str(stream.remote), reason="blocked for failed handshakes")
+            self._group.create_task(stream.close("blocked"))
+            return
         if refusal := self._admission.refusal(stream.remote):
             log.warning("connection.refused", remote=str(stream.remote), reason=refusal)
             self._group.create_task(stream.close("busy"))
@@ -202,7 +209,8 @@ class Peers:
                 await self._hold(self._register(stream, channel, is_initiator=False))
         except (RemoteProtocolError, StreamClosed, TimeoutError) as error:
             reason = str(error) or f"no handshake within {handshake_s:g} s"
-            log.info("handshake.failed", remote=str(remote), reason=reason)
+            count = self._address_conduct.offended(remote.address_group, _now())
+            log.info("handshake.failed", remote=str(remote), reason=reason, failures=count)
             await stream.close("handshake")
         finally:
             self._admission.disconnected(remote)

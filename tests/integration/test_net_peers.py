@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import os
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import aiohttp
 import pytest
@@ -288,6 +288,25 @@ async def test_garbage_instead_of_a_handshake_is_closed_and_harms_nobody(frame: 
         with pytest.raises(StreamClosed):
             await asyncio.wait_for(stream.receive(), 5)
         assert await (await client.to(server)).request(Ping(), timeout_s=5) == Pong()
+        await transport.close()
+
+
+async def test_failed_handshakes_are_counted_against_the_address_which_is_then_refused_for_a_while() -> None:
+    config = NetConfig(max_failed_handshakes_per_address=3, block_s=1.0, handshake_timeout_s=0.1, drain_s=0.2)
+    async with member(config=config) as server, member() as client:
+        transport = WebSocketTransport(2**20)
+        garbled, silent, leaving = [await transport.dial(server.endpoint) for _ in range(3)]
+        await garbled.send(b"garbage")
+        await leaving.close()
+        for stream in (garbled, silent):
+            with pytest.raises(StreamClosed, match="handshake"):
+                await asyncio.wait_for(stream.receive(), 5)
+        with pytest.raises(DialError, match="blocked"):
+            await client.to(server)
+        async with asyncio.timeout(5):
+            while not client.peers.open_sessions():
+                with suppress(DialError):
+                    await client.to(server)
         await transport.close()
 
 

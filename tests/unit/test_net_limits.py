@@ -7,9 +7,7 @@ from node.net.config import NetConfig
 from node.net.endpoint import Endpoint
 from node.net.limits import MAX_REMEMBERED, Admission, Conduct
 
-CONFIG = NetConfig(
-    max_half_open=3, max_half_open_per_address=2, max_inbound=5, max_inbound_per_address=4, max_offences=2, block_s=10
-)
+CONFIG = NetConfig(max_half_open=3, max_half_open_per_address=2, max_inbound=5, max_inbound_per_address=4)
 ONE, TWO, THREE = (Endpoint(f"192.0.2.{number}", 1) for number in (1, 2, 3))
 
 
@@ -56,7 +54,7 @@ def test_the_counts_return_to_nothing(remotes: list[Endpoint]) -> None:
 
 
 def test_offences_add_up_to_a_block_that_ends() -> None:
-    conduct, peer = Conduct(CONFIG), bytes(32)
+    conduct, peer = Conduct[bytes](max_offences=2, block_s=10), bytes(32)
     assert conduct.offended(peer, now=0.0) == 1
     assert not conduct.is_blocked(peer, now=0.0)
     assert conduct.offended(peer, now=1.0) == 2
@@ -67,8 +65,17 @@ def test_offences_add_up_to_a_block_that_ends() -> None:
     assert conduct.blocked(now=11.0) == []
 
 
+def test_offences_long_ago_are_forgotten_where_that_is_asked_for() -> None:
+    conduct = Conduct[str](max_offences=3, block_s=10, remember_s=60)
+    assert [conduct.offended("192.0.2.1", now) for now in (0.0, 59.0)] == [1, 2]
+    assert conduct.offended("192.0.2.1", now=60.0) == 1, "the first is forgotten, and the count begins again"
+    assert conduct.offended("192.0.2.2", now=60.0) == 1, "addresses are counted apart"
+    assert [conduct.offended("192.0.2.1", now) for now in (61.0, 62.0)] == [2, 3]
+    assert conduct.blocked(now=62.0) == ["192.0.2.1"]
+
+
 def test_unblocking_takes_effect_and_is_harmless_otherwise() -> None:
-    conduct, peer = Conduct(CONFIG), bytes(32)
+    conduct, peer = Conduct[bytes](max_offences=2, block_s=10), bytes(32)
     conduct.block(peer, until=100.0)
     conduct.unblock(peer)
     conduct.unblock(peer)
@@ -76,7 +83,7 @@ def test_unblocking_takes_effect_and_is_harmless_otherwise() -> None:
 
 
 def test_any_number_of_keys_takes_bounded_memory() -> None:
-    conduct = Conduct(CONFIG)
+    conduct = Conduct[bytes](max_offences=2, block_s=10)
     for number in range(MAX_REMEMBERED + 100):
         conduct.offended(number.to_bytes(32, "big"), now=0.0)
         conduct.block(number.to_bytes(32, "big"), until=1.0)
