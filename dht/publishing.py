@@ -90,6 +90,11 @@ class Publisher:
         self._changed.set()
         return len(advert.holders)
 
+    def holders(self, key: bytes) -> int:
+        """How many other nodes held the record when it was last published or handed to newcomers."""
+        advert = self._adverts.get(key)
+        return 0 if advert is None else len(advert.holders)
+
     async def withdraw(self, key: bytes) -> None:
         """Supersede what was published under `key` by a withdrawal, at its holders; nothing if there is none."""
         advert = self._adverts.pop(key, None)

@@ -39,6 +39,10 @@ class Discovery(Protocol):
         """Publish under a key and keep it published; gives how many other nodes hold it now."""
         ...  # pragma: no cover
 
+    def holders(self, key: bytes) -> int:
+        """How many other nodes hold what is published under this key, as they last said."""
+        ...  # pragma: no cover
+
     async def withdraw(self, key: bytes) -> None:
         """Stop publishing under this key, and say so to the holders."""
         ...  # pragma: no cover
@@ -138,6 +142,10 @@ class KademliaDiscovery:
         exceeds 512 bytes.
         """
         return await self._publisher.publish(key, body)
+
+    def holders(self, key: bytes) -> int:
+        """How many other nodes hold what is published under this key, as they last said; 0 when nothing is."""
+        return self._publisher.holders(key)
 
     async def withdraw(self, key: bytes) -> None:
         """Stop publishing under this key, and say so to the holders."""

@@ -21,8 +21,17 @@ class Background:
         self._under_way: set[asyncio.Task[None]] = set()
 
     def __call__(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start `work`; its task, for those who want to know when it has ended."""
-        task = self._group.create_task(_logged(work))
+        """Start `work`; its task, for those who want to know when it has ended.
+
+        Where the node is being torn down already, nothing can be started: CancelledError, as for all that runs.
+        """
+        logged = _logged(work)
+        try:
+            task = self._group.create_task(logged)
+        except RuntimeError as error:
+            logged.close()
+            work.close()
+            raise asyncio.CancelledError("the node is being torn down") from error
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return task

@@ -39,8 +39,11 @@ class DecisionConfig(PolicyConfig, frozen=True, kw_only=True):
     # --- what moving and fitting work costs
     transfer_usd_per_gb: Annotated[float, Meta(ge=0, le=1000)] = 0.05
     """Between a home line (0) and cloud egress (.09)."""
-    protocol_overhead_micro: MicroFloat = 1.0
-    """About 10 ms of processor for handshake, signatures and receipt at $.04 an hour, rounded up."""
+    protocol_overhead_micro: MicroFloat | None = None
+    """What an order costs this node beside its price. None: `protocol_s` of this machine, at its own rates."""
+    protocol_s: Annotated[float, Meta(ge=0, le=3600)] = 0.03
+    """Processor time that one order takes its client, from the look-up to the receipt; `scripts/bench_task` measures
+    22 to 37 ms."""
     integration_micro: MicroFloat = 0.0
     """A builtin skill returns what the local run would; set it where results must be converted."""
     bandwidth_bytes_per_s: Annotated[float, Meta(ge=1, le=1e15)] = 12_500_000.0

@@ -71,8 +71,9 @@ def communication_micro(total_bytes: int, config: DecisionConfig) -> float:
     """COALESCE eq. (8): bytes times the price of transfer, plus the protocol's overhead.
 
     The print divides by the bandwidth, which leaves s*$/GB; the time that the transfer takes is in `seller_time_s`.
+    An overhead of None is for whoever knows the machine's rates to fill in before (`node/outsource`); here it is 0.
     """
-    return total_bytes / BYTES_PER_GB * config.transfer_usd_per_gb * 1e6 + config.protocol_overhead_micro
+    return total_bytes / BYTES_PER_GB * config.transfer_usd_per_gb * 1e6 + (config.protocol_overhead_micro or 0.0)
 
 
 def transfer_s(facts: TaskFacts, candidate: Candidate, config: DecisionConfig) -> float:

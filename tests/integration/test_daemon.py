@@ -86,6 +86,15 @@ async def test_what_was_sold_and_earned_is_counted() -> None:
         assert offers["risk"].sold == 0
 
 
+async def test_an_offer_says_how_many_nodes_know_it_now() -> None:
+    async with world() as made:
+        seller = await made.seller()
+        assert {offer.published_to for offer in (await seller.owner.offers()).offers} == {0}, "it is alone"
+        await made.buyer()
+        await until(lambda: all(seller.parts.shop.published_to(ware.label) == 1 for ware in seller.parts.shop.wares))
+        assert {offer.published_to for offer in (await seller.owner.offers()).offers} == {1}
+
+
 # --- events
 
 

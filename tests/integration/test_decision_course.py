@@ -134,3 +134,13 @@ async def test_what_waits_here_makes_local_work_dearer() -> None:
         assert len(waiting) == max(0, 2 - work.executor.slots)
         assert (busy.cost.opportunity_micro > idle.cost.opportunity_micro) == bool(waiting)
         assert work.waiting() == ()
+
+
+async def test_an_order_costs_a_dear_machine_more_unless_its_owner_says_what_it_costs() -> None:
+    stated = DecisionConfig(protocol_overhead_micro=7.0)
+    async with world() as made:
+        dear = await made.buyer()
+        told = await made.buyer(sections={"decision": stated})
+        for buyer, expected_micro in ((dear, dear.parts.work.spent_micro(stated.protocol_s)), (told, 7.0)):
+            task = await buyer.ask("sentiment", TEXT)
+            assert (await stored(buyer, task.id)).inputs.config.protocol_overhead_micro == expected_micro > 1.0

@@ -153,7 +153,7 @@ def test_the_currency_does_not_matter(world: Inputs, rate: int) -> None:
         replace(
             config,
             time_value_micro_per_s=config.time_value_micro_per_s * rate,
-            protocol_overhead_micro=config.protocol_overhead_micro * rate,
+            protocol_overhead_micro=(config.protocol_overhead_micro or 0.0) * rate,
             transfer_usd_per_gb=min(1000.0, config.transfer_usd_per_gb * rate),
             least_value_micro=config.least_value_micro * rate,
         ),

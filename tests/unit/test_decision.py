@@ -348,7 +348,7 @@ def test_an_explanation_adds_up_and_ends_with_who_is_out() -> None:
 
 def test_communication_is_bytes_times_the_transfer_price_and_the_overhead() -> None:
     # Eq. (8): 2 GB at $.05 and one micro-dollar.
-    assert communication_micro(2 * 10**9, DecisionConfig()) == pytest.approx(100_001)
+    assert communication_micro(2 * 10**9, DecisionConfig(protocol_overhead_micro=1)) == pytest.approx(100_001)
 
 
 def test_risk_cost_multiplies_value_severity_and_the_chance_of_any_of_the_three() -> None:

@@ -95,7 +95,7 @@ class Surveyor:
         self._own_endpoint = own_endpoint
         self._network = network
         self._config = config
-        self._decision = decision
+        self._decision = _priced(decision, work)
         self._work = work
         self._discovery = discovery
         self._market = market
@@ -226,6 +226,13 @@ class Surveyor:
         """Let the policies know what became of a decision."""
         skill = decision.inputs.facts.skill
         await self._memories.learn(skill, lesson_of(decision, good=good), self._unix_ms())
+
+
+def _priced(decision: DecisionConfig, work: LocalWork) -> DecisionConfig:
+    """With what an order costs on this machine, unless its owner said so."""
+    if decision.protocol_overhead_micro is not None:
+        return decision
+    return msgspec.structs.replace(decision, protocol_overhead_micro=work.spent_micro(decision.protocol_s))
 
 
 def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:

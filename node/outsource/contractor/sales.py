@@ -65,7 +65,7 @@ class Sales:
         await self._sold.save(named, self._env.unix_ms())
         self._problems.pop(ware.label, None)
         self._hub.tell("offer_changed", f"{ware.label} is on sale, known to {held} nodes")
-        return self._view(ware, held, await self._earnings.by_skill())
+        return self._view(ware, await self._earnings.by_skill())
 
     async def unsell(self, label: str) -> None:
         """Take a skill off sale, now and after restarts; UsageError when it is not on sale."""
@@ -84,7 +84,7 @@ class Sales:
     async def offers(self) -> OffersView:
         """Everything on sale, and what should be and is not."""
         sales = await self._earnings.by_skill()
-        on_sale = [self._view(ware, self._shop.published.get(ware.label, 0), sales) for ware in self._shop.wares]
+        on_sale = [self._view(ware, sales) for ware in self._shop.wares]
         broken = [OfferView(label=label, problem=problem) for label, problem in sorted(self._problems.items())]
         return OffersView(offers=(*on_sale, *broken))
 
@@ -130,7 +130,7 @@ class Sales:
         )
         return skill, found.price_micro
 
-    def _view(self, ware: Ware, held: int, sales: Mapping[str, Earned]) -> OfferView:
+    def _view(self, ware: Ware, sales: Mapping[str, Earned]) -> OfferView:
         done = sales.get(ware.label, Earned())
         return OfferView(
             label=ware.label,
@@ -138,7 +138,7 @@ class Sales:
             source=ware.source,
             price_micro=ware.unit_price_micro,
             price_hint_micro=self._shop.price_hint_micro(ware.label),
-            published_to=held,
+            published_to=self._shop.published_to(ware.label),
             sold=done.jobs,
             earned_micro=done.paid_micro,
         )

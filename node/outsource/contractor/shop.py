@@ -56,8 +56,6 @@ class Shop:
         self._discovery = discovery
         self._advertised = advertised
         self._wares: dict[str, Ware] = {}
-        self.published: dict[str, int] = {}
-        """Nodes of the DHT that took the advert, by label."""
 
     @property
     def wares(self) -> tuple[Ware, ...]:
@@ -100,7 +98,6 @@ class Shop:
         except (LocalProtocolError, DhtError) as error:
             raise UsageError(f"{ware.label} cannot be advertised (a shorter caption may help): {error}") from error
         self._wares[ware.label] = ware
-        self.published[ware.label] = held
         log.info("offer.published", skill=ware.label, holders=held)
         return held
 
@@ -108,8 +105,11 @@ class Shop:
         """Stop selling `label`; UsageError when it is not on sale."""
         if self._wares.pop(label, None) is None:
             raise UsageError(f"{label!r} is not on sale; on sale are: {', '.join(sorted(self._wares)) or 'nothing'}")
-        self.published.pop(label, None)
         await self._discovery.withdraw(skill_key(self._network, label))
+
+    def published_to(self, label: str) -> int:
+        """How many nodes of the DHT hold the advert now."""
+        return self._discovery.holders(skill_key(self._network, label))
 
     # --- prices
 
