@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from crypto.noise import KeyPair
+from node.net.wsframes import BINARY, PING, SHARED_BYTES, CloseCode, FrameReader, WebSocketError, encode, encode_close
 from protocol.channel import Channel
 from protocol.errors import RemoteProtocolError
 from protocol.framing import FIRST_BYTES, LENGTH, frame_bytes, payload_bytes
@@ -74,6 +75,27 @@ def handshake_frames() -> tuple[bytes, bytes, bytes]:
     return first, reply, initiator.read_reply(reply)[0]
 
 
+def parse_websocket(data: bytes) -> None:
+    """What comes over an upgraded connection, in reads of at most the first byte's size; from a client."""
+    reader = FrameReader(2**17, bytearray(SHARED_BYTES), lambda _, payload: None, from_client=True)
+    cut, data = max(1, data[0]) if data else 1, data[1:]
+    while data:
+        room = reader.room()
+        piece = data[: min(cut, len(room))]
+        room[: len(piece)] = piece
+        reader.received(len(piece))
+        data = data[len(piece) :]
+
+
+def _websocket() -> Iterator[bytes]:
+    for opcode, size in ((BINARY, 5), (BINARY, 300), (PING, 4)):
+        header, payload = encode(opcode, bytes(size), is_client=True)
+        yield b"\x40" + header + payload
+    first, rest = b"\x02\x82" + bytes(4) + b"ab", b"\x80\x81" + bytes(4) + b"c"
+    yield b"\x03" + first + rest
+    yield b"\xff" + encode_close(CloseCode.NORMAL, "done", is_client=True)
+
+
 def _hellos() -> Iterator[bytes]:
     for hello in (Hello("test"), Hello("test", 1, 9), Hello("other"), Hello("a" * 48), Hello("test", 7, 7)):
         yield hello.encode() + b"\x55" * 32
@@ -109,6 +131,13 @@ def _plains() -> Iterator[bytes]:
 
 
 TARGETS = (
+    Target(
+        name="websocket-frames",
+        form="bytes",
+        opened=plain(parse_websocket),
+        seeds=_websocket,
+        may_raise=(WebSocketError,),
+    ),
     Target(name="hello", form="bytes", opened=plain(parse_hello), seeds=_hellos, may_raise=(RemoteProtocolError,)),
     Target(
         name="frame-size", form="bytes", opened=plain(parse_frame_size), seeds=_sizes, may_raise=(RemoteProtocolError,)
