@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from coalesced.sim.faults import KINDS
+from coalesced.sim.ledger.cli import main as ledger_main
 from coalesced.sim.runner import simulate
 from coalesced.sim.world import Plan
 
@@ -29,7 +30,10 @@ def _range(text: str) -> range:
 
 def main(arguments: list[str]) -> int:
     """Run every seed; print a line each, and for a failed one what was violated and how to repeat it."""
+    if "--ledger" in arguments:
+        return ledger_main([argument for argument in arguments if argument != "--ledger"], _range)
     parser = argparse.ArgumentParser(prog="scripts/sim", description=__doc__)
+    parser.add_argument("--ledger", action="store_true", help="simulate the ledger's agreement: see --ledger --help")
     parser.add_argument("--seed", type=int, default=1, help="the world to run (default 1)")
     parser.add_argument("--seeds", type=_range, help="a range of worlds, such as 1-100, in place of --seed")
     parser.add_argument("--nodes", type=int, default=30)

@@ -9,8 +9,8 @@ from typing import Final
 
 from coalesced.sim.ledger.node import Node
 from coalesced.sim.ledger.scenarios import NemesisKind
+from node.ledger.pbft.opened import OpenNewView, OpenProposal, OpenVote, Verified
 from node.ledger.pbft.state import Stage
-from protocol.consensus import AnyConsensus, NewView, Proposal, Vote
 
 
 class Nemesis(ABC):
@@ -19,123 +19,157 @@ class Nemesis(ABC):
     def __init__(self, nodes: list[Node], rng: Random) -> None:
         self.nodes = nodes
         self.rng = rng
+        self.now_s = 0.0
         self.cut_until_s: dict[int, float] = {}
+        self.calm_until_s = 0.0
+        """Until then everything passes, so that there is something to be harmed again."""
 
-    def passes(self, sender: Node, receiver: Node, message: AnyConsensus, now_s: float) -> bool:
+    def passes(self, sender: Node, receiver: Node, message: Verified, now_s: float) -> bool:
         """Whether this message gets through."""
+        self.now_s = now_s
         if any(self.cut_until_s.get(node.index, 0.0) > now_s for node in (sender, receiver)):
             return False
-        return self.lets(sender, receiver, message)
+        return now_s < self.calm_until_s or self.lets(receiver, message)
 
-    def cut(self, node: Node, now_s: float) -> None:
-        """Separate a replica from everybody for some seconds."""
-        self.cut_until_s[node.index] = now_s + self.rng.uniform(3.0, 10.0)
+    def look(self, node: Node, now_s: float) -> None:
+        """A replica has made a step."""
+        self.now_s = now_s
+        if now_s >= self.calm_until_s:
+            self.act(node)
+
+    def cut(self, node: Node, for_s: float) -> None:
+        """Separate a replica from everybody."""
+        self.cut_until_s[node.index] = self.now_s + for_s
+
+    def one(self, *but: Node) -> Node:
+        """Any replica but these."""
+        return self.rng.choice([node for node in self.nodes if node not in but])
 
     @abstractmethod
-    def lets(self, sender: Node, receiver: Node, message: AnyConsensus) -> bool:
+    def lets(self, receiver: Node, message: Verified) -> bool:
         """Whether a message between two that are not cut off gets through."""
 
     @abstractmethod
-    def look(self, node: Node, now_s: float) -> None:
-        """A replica has made a step."""
-
-    def one(self) -> Node:
-        """Any replica that runs."""
-        return self.rng.choice([node for node in self.nodes if node.is_up] or self.nodes)
-
-
-def _holder(nodes: list[Node], key: bytes) -> Node | None:
-    """The honest node with this key, if there is one."""
-    return next((node for node in nodes if node.key == key), None)
+    def act(self, node: Node) -> None:
+        """This replica has made a step, and it is not calm."""
 
 
 class OneCommits(Nemesis):
-    """COMMITs reach one replica only; once it has committed, it is cut off and the others have to find out."""
+    """COMMITs reach one replica only; when it has committed it is cut off, and the others have to find out.
+
+    The base of those that go on from there.
+    """
 
     def __init__(self, nodes: list[Node], rng: Random) -> None:
         super().__init__(nodes, rng)
-        self.chosen = self.one()
-        self.height = self.chosen.height
-        self.rests_until_s = 0.0
-        self.now_s = 0.0
+        self.lost = (0, -1)
+        """No COMMIT of this height gets through in this view or a lower one."""
+        self.begin()
 
-    def lets(self, sender: Node, receiver: Node, message: AnyConsensus) -> bool:
-        """COMMITs to the chosen one; to all while resting."""
-        is_commit = isinstance(message, Vote) and message.phase == "commit"
-        return not is_commit or receiver is self.chosen or self.now_s < self.rests_until_s
+    def begin(self) -> None:
+        """Choose whom the COMMITs reach."""
+        self.chosen, self.is_done = self.one(), False
+        self.height = max(node.height for node in self.nodes)
 
-    def look(self, node: Node, now_s: float) -> None:
-        """Cut it off when it has committed, and choose another for the time after."""
-        self.now_s = now_s
-        if node is self.chosen and node.height > self.height and now_s >= self.rests_until_s:
-            self.cut(node, now_s)
-            self.rests_until_s = now_s + self.rng.choice((0.0, 6.0, 12.0))
-            self.chosen = self.one()
-            self.height = max(other.height for other in self.nodes)
-
-
-class FewPrepare(Nemesis):
-    """PREPAREs reach few, so that different blocks are prepared at different replicas in different views."""
-
-    def __init__(self, nodes: list[Node], rng: Random) -> None:
-        super().__init__(nodes, rng)
-        self._choose()
-
-    def _choose(self) -> None:
-        self.few = set(self.rng.sample([node.index for node in self.nodes], self.rng.randrange(1, 3)))
-        self.patience = self.rng.randrange(2, 8)
-
-    def lets(self, sender: Node, receiver: Node, message: AnyConsensus) -> bool:
-        """PREPAREs to the few; COMMITs now and then; a NEW-VIEW's own votes as they come."""
-        if not isinstance(message, Vote):
+    def lets(self, receiver: Node, message: Verified) -> bool:
+        """COMMITs to the chosen one; once it has committed, those of later views to all."""
+        if not isinstance(message, OpenVote) or message.vote.phase != "commit":
             return True
-        if message.phase == "commit":
-            return self.rng.random() < 0.4
-        return receiver.index in self.few
+        if self.is_done:
+            return message.ballot.height != self.lost[0] or message.ballot.view > self.lost[1]
+        return receiver is self.chosen
 
-    def look(self, node: Node, now_s: float) -> None:
-        """When one of the few has prepared, cut it or the primary off, and choose others."""
-        if node.core is None or node.core.replica.stage is not Stage.COMMITTING or node.index not in self.few:
-            return
-        self.patience -= 1
-        primary = node.core.replica.committee.primary(node.core.replica.view)
-        harmed = node if self.rng.random() < 0.5 else _holder(self.nodes, primary) or node
-        self.cut(harmed, now_s)
-        self._choose()
+    def act(self, node: Node) -> None:
+        """Notice that the chosen one has committed."""
+        if node is self.chosen and not self.is_done and node.height > self.height:
+            self.is_done, self.lost = True, (node.height, node.disk.blocks[-1].certificate.ballot.view)
+            self.cut(node, self.rng.uniform(6.0, 14.0))
+            self.committed()
+        elif self.is_done and min(other.height for other in self.nodes) >= self.lost[0]:
+            self.calm_until_s = self.now_s + self.rng.uniform(0.0, 2.0)
+            self.begin()
+
+    def committed(self) -> None:
+        """One has committed and is gone."""
 
 
-class CrashOnVote(Nemesis):
-    """Machines lose power in the middle of voting, between what they write down and what they send."""
+class FewPrepare(OneCommits):
+    """One replica prepares a block and is cut off; another block is prepared in a later view and committed by one,
+    which is cut off too; then the first one comes back with what it prepared."""
 
-    def lets(self, sender: Node, receiver: Node, message: AnyConsensus) -> bool:
-        """After a proposal or COMMIT has passed, its receiver may be about to fall. Some messages are lost too."""
-        if isinstance(message, Proposal | NewView | Vote) and receiver.is_up and self.rng.random() < 0.04:
+    def begin(self) -> None:
+        """Choose who is to prepare alone."""
+        super().begin()
+        self.alone: Node | None = self.one(self.chosen)
+
+    def lets(self, receiver: Node, message: Verified) -> bool:
+        """PREPAREs reach one replica, until it has prepared."""
+        if self.alone is not None and isinstance(message, OpenVote):
+            return message.vote.phase == "prepare" and receiver is self.alone
+        return super().lets(receiver, message)
+
+    def act(self, node: Node) -> None:
+        """Cut off the one that has prepared, for about as long as a view change takes."""
+        if node is self.alone and node.core is not None and node.core.replica.stage is Stage.COMMITTING:
+            self.alone = None
+            self.cut(node, self.rng.uniform(3.0, 5.0))
+        elif self.alone is None:
+            super().act(node)
+
+
+class LostLeader(OneCommits):
+    """After one has committed, views pass in which the NEW-VIEW is lost, or nothing is prepared."""
+
+    def begin(self) -> None:
+        """Choose how many views are to be empty, and how."""
+        super().begin()
+        self.empty = self.rng.randrange(1, 3)
+        self.loses_new_view = self.rng.random() < 0.5
+
+    def lets(self, receiver: Node, message: Verified) -> bool:
+        """Nothing of the views that are to be empty."""
+        if self.is_done:
+            last = self.lost[1] + self.empty
+            if isinstance(message, OpenVote) and message.ballot.height == self.lost[0]:
+                return message.ballot.view > last
+            if isinstance(message, OpenNewView) and self.loses_new_view:
+                return message.changes[0].terms.view > last
+        return super().lets(receiver, message)
+
+    def committed(self) -> None:
+        """The one that knows stays away longer."""
+        self.cut(self.chosen, self.rng.uniform(10.0, 18.0))
+
+
+class CrashOnVote(OneCommits):
+    """Machines lose power while they vote, between what they write down and what they send; now and then all at once,
+    after one has committed and is gone."""
+
+    def begin(self) -> None:
+        """Choose which of the two."""
+        super().begin()
+        self.falls_together = self.rng.random() < 0.5
+
+    def lets(self, receiver: Node, message: Verified) -> bool:
+        """A vote may be the last thing that its receiver sees."""
+        if self.falls_together:
+            return super().lets(receiver, message)
+        if isinstance(message, OpenVote | OpenProposal | OpenNewView) and self.rng.random() < 0.04:
             receiver.effects_until_crash = self.rng.randrange(0, 5)
         return self.rng.random() < 0.9
 
-    def look(self, node: Node, now_s: float) -> None:
-        """The world starts it again."""
+    def act(self, node: Node) -> None:
+        """Go on as long as one of the two is under way."""
+        if self.falls_together:
+            super().act(node)
+        elif self.rng.random() < 0.01:
+            self.begin()
 
-
-class LostLeader(Nemesis):
-    """Who is to lead next is cut off, or its NEW-VIEW reaches few: views pass in which nothing is prepared."""
-
-    def lets(self, sender: Node, receiver: Node, message: AnyConsensus) -> bool:
-        """A NEW-VIEW reaches some; what follows from it often nobody."""
-        if isinstance(message, NewView):
-            return self.rng.random() < 0.6
-        if isinstance(message, Vote):
-            return self.rng.random() < 0.8
-        return True
-
-    def look(self, node: Node, now_s: float) -> None:
-        """Whoever is asked for falls silent, mostly; and a primary at random moments."""
-        if node.core is None:
-            return
-        r = node.core.replica
-        chance = 0.3 if r.stage is Stage.CHANGING else 0.05 if r.stage is Stage.COMMITTING else 0.0
-        if self.rng.random() < chance:
-            self.cut(_holder(self.nodes, r.committee.primary(r.view)) or node, now_s)
+    def committed(self) -> None:
+        """All others fall with their next step."""
+        for node in self.nodes:
+            if node is not self.chosen:
+                node.effects_until_crash = 0
 
 
 NEMESES: Final[dict[NemesisKind, type[Nemesis]]] = {

@@ -62,9 +62,10 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         Scenario(name="one_commits", nemesis=("one_commits",)),
         Scenario(name="few_prepare", nemesis=("few_prepare",)),
         Scenario(name="crash_on_vote", nemesis=("crash_on_vote",)),
-        Scenario(name="lost_leader", weather=MILD, nemesis=("lost_leader",)),
+        Scenario(name="lost_leader", nemesis=("lost_leader",)),
         Scenario(name="liar_and_nemesis", liars={2: "liar"}, nemesis=("one_commits", "few_prepare", "lost_leader")),
-        Scenario(name="six", n=6, weather=TORN, nemesis=("one_commits", "few_prepare", "lost_leader", "crash_on_vote")),
+        Scenario(name="six", n=6, weather=TORN),
+        Scenario(name="six_and_nemesis", n=6, nemesis=("one_commits", "few_prepare", "lost_leader", "crash_on_vote")),
         Scenario(name="seven_two_twins", n=7, weather=TORN, twins=(0, 3)),
         Scenario(
             name="slow",

@@ -197,7 +197,8 @@ def open_view_change(message: ViewChange) -> OpenViewChange:
     prepared, block = open_certificate(message.prepared, "prepare"), open_block(message.block)
     _check_same(prepared.ballot, block)
     ballot = prepared.ballot
-    if (ballot.height, ballot.view, ballot.block) != (terms.height, terms.prepared_view, terms.prepared):
+    named = (terms.chain, terms.height, terms.prepared_view, terms.prepared)
+    if (ballot.chain, ballot.height, ballot.view, ballot.block) != named:
         raise RemoteProtocolError("bad_message", "a view change proves another block than it names")
     return OpenViewChange(message, change, prepared, block)
 

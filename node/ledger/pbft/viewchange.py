@@ -182,6 +182,8 @@ def check_new_view(opened: OpenNewView, committee: Committee) -> None:
         return
     if opened.prepared is None or (opened.prepared.ballot.view, opened.prepared.ballot.block) != chosen:
         raise RemoteProtocolError("bad_new_view", "not the block that was prepared in the highest view")
+    if (opened.prepared.ballot.chain, opened.prepared.ballot.height) != (terms.chain, terms.height):
+        raise RemoteProtocolError("bad_new_view", "a block that was prepared at another height")
     if not committee.has_quorum(opened.prepared.signers):
         raise RemoteProtocolError("bad_new_view", f"the block has fewer than {committee.q} members' PREPAREs")
     vote = opened.vote
