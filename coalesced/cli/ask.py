@@ -71,7 +71,8 @@ async def follow(face: Face, client: ControlClient, events: Any, *, stream: bool
 async def answer_question(face: Face, client: ControlClient, event: shapes.Event) -> None:
     """Ask the person at the terminal; elsewhere, say how to answer."""
     if not (sys.stdin.isatty() and face.err.isatty()):
-        face.note(f"the task waits for an answer: coalesced task answer {short_task(event['task_id'])} TEXT")
+        command = face.again(f"task answer {short_task(event['task_id'])} TEXT")
+        face.note(f"the task waits for an answer: {command}")
         return
     face.err.write("your answer: ")
     face.err.flush()
@@ -96,13 +97,13 @@ async def finish(face: Face, client: ControlClient, task_id: str, output: Path |
     task = await client.task(task_id)
     short = short_task(task["id"])
     if task["state"] not in ("completed", "failed", "cancelled", "rejected"):
-        raise CliError(f"task {short} is still {task['state']}", exit_code=1, hint=f"coalesced task watch {short}")
+        raise CliError(f"task {short} is still {task['state']}", exit_code=1, hint=face.again(f"task watch {short}"))
     if task["state"] != "completed":
         error = task["error"] or {"code": "failed", "text": f"the task was {task['state']}", "exit_code": 1}
-        hint = "" if face.as_json else f"coalesced why {short}"
+        hint = "" if face.as_json else face.again(f"why {short}")
         raise CliError(error["text"], code=error["code"], exit_code=error["exit_code"] or 1, hint=hint)
     data, media_type = await client.result(task["id"])
     print_answer(face, task, data, media_type, output)
     if not face.as_json:
-        face.note(f"{explain.outcome(task)} · why: coalesced why {short}")
+        face.note(f"{explain.outcome(task)} · why: {face.again(f'why {short}')}")
     return 0

@@ -264,7 +264,8 @@ def _skill(text: str) -> str:
 
 def _name(text: str, what: str, listing: str) -> str:
     """`text`, if it can stand in a request's address; what it names is for the daemon to say."""
-    if text.strip() in ("", ".", "..") or len(text) > MAX_NAME_CHARS:
+    # The server's routes match no braces: what holds some would be told as a call that does not exist.
+    if text.strip() in ("", ".", "..") or len(text) > MAX_NAME_CHARS or set(text) & {"{", "}"}:
         shown = repr(text) if len(text) <= MAX_NAME_CHARS else f"a text of {len(text)} characters"
         raise ControlError("usage", f"{shown} is not a {what}: `{listing}` lists them", 2)
     return text

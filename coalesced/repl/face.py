@@ -60,10 +60,6 @@ class ConsoleFace(Face):
         self._loop.call_soon_threadsafe(start)
         return ended.result()
 
-    def again(self, words: str) -> str:
-        """In a console, the words alone."""
-        return words
-
     def cancel(self) -> None:
         """Cancel the call that runs, and any that the command would make after it."""
         self._is_cancelled = True

@@ -24,11 +24,13 @@ from coalesced.repl.expecting import QUANTITIES, fulfilled
 from coalesced.repl.face import ConsoleFace
 from coalesced.repl.grammar import GrammarError, Line, parse
 from coalesced.repl.output import KeepingOutput
-from coalesced.repl.words import GRAMMAR_HELP, OWN, WordError, meaning
+from coalesced.repl.words import ALIASES, GRAMMAR_HELP, OWN, WordError, meaning
 from coalesced.testnet.manifest import TestnetError, default_directory, load
 
 MAX_JOBS: Final = 16
 """Background lines at once; each holds a thread while it waits."""
+MAX_JOB_CHARS: Final = 2_000
+"""Of what a background line printed, shown when it ends: somebody is typing meanwhile."""
 LEAVE_TIMEOUT_S: Final = 6.0
 """A cancelled `ask` takes up to 5 s to cancel its task."""
 USAGE: Final = 2
@@ -158,7 +160,7 @@ class ConsoleSession:
         text, _, _ = self._jobs.pop(number)
         ended = "cancelled" if code == INTERRUPTED else "done" if code == 0 else f"failed with exit code {code}"
         self._say(f"[{number}] {ended}: {text}")
-        self._say(written.getvalue().rstrip("\n"))
+        self._say(shortened(written.getvalue().rstrip("\n")))
 
     # --- the console's own words ---
 
@@ -227,6 +229,15 @@ class ConsoleSession:
         return code
 
 
+def shortened(text: str) -> str:
+    """What a background line printed, cut in the middle where it is long: its end says how it went."""
+    if len(text) <= MAX_JOB_CHARS:
+        return text
+    half = MAX_JOB_CHARS // 2
+    cut = f"\n... {len(text) - 2 * half:,} characters left out; whole: `task result ID`, or > FILE before the & ...\n"
+    return text[:half] + cut + text[-half:]
+
+
 def open_for_writing(name: str) -> TextIO:
     """The file that a line writes into; OSError or PathError when it cannot be."""
     return expanded(name).open("w", encoding="utf-8")
@@ -244,4 +255,5 @@ def _home_called(word: str) -> Path:
 def _help() -> str:
     sections = [f"{title}:  " + " ".join(section) for title, section in COMMANDS.items()]
     own = [f"  {line}" for line in OWN.values()]
+    own += [f"  {word}: short for {' '.join(meant)}" for word, meant in ALIASES.items()]
     return "\n".join([*sections, "Here, besides:", *own, "Anywhere:", GRAMMAR_HELP, "More: help COMMAND"])

@@ -12,9 +12,9 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
 OWN: Final[dict[str, str]] = {
     "expect": "expect peers >= 7 within 10s: wait until it holds, or fail",
     "use": "use NODE|DIRECTORY: talk to another node of this machine",
-    "jobs": "what runs in the background (a line that ends with &)",
-    "help": "help [COMMAND]",
-    "exit": "leave; the node goes on (also ^D)",
+    "jobs": "jobs: what runs in the background (a line that ends with &)",
+    "help": "help [COMMAND]: this, or what a command takes",
+    "exit": "exit: leave; the node goes on (also ^D)",
 }
 """The console's own commands, each with its line of help."""
 
@@ -46,6 +46,8 @@ class Meaning:
 
 def meaning(words: tuple[str, ...]) -> Meaning:
     """Understand the words of a line, of which there is at least one; WordError when it has no place in a console."""
+    if words[0] == "coalesced" and len(words) > 1:
+        words = words[1:]  # pasted: hints and documents say it with the program's name
     first, rest = words[0], words[1:]
     if first in ("quit", "exit"):
         return Meaning("exit", rest)

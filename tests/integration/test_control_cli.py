@@ -65,7 +65,7 @@ def test_an_answer_goes_to_stdout_and_its_cost_to_stderr(served: ServedNode) -> 
     assert (ran.code, ran.out) == (0, "SOME TEXT\n")
     (summary,) = ran.err.splitlines()
     assert summary.startswith("upper: completed by k7m2qfab · cost $0.0012 · saved $0.0059 against local · took 1.5 s")
-    assert "why: coalesced why " in summary
+    assert f"why: coalesced --home {served.home} why " in summary
 
 
 def test_files_are_the_input(served: ServedNode, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_refused_skill_is_one_line_with_exit_code_2(served: ServedNode) -> Non
 def test_failed_verification_is_exit_code_7_and_points_at_why(served: ServedNode) -> None:
     ran = Ran(served.home, "ask", "refuse", "x")
     assert ran.code == 7
-    assert ran.err.startswith("error: the figures do not add up\ntry: coalesced why ")
+    assert ran.err.startswith(f"error: the figures do not add up\ntry: coalesced --home {served.home} why ")
 
 
 def test_an_error_as_json_is_one_object_on_stdout(served: ServedNode) -> None:
@@ -347,7 +347,7 @@ def test_a_task_is_shown_with_result_and_receipt(served: ServedNode, done: str) 
     assert Ran(served.home, "task", "show", "none").code == 2
 
 
-@pytest.mark.parametrize("name", ["", " ", ".", "..", "a" * 9000])
+@pytest.mark.parametrize("name", ["", " ", ".", "..", '{"a": 1}', "a" * 9000])
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -165,7 +165,7 @@ def test_on_a_terminal_progress_is_live_and_a_question_is_asked(served: ServedNo
         assert b"OUTSOURCE to k7m2qfab" in seen
         assert b"Which year?" in seen
         os.write(controller, b"1999\n")
-        seen = read_terminal(controller, b"why: coalesced why ", seen)
+        seen = read_terminal(controller, b"why: coalesced --home ", seen)
         assert b"A DOCUMENT" in seen
         assert process.wait(10) == 0
     finally:

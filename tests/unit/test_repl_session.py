@@ -24,7 +24,7 @@ from coalesced.repl.names import Names
 from coalesced.repl.output import MAX_KEPT_CHARS, KeepingOutput
 from coalesced.repl.prompt import interact
 from coalesced.repl.script import file_lines, given_lines, run_script
-from coalesced.repl.session import MAX_JOBS, ConsoleSession
+from coalesced.repl.session import MAX_JOB_CHARS, MAX_JOBS, ConsoleSession
 from tests.harness.memory_node import MemoryNode
 
 DEADLINE_S = 20
@@ -168,7 +168,7 @@ async def test_a_wrong_line_gives_the_command_lines_exit_code_and_a_clear_text(
 
 async def test_help_names_every_word(session: ConsoleSession, out: Screen) -> None:
     assert await session.execute("help") == 0
-    for word in ("ask", "decide", "expect", "testnet", "$_", "^C"):
+    for word in ("ask", "decide", "expect", "testnet", "$_", "^C", "use NODE", "jobs:", "exit:", "find:", "watch:"):
         assert word in out.getvalue()
 
 
@@ -202,6 +202,21 @@ async def test_a_background_line_does_not_hold_the_next(session: ConsoleSession,
     await until(lambda: "[1] done" in out.getvalue())
     assert "IN THE BACK" in out.getvalue()
     assert session.last_result == "FRONT"
+
+
+async def test_a_long_answer_from_the_background_is_cut(session: ConsoleSession, node: MemoryNode, out: Screen) -> None:
+    assert await session.execute(f"ask slow '{'x' * 5 * MAX_JOB_CHARS}' &") == 0
+    node.release.set()
+    await until(lambda: "[1] done" in out.getvalue() and "characters left out" in out.getvalue())
+    answer = out.getvalue().partition("XXX")[2]
+    assert len(answer) < MAX_JOB_CHARS + 200
+    assert "why: coalesced --home " in answer, "its end is there"
+
+
+async def test_a_pasted_command_line_is_understood(session: ConsoleSession, home: Path, out: Screen) -> None:
+    assert await session.execute("coalesced skills ls") == 0
+    assert await session.execute(f"coalesced --home {home} skills ls") == 0
+    assert out.getvalue().count("does upper") == 2
 
 
 async def test_a_failed_background_line_says_so(session: ConsoleSession, out: Screen) -> None:
