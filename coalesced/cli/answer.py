@@ -17,7 +17,10 @@ def print_answer(face: Face, task: shapes.Task, data: bytes, media_type: str, ou
         try:
             output.write_bytes(data)
         except OSError as error:
-            raise CliError(f"cannot write {output}: {error.strerror}", code="failed", exit_code=1) from error
+            # The work is done, and maybe paid: it need not be asked for again.
+            again = face.again(f"task result {units.short_task(task['id'])} -o FILE")
+            failure = f"cannot write {output}: {error.strerror}"
+            raise CliError(failure, code="failed", exit_code=1, hint=again) from error
     if face.as_json:
         face.print_json(answer_view(task, data, media_type))
     elif output is not None:

@@ -30,7 +30,8 @@ def reason(
         wanted = f", and --prefer local asks for less than {usd(limit)}" if facts.prefer == "local" else ""
         return f"No seller costs less: {here}{wanted}; the best seller, {best.name}, {usd(best.total_micro)} in all."
     if excluded:
-        return f"None of {counted(len(excluded), 'offer')} can be taken: {here}. {excluded[0].name} {excluded[0].text}."
+        which = "The only offer cannot" if len(excluded) == 1 else f"None of {len(excluded)} offers can"
+        return f"{which} be taken: {here}. {excluded[0].name} {excluded[0].text}."
     return f"Nobody offers {facts.skill}: {here}."
 
 

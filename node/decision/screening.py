@@ -48,7 +48,7 @@ def exclusion(
     if needed_s > facts.deadline_s:
         return out("late", f"needs about {duration(needed_s, 3)}; the deadline leaves {duration(facts.deadline_s, 3)}")
     if not allowed:
-        return out("level", f"its work cannot be checked at level {facts.least_level}, which the task insists on")
+        return out("level", f"does work that cannot be checked at level {facts.least_level}, which the task insists on")
     return None
 
 

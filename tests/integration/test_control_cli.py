@@ -87,6 +87,7 @@ def test_the_answer_can_be_written_to_a_file(served: ServedNode, tmp_path: Path)
     assert ((tmp_path / "out").read_bytes(), ran.out) == (b"X", "")
     refused = Ran(served.home, "ask", "upper", "x", "-o", str(tmp_path / "no" / "out"))
     assert (refused.code, "cannot write" in refused.err) == (1, True)
+    assert f"try: coalesced --home {served.home} task result " in refused.err
 
 
 def test_streaming_prints_every_event(served: ServedNode) -> None:
