@@ -7,6 +7,18 @@ from crypto.identity import Identity
 from node.ledger.chain.genesis import Genesis, Holding, Parameters, encode_genesis
 from node.ledger.chain.machine import ChainMachine
 from node.ledger.chain.state import Account, AccountId, Deal, State, account_key, deal_key
+from protocol.consensus import (
+    PHASE_LABELS,
+    Ballot,
+    Certificate,
+    Header,
+    Seal,
+    block_hash,
+    decode_header,
+    members_hash,
+    tx_root,
+)
+from protocol.packing import pack
 from protocol.receipts import DAY_MS, acceptance_commitment, commitment
 from protocol.signed import AcceptanceTerms, AwardTerms, Outcome, RatingTerms, sign
 from protocol.transactions import (
@@ -164,3 +176,29 @@ def held(state: State) -> int:
     accounts = sum(account.credits + account.bond for _, account in state.accounts())
     deals = sum(deal.credits for _, deal in state.trie.items(b"\x09") if isinstance(deal, Deal) and deal.stage < 3)
     return accounts + deals + state.chain.treasury_credits
+
+
+def header_of(world: World, txs: Sequence[bytes]) -> bytes:
+    """The packed header of the world's last block."""
+    header = Header(
+        chain=world.machine.chain,
+        height=world.state.chain.height,
+        view=0,
+        previous=bytes(32),
+        time_unix_ms=world.now,
+        tx_root=tx_root(tuple(txs)),
+        state_root=world.machine.root(world.state),
+        members_hash=members_hash(world.state.members),
+        proposer=world.state.members[0],
+    )
+    return pack(header)
+
+
+def certified(header: bytes, signers: Sequence[Identity]) -> Certificate:
+    """COMMITs for a header."""
+    terms = decode_header(header)
+    ballot = pack(Ballot(chain=terms.chain, height=terms.height, view=0, block=block_hash(header)))
+    return Certificate(
+        ballot=ballot,
+        seals=tuple(Seal(signer=one.public_key, signature=one.sign(PHASE_LABELS["commit"], ballot)) for one in signers),
+    )

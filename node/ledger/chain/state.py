@@ -271,7 +271,7 @@ def imported(items: Iterable[tuple[bytes, bytes]]) -> State:
 def decode_entry(key: bytes, value: bytes) -> Entry:
     """The entry that stands at `key` with these bytes; RemoteProtocolError when nothing like it can."""
     kind, length = _SHAPES.get(key[0] if key else 0, (Entry, 0))
-    if len(key) != length:
+    if not key or len(key) != length:
         raise RemoteProtocolError("bad_state", f"{key[:8].hex()} is not a key of the state")
     entry = unpack(kind, value)
     if encode_value(entry) != value:

@@ -111,6 +111,27 @@ class Trie(Generic[V]):
             elif node.key.startswith(prefix):
                 yield node.key, node.value
 
+    def changes(self, before: "Trie[V]") -> dict[bytes, V | None]:
+        """What turns `before` into this map: values by key, None for one that goes. What they share costs nothing."""
+        gone, come = set[bytes](), dict[bytes, V | None]()
+        waiting: list[tuple[_Node[V] | None, _Node[V] | None]] = [(before._top, self._top)]
+        while waiting:
+            old, new = waiting.pop()
+            if old is new:
+                continue
+            if isinstance(new, _Branch) and (not isinstance(old, _Branch) or new.bit <= old.bit):
+                olds = _sides(old, new.bit)
+                waiting += [(olds[0], new.left), (olds[1], new.right)]
+            elif isinstance(old, _Branch):
+                news = _sides(new, old.bit)
+                waiting += [(old.left, news[0]), (old.right, news[1])]
+            else:
+                if isinstance(old, _Leaf):
+                    gone.add(old.key)
+                if isinstance(new, _Leaf):
+                    come[new.key] = new.value
+        return {**dict.fromkeys(gone - come.keys()), **come}
+
     def prove(self, key: bytes) -> tuple[Step, ...] | None:
         """The branches from the leaf of `key` up to the root, or None when the map lacks it."""
         if self._top is None or _nearest(self._top, key).key != key:
@@ -157,6 +178,18 @@ def _first_difference(one: bytes, two: bytes) -> int:
     if not differs:
         raise ValueError(f"one of the keys {one.hex()} and {two.hex()} is the beginning of the other")
     return 8 * width - differs.bit_length()
+
+
+def _sides(node: "_Node[V] | None", bit: int) -> "tuple[_Node[V] | None, _Node[V] | None]":
+    """What of `node`, whose keys agree before `bit`, is on either side of a branch at `bit`."""
+    if isinstance(node, _Branch) and node.bit == bit:
+        return node.left, node.right
+    lowest = node
+    while isinstance(lowest, _Branch):
+        lowest = lowest.left
+    if lowest is None:
+        return None, None
+    return (None, node) if _is_set(lowest.key, bit) else (node, None)
 
 
 def _nearest(node: _Node[V], key: bytes) -> _Leaf[V]:

@@ -18,6 +18,7 @@ ONE: Final = 1 << 32
 """One rating: counts are fixed-point numbers with 32 bits after the point."""
 DAILY: Final = 4_280_879_386
 """2^32 * e^(-.1 / 30.436875): what is left after a day (30.436875 days are a mean Gregorian month)."""
+_HALF: Final = 1 << 31
 FORGOTTEN_DAYS: Final = 20_000
 """After 55 years 2^-94 of a count is left: nothing of any that fits."""
 
@@ -40,14 +41,14 @@ class Counts:
 
 
 def daily_factor(days: int) -> int:
-    """2^32 * e^(-lambda * days), by squaring: after a year 1.8e-8 off at most."""
+    """2^32 * e^(-lambda * days), by squaring with rounding: over a year within 1e-9 * 2^32 of the exact one."""
     if days >= FORGOTTEN_DAYS:
         return 0
     factor, square = ONE, DAILY
     while days:
         if days & 1:
-            factor = factor * square >> 32
-        square = square * square >> 32
+            factor = factor * square + _HALF >> 32
+        square = square * square + _HALF >> 32
         days >>= 1
     return factor
 
