@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from coalesced.sim.checkers.evidence import CLIENT, CONTRACTOR, Facts
+from coalesced.sim.checkers.evidence import CLIENT, CONTRACTOR, Facts, Promise
 from node.store.spending import Caps
 
 DAY_MS = 86_400_000
@@ -72,13 +72,17 @@ def quotes_bind(facts: Facts, others: Mapping[bytes, Facts]) -> Iterator[str]:
             yield f"task {task_id.hex()[:8]} was taken on by a quote that had expired"
 
 
-def promises_end(facts: Facts) -> Iterator[str]:
-    """No promise of money is open for a task that has ended, and what was signed to be paid counts as paid."""
-    promised = {(promise.task_id, promise.peer): promise for promise in facts.promises}
+def outlives_its_task(facts: Facts) -> Iterator[Promise]:
+    """Promises of money that are open for a task that has ended: a result may still be judged, for a while."""
     for promise in facts.promises:
         row = facts.tasks.get(promise.task_id)
         if promise.paid_micro is None and (row is None or row.finished_unix_ms is not None):
-            yield f"the promise to {promise.peer.hex()[:8]} is open though task {promise.task_id.hex()[:8]} has ended"
+            yield promise
+
+
+def payments_count(facts: Facts) -> Iterator[str]:
+    """What was signed to be paid counts as paid."""
+    promised = {(promise.task_id, promise.peer): promise for promise in facts.promises}
     for task_id, offers in facts.book.offers_of_tasks().items():
         row = facts.tasks.get(task_id)
         if row is None or row.role != CLIENT or row.finished_unix_ms is None:

@@ -20,6 +20,8 @@ from node.views import EventView
 from protocol.packing import unpack
 from protocol.specification import Specification
 
+SETTLING_S = 20.0
+"""What is left of a check and its writing down when the task has ended before, and two looks for what nobody is at."""
 GRACE_S = 5.0
 """A task may end so much after its deadline: cancelling tells the other side, and is written down."""
 REPAIR_S = 12.0
@@ -52,6 +54,8 @@ class _Seen:
     """When the unfinished tasks have to be over, by this world's clock."""
     interrupted: set[bytes] = field(default_factory=set)
     judged: set[bytes] = field(default_factory=set)
+    outliving_s: dict[tuple[bytes, bytes], float] = field(default_factory=dict)
+    """Since when promises are seen open whose tasks have ended."""
     writable_s: float = 0.0
     """Until then, what this node writes may have met a full disk."""
 
@@ -142,6 +146,7 @@ class Watch:
             number = node.profile.number
             if node.life is not None and node.parts is not None:
                 self._report_all(number, self._late(node, self._seen[number]))
+                self._report_all(number, self._left_open(self._seen[number], 0.0 if at_rest else SETTLING_S))
                 count = tasks.get(node.life.name, 0)
                 self._report_all(number, bounds.stays_bounded(count, node.parts))
             if at_rest and node.life is not None and node.parts is not None:
@@ -186,7 +191,7 @@ class Watch:
             money.pays_once(facts),
             money.caps_hold(facts, caps, day_of(node.unix_ms())),
             money.quotes_bind(facts, self._facts),
-            money.promises_end(facts) if self._loop.time() >= seen.writable_s else (),
+            money.payments_count(facts) if self._loop.time() >= seen.writable_s else (),
             records.awards_come_first(facts, self._facts),
             records.receipts_are_signed(facts, self._facts),
             records.the_honest_are_not_accused(facts, self._dishonest),
@@ -207,6 +212,15 @@ class Watch:
             due_s = seen.due_s.setdefault(task_id, now_s + allowed_s)
             if now_s > max(due_s + GRACE_S, seen.writable_s):
                 yield f"{row.role} task {task_id.hex()[:8]} is {row.state} after its deadline of {allowed_s:g} s"
+
+    def _left_open(self, seen: _Seen, allowed_s: float) -> Iterable[str]:
+        """Promises of money that are open so long after their tasks have ended."""
+        now_s = self._loop.time()
+        left = {(promise.task_id, promise.peer) for promise in money.outlives_its_task(seen.facts)}
+        seen.outliving_s = {promise: seen.outliving_s.get(promise, now_s) for promise in sorted(left)}
+        for (task_id, peer), since_s in seen.outliving_s.items():
+            if now_s >= max(since_s + allowed_s, seen.writable_s):
+                yield f"the promise to {peer.hex()[:8]} is open though task {task_id.hex()[:8]} has ended"
 
     async def _judge_results(self, node: SimNode) -> None:
         """Each completed task of an owner, once."""
