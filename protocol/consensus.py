@@ -36,7 +36,8 @@ MAX_BLOCK_BYTES: Final = 2**20
 """Sum of a block's transactions: a NEW-VIEW carries one block, and a session is not blocked for long by it."""
 MAX_PAGE_BLOCKS: Final = 64
 """Blocks in one page of a synchronisation; pages are cut by PAGE_BYTES too."""
-PAGE_BYTES: Final = 4 * 2**20
+PAGE_BYTES: Final = 2**20
+"""A page, like one full block, stays below the 2 MiB that a node takes in one message."""
 MAX_TERMS_BYTES: Final = 512
 NO_HASH: Final = bytes(32)
 

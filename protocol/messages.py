@@ -11,6 +11,8 @@ Requests and what may answer them (the envelope that carries ids and deadlines i
 | Answer        |                                     | Ok                |
 | ReceiptOffer  |                                     | ReceiptSigned     |
 | FaultNotice   |                                     | Ok                |
+| LedgerBatch   |                                     | Ok                |
+| GenesisRequest |                                    | GenesisFound      |
 """
 
 from typing import Annotated
@@ -39,6 +41,8 @@ MAX_PART_BYTES = 2**20
 """Inputs and results above this travel in parts of at most this size, so that a session is never blocked for long."""
 MAX_QUESTION_CHARS = 4000
 MAX_ANSWER_CHARS = 65_536
+MAX_LEDGER_BATCH = 256
+"""Messages of a community chain that travel together: more than what one block makes members say to each other."""
 PartBytes = Annotated[bytes, Meta(max_length=MAX_PART_BYTES)]
 
 
@@ -176,6 +180,25 @@ class FaultNotice(Message, frozen=True, kw_only=True, tag="fault_notice"):
     signature: Signature64
 
 
+class LedgerBatch(Message, frozen=True, kw_only=True, tag="ledger_batch"):
+    """Messages of one community chain, each packed (protocol/consensus). What comes of them is not in the answer."""
+
+    chain: Hash32
+    messages: Annotated[
+        tuple[Annotated[bytes, Meta(min_length=1)], ...], Meta(min_length=1, max_length=MAX_LEDGER_BATCH)
+    ]
+
+
+class GenesisRequest(Message, frozen=True, kw_only=True, tag="genesis_request"):
+    """Which community chain do you follow?"""
+
+
+class GenesisFound(Message, frozen=True, kw_only=True, tag="genesis"):
+    """The packed genesis of the chain that I follow; empty while I follow none."""
+
+    genesis: Annotated[bytes, Meta(max_length=MAX_PART_BYTES)] = b""
+
+
 AnyMessage = (
     Ping
     | Pong
@@ -195,6 +218,9 @@ AnyMessage = (
     | ReceiptOffer
     | ReceiptSigned
     | FaultNotice
+    | LedgerBatch
+    | GenesisRequest
+    | GenesisFound
 )
 
 

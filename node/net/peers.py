@@ -105,6 +105,10 @@ class Peers:
             raise DialError(str(outcome)) from outcome
         return outcome
 
+    def open_session(self, peer_key: bytes) -> Session | None:
+        """The session that this peer's next request would take, if there is one: nothing is dialled."""
+        return self._chosen(peer_key)
+
     def open_sessions(self) -> list[Session]:
         """All sessions that are open, those included that are closing."""
         return [session for sessions in self._sessions.values() for session in sessions if session.is_open]
@@ -112,6 +116,14 @@ class Peers:
     def offences(self, peer_key: bytes) -> int:
         """How often this peer has broken the protocol since it was last blocked."""
         return self._conduct.offences(peer_key)
+
+    def charge(self, peer_key: bytes, code: str) -> None:
+        """Count an offence that showed only after the message had been taken; at the limit the peer is blocked."""
+        count = self._conduct.offended(peer_key, _now())
+        log.warning("peer.offended", peer=short_id(peer_key), code=code, offences=count)
+        if self.is_blocked(peer_key):
+            for session in self._sessions.get(peer_key, []):
+                session.abort("blocked")
 
     def block(self, peer_key: bytes, duration_s: float) -> None:
         """Refuse this peer from now on, and end what is open with it."""
@@ -239,8 +251,7 @@ class Peers:
                 del self._sessions[peer_key]
         log.info("session.closed", peer=short_id(peer_key), reason=session.end_reason)
         if session.fault is not None:
-            count = self._conduct.offended(peer_key, _now())
-            log.warning("peer.offended", peer=short_id(peer_key), code=session.fault.code, offences=count)
+            self.charge(peer_key, session.fault.code)
 
     # --- Choosing and replacing
 

@@ -41,6 +41,8 @@ NODE = Schema("node", 0x434F_4E44, load_migrations("node"))
 """Tasks, spending, peers, history, calibration, offers, decisions."""
 JOURNAL = Schema("journal", 0x434F_4A4C, load_migrations("journal"))
 """The hash-chained journal."""
+LEDGER = Schema("ledger", 0x434F_4C44, load_migrations("ledger"))
+"""The community chain: votes, blocks, state."""
 BLOBS = Schema("blobs", 0x434F_424C, load_migrations("blobs"), shrinks=True)
 """Inputs and results, apart from node.db so that a large one never delays a small write."""
 

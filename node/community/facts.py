@@ -1,0 +1,53 @@
+"""How this node stands with its community chain, as a value that anybody may look at."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from node.ledger.chain.state import State
+from node.ledger.pbft.core import Core
+from node.ledger.pbft.quorum import tolerated
+from node.ledger.pbft.state import Stage
+
+Role = Literal["member", "observer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """After the last turn. `view` and `stage` are of the height that is being decided."""
+
+    height: int
+    head: bytes
+    time_unix_ms: int
+    view: int
+    stage: str
+    role: Role
+    members: tuple[bytes, ...]
+    primary: bytes
+    quorum: int
+    waiting: int
+    """Transactions in the pool."""
+    ahead: int
+    """How many blocks more than here some peer says it has."""
+
+    @property
+    def tolerates(self) -> int:
+        """f: how many members may lie or fail."""
+        return tolerated(len(self.members))
+
+
+def facts_of(core: Core[State]) -> Facts:
+    """What there is to be told of a core between two turns."""
+    replica = core.replica
+    return Facts(
+        height=replica.head.height,
+        head=replica.head.hash,
+        time_unix_ms=replica.head.time_unix_ms,
+        view=replica.view,
+        stage=replica.stage.value,
+        role="observer" if replica.stage is Stage.FOLLOWING or not replica.is_member else "member",
+        members=replica.committee.members,
+        primary=replica.committee.primary(replica.view),
+        quorum=replica.committee.q,
+        waiting=len(replica.pool),
+        ahead=max(0, max(replica.asking.ahead.values(), default=0) - replica.head.height),
+    )

@@ -1,0 +1,171 @@
+"""One chain while this node follows it: a shell at work, and a fresh one whenever its file has failed."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from crypto.identity import Identity, short_id
+from node.community.author import Author
+from node.community.config import LedgerConfig
+from node.community.directory import Directory
+from node.community.facts import Facts
+from node.community.inbox import Inbox
+from node.community.links import Links
+from node.community.shell import Shell
+from node.community.waiters import Done, NotCommittedError, Waiters
+from node.env import Env
+from node.errors import NodeError
+from node.ledger.chain.evidence import vote_conflict
+from node.ledger.chain.machine import ChainMachine
+from node.ledger.chain.state import State
+from node.ledger.pbft.core import Core
+from node.net.peers import Peers
+from node.store.errors import DiskFullError
+from node.store.ledger_store import LedgerStore, Pinned
+from protocol.consensus import Equivocation
+from protocol.transactions import sign_transaction, transaction_id
+
+FULL_PAUSE_S = 2.0
+"""Before it is seen whether a full disk has room again."""
+FAULT_PAUSE_S = 60.0
+"""After anything else that is wrong with the file: mostly a person has to look."""
+
+log = structlog.get_logger()
+
+
+class Following:
+    """What was chosen, at work."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        env: Env,
+        pinned: Pinned,
+        store: LedgerStore,
+        peers: Peers,
+        directory: Directory,
+        config: LedgerConfig,
+        machine: ChainMachine,
+    ) -> None:
+        self.pinned = pinned
+        self.machine = machine
+        self.store = store
+        self.author = Author(identity, machine.chain)
+        self.problem = ""
+        """Why this node neither votes nor follows, for now or for good."""
+        self._identity = identity
+        self._env = env
+        self._peers = peers
+        self._directory = directory
+        self._config = config
+        self._group = asyncio.TaskGroup()
+        self.inbox = Inbox(config)
+        self._waiters = Waiters()
+        self.links = Links(
+            identity.public_key,
+            machine.chain,
+            peers,
+            directory,
+            config,
+            lambda link: self._group.create_task(_guarded(link.run())),
+        )
+        self._shell: Shell | None = None
+
+    @property
+    def facts(self) -> Facts | None:
+        """How things stand; None until the file was read, and while it cannot be."""
+        return None if self._shell is None else self._shell.facts
+
+    @property
+    def state(self) -> State:
+        """After the last block that is stored here; NotCommittedError while nothing is known of it."""
+        if self._shell is None:
+            raise NotCommittedError(self.problem or "the ledger is still being read: try again in a moment")
+        return self._shell.state
+
+    @property
+    def halted(self) -> str:
+        """Why this replica stopped for good, if it has."""
+        return "" if self._shell is None else self._shell.halted
+
+    async def run(self) -> None:
+        """Follow the chain, for ever."""
+        async with self._group:
+            while True:
+                try:
+                    await self._work()
+                except DiskFullError as error:
+                    await self._rest(error, FULL_PAUSE_S)
+                except NodeError as error:
+                    await self._rest(error, FAULT_PAUSE_S)
+                except Exception as error:
+                    # The edge: what is wrong here must not end the node.
+                    log.exception("ledger.failed")
+                    await self._rest(NodeError(f"a bug in the ledger ({type(error).__name__})"), FAULT_PAUSE_S)
+
+    async def submit(self, tx: bytes, *, timeout_s: float) -> Done:
+        """Have a transaction committed; NotCommittedError says why it is not, or not yet."""
+        if self.problem or self.halted:
+            raise NotCommittedError(self.problem or self.halted)
+        tx_id = transaction_id(tx)
+        outcome = self._waiters.expect(tx_id)
+        if not self.inbox.put(None, tx):
+            raise NotCommittedError("more transactions wait here than are let in: try again in a moment")
+        try:
+            async with asyncio.timeout(timeout_s):
+                done = await asyncio.shield(outcome)
+        except TimeoutError as error:
+            text = f"transaction {tx_id.hex()[:16]} is not committed after {timeout_s:g} s: it goes on waiting here"
+            raise NotCommittedError(text) from error
+        if isinstance(done, NotCommittedError):
+            raise done
+        return done
+
+    async def _work(self) -> None:
+        """Read the file, then step; ends with what went wrong."""
+        loaded = await self.store.load(self.machine)
+        core = Core(
+            self._identity,
+            self.machine,
+            self._config.agreement,
+            chain=self.machine.chain,
+            head=loaded.head,
+            state=loaded.state,
+        )
+        if self.problem:
+            await self.store.check_room()
+            self.problem = ""
+        shell = Shell(core, self.store, self.links, self.inbox, self._waiters, self._peers, self._env, self._report)
+        self._shell = shell
+        log.info("ledger.following", chain=self.machine.chain.hex(), height=loaded.head.height, role=shell.facts.role)
+        if shell.facts.role == "member":
+            self._group.create_task(_guarded(self._directory.announce()))
+        await shell.run(loaded.records)
+
+    async def _rest(self, error: NodeError, pause_s: float) -> None:
+        self.problem, self._shell = str(error), None
+        log.error("ledger.stopped", error=self.problem, again_in_s=pause_s)
+        self._waiters.fail_all(error)
+        await asyncio.sleep(pause_s)
+        self.inbox.drain()
+
+    def _report(self, seen: Equivocation) -> None:
+        """Bring evidence against a member before the others; whoever is first is heard."""
+        accused, me = seen.first.signer, self._identity
+        log.warning("ledger.equivocation", member=short_id(accused))
+        try:
+            sequence = self.author.next_sequence(self.state)
+        except NotCommittedError:
+            return
+        terms = vote_conflict(seen, chain=self.machine.chain, signer=me.public_key, sequence=sequence)
+        self.inbox.put(None, sign_transaction(terms, me))
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    """The edge of what runs beside the shell: an error of ours there is logged and ends nothing else."""
+    try:
+        await work
+    except Exception:
+        log.exception("ledger.task_failed")

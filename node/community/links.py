@@ -1,0 +1,176 @@
+"""What goes out: one bounded queue a peer, emptied over whatever session there is to it; and who is meant by whom.
+
+Messages are sent in batches, several under way at a time, and their answers only say that they arrived. What cannot be
+delivered is dropped: the core says again what still counts.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from crypto.hashing import tagged_hash
+from crypto.identity import short_id
+from node.community.config import LedgerConfig
+from node.community.directory import Directory
+from node.errors import NodeError
+from node.net.errors import RemoteRefused
+from node.net.peers import Peers
+from node.net.session import Session
+from protocol.messages import MAX_LEDGER_BATCH, LedgerBatch
+
+MAX_BATCH_BYTES: Final = 2**20
+MAX_UNDER_WAY: Final = 4
+"""Batches to one peer at a time: the next one need not wait for the answer to the last."""
+DELIVERY_TIMEOUT_S: Final = 10.0
+FIRST_PAUSE_S: Final = 0.2
+MAX_PAUSE_S: Final = 4.0
+"""Between two attempts to reach a member that is down: it may be back at any time, and blocks wait for it."""
+REFUSED_PAUSE_S: Final = 30.0
+"""After a peer said that it does not follow this chain."""
+MAX_FOLLOWERS: Final = 256
+"""Peers that are no members and are told of new blocks; the one that was silent for longest is forgotten."""
+MAX_LINKS: Final = 512
+
+log = structlog.get_logger()
+
+
+class Link:
+    """The way to one peer."""
+
+    def __init__(self, peer: bytes, chain: bytes, peers: Peers, directory: Directory, max_messages: int) -> None:
+        self._peer = peer
+        self._chain = chain
+        self._peers = peers
+        self._directory = directory
+        self._queue: deque[bytes] = deque(maxlen=max_messages)
+        self._filled = asyncio.Event()
+        self._under_way = asyncio.Semaphore(MAX_UNDER_WAY)
+        self.is_failing = False
+
+    def put(self, data: bytes) -> None:
+        """Queue a message; when there is no room, the oldest is dropped."""
+        self._queue.append(data)
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Send what is queued, for ever."""
+        pause_s = FIRST_PAUSE_S
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._filled.wait()
+                session = await self._session()
+                if session is None:
+                    self.is_failing = True
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(2 * pause_s, MAX_PAUSE_S)
+                    self._drop()
+                    continue
+                self.is_failing, pause_s = False, FIRST_PAUSE_S
+                await self._under_way.acquire()
+                if batch := self._take():
+                    group.create_task(self._deliver(session, batch))
+                else:
+                    self._under_way.release()
+
+    async def _session(self) -> Session | None:
+        if (session := self._peers.open_session(self._peer)) is not None:
+            return session
+        try:
+            where = await self._directory.endpoint(self._peer)
+            return None if where is None else await self._peers.session(self._peer, where)
+        except NodeError as error:
+            log.debug("ledger.peer_unreachable", peer=short_id(self._peer), error=str(error))
+            return None
+
+    def _drop(self) -> None:
+        self._queue.clear()
+        self._filled.clear()
+
+    def _take(self) -> tuple[bytes, ...]:
+        batch: list[bytes] = []
+        size = 0
+        while self._queue and len(batch) < MAX_LEDGER_BATCH:
+            size += len(self._queue[0])
+            if batch and size > MAX_BATCH_BYTES:
+                break
+            batch.append(self._queue.popleft())
+        if not self._queue:
+            self._filled.clear()
+        return tuple(batch)
+
+    async def _deliver(self, session: Session, batch: tuple[bytes, ...]) -> None:
+        try:
+            await session.request(LedgerBatch(chain=self._chain, messages=batch), timeout_s=DELIVERY_TIMEOUT_S)
+        except RemoteRefused as error:
+            log.info("ledger.peer_refused", peer=short_id(self._peer), error=error.text)
+            self._drop()
+            await asyncio.sleep(REFUSED_PAUSE_S)
+        except (NodeError, TimeoutError) as error:
+            log.debug("ledger.not_delivered", peer=short_id(self._peer), messages=len(batch), error=str(error))
+        finally:
+            self._under_way.release()
+
+
+class Links:
+    """All of them, and the audiences that a core names."""
+
+    def __init__(
+        self,
+        own_key: bytes,
+        chain: bytes,
+        peers: Peers,
+        directory: Directory,
+        config: LedgerConfig,
+        spawn: Callable[[Link], "asyncio.Task[None]"],
+    ) -> None:
+        """`spawn` runs a link until this chain is left."""
+        self._own_key = own_key
+        self._chain = chain
+        self._peers = peers
+        self._directory = directory
+        self._config = config
+        self._spawn = spawn
+        self._links: dict[bytes, tuple[Link, asyncio.Task[None]]] = {}
+        self._followers: dict[bytes, None] = {}
+
+    def heard(self, peer: bytes) -> None:
+        """A peer has spoken on this chain, or is believed to follow it."""
+        self._followers.pop(peer, None)
+        self._followers[peer] = None
+        if len(self._followers) > MAX_FOLLOWERS:
+            del self._followers[next(iter(self._followers))]
+
+    def send(self, peer: bytes, data: bytes) -> None:
+        """Queue a packed message for one peer."""
+        if peer == self._own_key:
+            return
+        if peer not in self._links:
+            if len(self._links) >= MAX_LINKS:
+                _, task = self._links.pop(next(iter(self._links)))
+                task.cancel()
+            link = Link(peer, self._chain, self._peers, self._directory, self._config.queue_messages)
+            self._links[peer] = link, self._spawn(link)
+        self._links[peer][0].put(data)
+
+    def members(self, committee: tuple[bytes, ...]) -> list[bytes]:
+        """Whom "the members" are for this node: all the others, or for a node that is none of them a few."""
+        others = [key for key in committee if key != self._own_key]
+        if self._own_key in committee:
+            return others
+        # Each follower prefers others, so that the load is shared; whoever does not answer goes last.
+        others.sort(key=lambda key: (self._is_failing(key), tagged_hash(b"ledger-follow", self._own_key, key)))
+        return others[: self._config.follow]
+
+    def observers(self, committee: tuple[bytes, ...]) -> list[bytes]:
+        """The connected peers that follow this chain and are no members."""
+        return [key for key in self._followers if key not in committee and self._peers.open_session(key) is not None]
+
+    def unreachable(self, committee: tuple[bytes, ...]) -> list[bytes]:
+        """Members that this node could not reach when it last tried."""
+        return [key for key in committee if self._is_failing(key)]
+
+    def _is_failing(self, key: bytes) -> bool:
+        return key in self._links and self._links[key][0].is_failing

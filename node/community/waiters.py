@@ -1,0 +1,75 @@
+"""Who waits for a transaction of this node's own to be committed, and what they are told."""
+
+import asyncio
+from dataclasses import dataclass
+
+from node.errors import NodeError
+from node.ledger.chain.state import State
+from node.ledger.pbft.effects import Commit, Reject
+from node.store.ledger_store import LedgerStore
+from protocol.transactions import transaction_id
+
+MAX_WAITERS = 16_384
+"""Twice what fits into the pool."""
+
+
+class NotCommittedError(NodeError):
+    """A transaction was refused, or was not committed in time; the text says why."""
+
+    code = "not_committed"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A transaction is final, in the block of this height."""
+
+    tx_id: bytes
+    height: int
+
+
+Outcome = Done | NotCommittedError
+"""A value: nobody may be left to take an exception."""
+
+
+class Waiters:
+    """Futures by transaction."""
+
+    def __init__(self) -> None:
+        self._futures: dict[bytes, asyncio.Future[Outcome]] = {}
+
+    def __len__(self) -> int:
+        return len(self._futures)
+
+    def expect(self, tx_id: bytes) -> "asyncio.Future[Outcome]":
+        """What becomes of a transaction, the same for all who wait for it; NotCommittedError when too many wait."""
+        if tx_id not in self._futures:
+            if len(self._futures) >= MAX_WAITERS:
+                raise NotCommittedError(f"{MAX_WAITERS} transactions of this node wait already: try again later")
+            self._futures[tx_id] = asyncio.get_running_loop().create_future()
+            self._futures[tx_id].add_done_callback(lambda _: self._futures.pop(tx_id))
+        return self._futures[tx_id]
+
+    def committed(self, commit: Commit[State]) -> None:
+        """A block is stored: tell those who wait for what is in it."""
+        if self._futures:
+            for tx in commit.block.block.txs:
+                tx_id = transaction_id(tx)
+                self._settle(tx_id, Done(tx_id, commit.block.header.height))
+
+    async def rejected(self, reject: Reject, store: LedgerStore) -> None:
+        """The rules refuse it: because it is committed already, or else for the reason that they give."""
+        if reject.tx_id not in self._futures:
+            return
+        place = await store.find(reject.tx_id)
+        outcome = NotCommittedError(reject.reason) if place is None else Done(reject.tx_id, place.height)
+        self._settle(reject.tx_id, outcome)
+
+    def fail_all(self, error: NodeError) -> None:
+        """Nothing can be said of those that still wait."""
+        for tx_id in list(self._futures):
+            self._settle(tx_id, NotCommittedError(str(error)))
+
+    def _settle(self, tx_id: bytes, outcome: Outcome) -> None:
+        future = self._futures.get(tx_id)
+        if future is not None and not future.done():
+            future.set_result(outcome)
