@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from crypto.identity import Identity
 from protocol.consensus import (
     CHANGE_LABEL,
@@ -37,19 +39,24 @@ def _sign(identity: Identity, phase: Phase, ballot: bytes) -> bytes:
     return identity.sign(PHASE_LABELS[phase], ballot)
 
 
-def block(template: Block, txs: tuple[bytes, ...], state_root: bytes, **changes: int) -> Block:
+def block(
+    template: Block,
+    txs: tuple[bytes, ...],
+    state_root: bytes,
+    *,
+    height: int | None = None,
+    previous: bytes | None = None,
+    time_unix_ms: int | None = None,
+) -> Block:
     """A block like another one, with other transactions."""
     header = decode_header(template.header)
-    made = Header(
-        chain=header.chain,
-        height=changes.get("height", header.height),
-        view=changes.get("view", header.view),
-        previous=header.previous,
-        time_unix_ms=changes.get("time_unix_ms", header.time_unix_ms),
+    made = replace(
+        header,
+        height=header.height if height is None else height,
+        previous=header.previous if previous is None else previous,
+        time_unix_ms=header.time_unix_ms if time_unix_ms is None else time_unix_ms,
         tx_root=tx_root(txs),
         state_root=state_root,
-        members_hash=header.members_hash,
-        proposer=header.proposer,
     )
     return Block(header=pack(made), txs=txs)
 

@@ -142,7 +142,7 @@ class Core(Generic[S]):
                 or normal.prepare(r)
                 or viewchange.join(r)
                 or viewchange.declare(r)
-                or viewchange.lead(r)
+                or viewchange.lead(r, now)
                 or r.replay_due
             ):
                 break

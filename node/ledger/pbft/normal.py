@@ -162,6 +162,8 @@ def head_of(block: OpenBlock, certificate: OpenCertificate) -> Head:
 def arrive(r: Replica[S], now: Now, head: Head, state: S) -> None:
     """Begin the height after `head`. The view stays, or becomes its certificate's if that is later."""
     overtaken = head.view >= r.view
+    if head.view > r.view:
+        r.pool.wait_afresh(now.s)
     r.head, r.state = head, state
     r.committee = Committee(r.machine.members(state))
     r.view = max(r.view, head.view)

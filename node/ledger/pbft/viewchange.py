@@ -125,7 +125,7 @@ def choose(changes: Iterable[OpenChange]) -> tuple[int, bytes] | None:
     return max(named, default=None)
 
 
-def lead(r: Replica[S]) -> bool:
+def lead(r: Replica[S], now: Now) -> bool:
     """As the primary of the view asked for, with q VIEW-CHANGEs of this height: begin it. Whether that happened."""
     if r.stage is not Stage.CHANGING or not r.is_primary:
         return False
@@ -142,11 +142,11 @@ def lead(r: Replica[S]) -> bool:
     changes = tuple(opened.change.change for opened in usable)
     proof = next((o for o in usable if (o.change.terms.prepared_view, o.change.terms.prepared) == chosen), None)
     if proof is None or proof.prepared is None or proof.block is None:
-        enter(r, r.view, NewView(changes=changes), None, None)
+        enter(r, now, r.view, NewView(changes=changes), None, None)
     else:
         vote = sign_vote(r, "prepare", r.view, proof.block.hash)
         message = NewView(changes=changes, prepared=proof.prepared.certificate, block=proof.block.block, vote=vote.vote)
-        enter(r, r.view, message, proof.block, vote)
+        enter(r, now, r.view, message, proof.block, vote)
     if r.new_view is not None:
         r.emit(Broadcast(r.new_view))
     return True
@@ -163,7 +163,7 @@ def take_new_view(r: Replica[S], now: Now, sender: bytes, opened: OpenNewView) -
     if not r.is_member or terms.view < r.view or (terms.view == r.view and r.is_active):
         return
     check_new_view(opened, r.committee)
-    enter(r, terms.view, opened.message, opened.block, opened.vote)
+    enter(r, now, terms.view, opened.message, opened.block, opened.vote)
     if r.stage is Stage.PREPARING and r.accepted_hash is not None and opened.block is not None:
         r.emit(Broadcast(sign_vote(r, "prepare", r.view, r.accepted_hash).vote))
 
@@ -191,13 +191,14 @@ def check_new_view(opened: OpenNewView, committee: Committee) -> None:
         raise RemoteProtocolError("bad_new_view", f"the block is not proposed by the primary of view {terms.view}")
 
 
-def enter(r: Replica[S], view: int, message: NewView, block: OpenBlock | None, vote: OpenVote | None) -> None:
+def enter(r: Replica[S], now: Now, view: int, message: NewView, block: OpenBlock | None, vote: OpenVote | None) -> None:
     """Begin a justified view; if it is bound to a block, execute and accept that. The clock has no say in it."""
     r.view = view
     r.emit(Persist(EnteredView(height=r.height, view=view, bound_to=block.hash if block else NO_HASH)))
     r.go(Event.NEW_VIEW)
     r.accepted = r.accepted_hash = r.bound_to = None
     r.new_view, r.timer_s, r.replay_due = message, None, True
+    r.pool.wait_afresh(now.s)
     if block is None or vote is None:
         return
     r.bound_to = block.hash
