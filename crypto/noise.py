@@ -29,6 +29,8 @@ MAX_NONCE: Final = 2**64 - 1
 NONCE_BYTES: Final = 12
 """Section 12.4: 32 bits of zeros, then the counter, big-endian."""
 
+EXHAUSTED: Final = "all 2^64 - 1 nonces of this key are used: the session must end"
+
 Bytes = bytes | bytearray | memoryview
 Token = Literal["e", "s", "ee", "es", "se"]
 PATTERN_XX: Final[tuple[tuple[Token, ...], ...]] = (("e",), ("e", "ee", "s", "es"), ("s", "se"))
@@ -77,17 +79,23 @@ class CipherState:
 
     def encrypt(self, plaintext: Bytes, associated: bytes = b"") -> bytes:
         """The ciphertext and its 16-byte tag."""
-        sealed = self._aead.encrypt(self._nonce_bytes(), plaintext, associated)
-        self.nonce += 1
+        nonce = self.nonce
+        if nonce >= MAX_NONCE:
+            raise NonceExhaustedError(EXHAUSTED)
+        sealed = self._aead.encrypt(nonce.to_bytes(NONCE_BYTES, "big"), plaintext, associated)
+        self.nonce = nonce + 1
         return sealed
 
     def decrypt(self, sealed: Bytes, associated: bytes = b"") -> bytes:
         """The plaintext; NoiseError when the tag is wrong, and the counter then stays where it was."""
+        nonce = self.nonce
+        if nonce >= MAX_NONCE:
+            raise NonceExhaustedError(EXHAUSTED)
         try:
-            plaintext = self._aead.decrypt(self._nonce_bytes(), sealed, associated)
+            plaintext = self._aead.decrypt(nonce.to_bytes(NONCE_BYTES, "big"), sealed, associated)
         except (InvalidTag, ValueError) as error:
             raise NoiseError("a message does not open with this session's key and counter") from error
-        self.nonce += 1
+        self.nonce = nonce + 1
         return plaintext
 
     def encrypt_into(self, plaintext: Bytes, out: memoryview) -> None:
@@ -109,8 +117,9 @@ class CipherState:
         self._aead = AESGCM(self._key)
 
     def _nonce_bytes(self) -> bytes:
+        # The two for small messages have these lines in place: the call is a sixth of sealing one.
         if self.nonce >= MAX_NONCE:
-            raise NonceExhaustedError("all 2^64 - 1 nonces of this key are used: the session must end")
+            raise NonceExhaustedError(EXHAUSTED)
         return self.nonce.to_bytes(NONCE_BYTES, "big")
 
 

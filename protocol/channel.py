@@ -97,9 +97,15 @@ class Channel:
 
     def open(self, frame: bytes | bytearray | memoryview) -> memoryview:
         """The payload in `frame`, good until the next `open`; RemoteProtocolError when it is not the next frame."""
-        size = payload_bytes(len(frame), self.max_payload_bytes)
+        size, cipher = payload_bytes(len(frame), self.max_payload_bytes), self._receive
         try:
-            plain = self._open_small(frame) if size <= SMALL_BYTES else self._open_large(frame, size)
+            if size > SMALL_BYTES:
+                plain = self._open_large(frame, size)
+            else:
+                # Fresh memory for one small Noise message costs less than a view of the buffer.
+                plain = memoryview(cipher.decrypt(frame))
+                if cipher.nonce % REKEY_MESSAGES == 0:
+                    cipher.rekey()
         except NoiseError as error:
             raise RemoteProtocolError(
                 "bad_frame", f"a frame does not open: altered, replayed, or not the next one ({error})"
@@ -108,14 +114,6 @@ class Channel:
         if claimed != size:
             raise RemoteProtocolError("bad_frame", f"a frame of {claimed} bytes arrived with {size}: it was cut")
         return plain[LENGTH.size :]
-
-    def _open_small(self, frame: bytes | bytearray | memoryview) -> memoryview:
-        """One Noise message whose fresh memory costs less than a view of the buffer."""
-        cipher = self._receive
-        plain = cipher.decrypt(frame)
-        if cipher.nonce % REKEY_MESSAGES == 0:
-            cipher.rekey()
-        return memoryview(plain)
 
     def _open_large(self, frame: bytes | bytearray | memoryview, size: int) -> memoryview:
         """Each Noise message straight into its place in the buffer."""

@@ -10,7 +10,6 @@ from node.net.outbox import Outbox
 from node.net.signal import Signal
 from node.net.transport import FrameStream
 from protocol.channel import Channel
-from protocol.envelope import join
 from protocol.errors import LocalProtocolError
 
 CONTROL_BYTES: Final = 2**18
@@ -43,6 +42,7 @@ class Sender:
         self._on_broken = on_broken
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(config.outbox_bytes)
+        self._most_bytes = config.outbox_bytes + config.max_message_bytes + CONTROL_BYTES
         self._is_due = False  # a flush will come
         self._is_behind = False  # the peer
         self._is_broken = False
@@ -57,7 +57,7 @@ class Sender:
         """Have it sent."""
         self._outbox.put(encoded)
         # Senders wait for space, replies cannot: without a limit, a peer that asks and never reads would fill memory.
-        if self._outbox.size_bytes > self._config.outbox_bytes + self._config.max_message_bytes + CONTROL_BYTES:
+        if self._outbox.size_bytes > self._most_bytes:
             self._break("the peer does not read what it asks for", "slow")
         elif not self._is_due:
             self._is_due = True
@@ -72,8 +72,8 @@ class Sender:
         self._is_due = False
         outbox, had_space = self._outbox, self._outbox.has_space
         try:
-            while outbox and not self._is_behind:
-                self._is_behind = not self._stream.write(self._channel.seal(join(outbox.take_batch())))
+            while outbox.size_bytes and not self._is_behind:
+                self._is_behind = not self._stream.write(self._channel.seal(outbox.take_payload()))
         except (StreamClosed, LocalProtocolError) as error:
             self._break(str(error), "")
             return

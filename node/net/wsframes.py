@@ -4,11 +4,11 @@ Only what the channel needs: binary messages without extensions, whole or in fra
 all of this too, around a queue that costs a small message more than sealing it does; its mask, in C, is used here.
 """
 
-import random
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from random import getrandbits
 from typing import Final
 
 from aiohttp._websocket.helpers import websocket_mask
@@ -78,7 +78,7 @@ def encode(opcode: int, payload: bytes | bytearray, *, is_client: bool) -> tuple
         header = _HEAD_10.pack(first, bit | 127, size)
     if not is_client:
         return header, payload
-    mask = random.getrandbits(32).to_bytes(MASK_BYTES, "big")  # see above
+    mask = getrandbits(32).to_bytes(MASK_BYTES, "big")
     masked = payload if isinstance(payload, bytearray) else bytearray(payload)
     websocket_mask(mask, masked)
     return header + mask, masked
@@ -143,7 +143,7 @@ class FrameReader:
             partial.filled += count
             if partial.filled == len(partial.memory):
                 self._partial = None
-                self._whole(partial.first, partial.mask, partial.memory)
+                self._complete(partial.first, partial.mask, partial.memory)
             return
         shared, at, end = self._shared, 0, len(self._head) + count
         while (header := self._header(at, end)) is not None:
@@ -156,7 +156,7 @@ class FrameReader:
                 self._partial = _Partial(first, mask, memory, end - start)
                 self._head = b""
                 return
-            self._whole(first, mask, shared[start:at])
+            self._complete(first, mask, shared[start:at])
             if at == end:
                 self._head = b""
                 return
@@ -206,12 +206,15 @@ class FrameReader:
         elif not is_last or size > MAX_CONTROL_BYTES:
             raise WebSocketError(CloseCode.PROTOCOL_ERROR, "a control frame is fragmented or over 125 bytes")
 
-    def _whole(self, first: int, mask: bytes, payload: bytearray) -> None:
+    def _complete(self, first: int, mask: bytes, payload: bytearray) -> None:
         """A frame is there; hand on what it completes, if it does."""
         if mask:
             websocket_mask(mask, payload)
+        if first == WHOLE:
+            self._take(BINARY, payload)
+            return
         opcode = first & OPCODE
-        if first == WHOLE or opcode not in (BINARY, CONTINUATION):
+        if opcode not in (BINARY, CONTINUATION):
             self._take(opcode, payload)
             return
         if self._fragments is None:

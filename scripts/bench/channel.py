@@ -29,6 +29,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from node.net.outbox import BATCH_BYTES
+from node.net.websocket import keep_heap
 from scripts.bench.channel_ends import WANTS_ACK, WANTS_NONE, Connect, End, Tls, aiohttp_server, stream_server
 from scripts.bench.report import heading, median_spread, table
 from scripts.bench.tls import mutual_contexts
@@ -117,6 +118,7 @@ async def open_all(stack: AsyncExitStack) -> dict[str, Connect]:
 
 async def measure(rounds: int) -> Results:
     """All variants, sizes and modes, taking turns."""
+    keep_heap()  # as every node does
     results: Results = defaultdict(lambda: defaultdict(list))
     async with AsyncExitStack() as stack:
         connects = await open_all(stack)

@@ -30,7 +30,7 @@ from node.net.websocket import PATH, upgrade
 from node.net.wsframes import SHARED_BYTES
 from node.net.wsstream import WebSocketStream
 from protocol.channel import Channel, ReceiveBuffer
-from protocol.envelope import LENGTH, join
+from protocol.envelope import LENGTH
 from protocol.handshake import Opening
 from protocol.hello import Hello
 from scripts.bench.tls import HOST
@@ -117,8 +117,8 @@ async def aiohttp_server(*, tls: Tls | None = None, shares_frames: bool = False)
                     outbox = Outbox(MAX_BYTES)
                     for message in messages:
                         outbox.put(LENGTH.pack(len(message)) + message)
-                    while outbox:
-                        await websocket.send_bytes(join(outbox.take_batch()))
+                    while outbox.size_bytes:
+                        await websocket.send_bytes(outbox.take_payload())
                 else:
                     for message in messages:
                         await websocket.send_bytes(message)
@@ -150,9 +150,10 @@ class Unsealed(Channel):
 class StreamEnd:
     """One end of ours, with the parts that a session has: frames delivered, what is sent put into a sender."""
 
-    def __init__(self, stream: WebSocketStream, channel: Channel, *, shares_frames: bool) -> None:
+    def __init__(self, stream: WebSocketStream, channel: Channel, *, is_client: bool, shares_frames: bool) -> None:
         self._stream = stream
         self._channel = channel
+        self._is_client = is_client
         self._shares_frames = shares_frames
         self._acks: deque[memoryview] = deque()
         self._changed = Signal()
@@ -199,11 +200,11 @@ class StreamEnd:
     def _received(self, frame: Frame) -> None:
         self._sender.hold()
         for message in parts(self._channel.open(frame)):
-            if message[:1] == WANTS_ACK:
-                self._sender.put(LENGTH.pack(len(ACK)) + ACK)
-            elif message == ACK:
+            if self._is_client:
                 self._acks.append(message)
                 self._changed.fire()
+            elif message[:1] == WANTS_ACK:
+                self._sender.put(LENGTH.pack(len(ACK)) + ACK)
         self._sender.flush()
 
     def _end(self, _: str) -> None:
@@ -234,7 +235,7 @@ async def stream_server(
         stream = take_over(request.transport, Endpoint(HOST, 0), is_client=False, on_lost=lambda _: None)
         with suppress(StreamClosed):
             channel = await respond(stream, server_side()) if encrypts else Unsealed()
-            await StreamEnd(stream, channel, shares_frames=shares_frames).run()
+            await StreamEnd(stream, channel, is_client=False, shares_frames=shares_frames).run()
         return websocket
 
     async with web_server(serve, tls) as (client, url), asyncio.TaskGroup() as group:
@@ -244,7 +245,7 @@ async def stream_server(
             close = upgraded.response.close
             stream = take_over(upgraded.transport, Endpoint(HOST, 0), is_client=True, on_lost=lambda _: close())
             channel = await initiate(stream, client_side(), server.public_key) if encrypts else Unsealed()
-            end = StreamEnd(stream, channel, shares_frames=shares_frames)
+            end = StreamEnd(stream, channel, is_client=True, shares_frames=shares_frames)
             group.create_task(end.run())
             return End(end.send, end.receive, end.close)
 
