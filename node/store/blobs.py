@@ -118,6 +118,11 @@ def used_bytes(connection: sqlite3.Connection) -> int:
 
 
 def _make_room(connection: sqlite3.Connection, quota_bytes: int, size_bytes: int) -> None:
+    if size_bytes > quota_bytes:
+        raise QuotaError(
+            f"content of {size_bytes} bytes is larger than the whole quota of {quota_bytes}: "
+            "raise retention.quota_bytes, or split it"
+        )
     over = used_bytes(connection) + size_bytes - quota_bytes
     if over <= 0:
         return

@@ -75,6 +75,15 @@ async def test_content_of_unfinished_tasks_is_never_evicted() -> None:
     assert await store.of_task(task(5)) == []
 
 
+async def test_content_that_never_fits_is_not_told_to_wait() -> None:
+    store = await blobs()
+    size = store.config.quota_bytes + 1
+    with pytest.raises(
+        QuotaError, match=f"content of {size} bytes is larger than the whole quota of {size - 1}: raise"
+    ):
+        await store.put(task(1), "input", content(1, size), "a/b")
+
+
 async def test_a_second_put_replaces_the_first() -> None:
     store = await blobs()
     await store.put(task(1), "result", content(1, 3 * MIB), "a/b")
