@@ -30,6 +30,7 @@ from node.net.addresses import resolve
 from node.net.endpoint import parse_endpoint
 from node.net.websocket import WebSocketTransport
 from node.owner.doctor import Doctor
+from node.owner.market import MarketDesk
 from node.owner.network import Network
 from node.owner.owner import Owner
 from node.owner.records import Records
@@ -124,6 +125,7 @@ def _owner(config: Config, built: Built, reloader: Reloader) -> Owner:
         daemon,
         status=StatusDesk(daemon, version=__version__, home=str(config.paths.home)),
         network=Network(parts, built.surveyor, config.decision),
+        market=MarketDesk(parts),
         tasks=TaskDesk(parts, records),
         records=records,
         doctor=Doctor(daemon, None if config.node.in_memory else config.paths.home),

@@ -24,6 +24,7 @@ from node.net.transport import Transport
 from node.outsource.client.attempt import Attempts
 from node.outsource.client.client import Client
 from node.outsource.client.course import Course
+from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import Market
 from node.outsource.client.orders import Orders
 from node.outsource.client.promises import Promises
@@ -216,7 +217,14 @@ def _buying(base: _Base) -> _Buying:
         env=env,
         config=config.client,
         work=base.work,
-        course=Course(env=env, surveyor=surveyor, attempts=attempts, tasks=base.tasks, decisions=store.decisions),
+        course=Course(
+            env=env,
+            surveyor=surveyor,
+            attempts=attempts,
+            tasks=base.tasks,
+            decisions=store.decisions,
+            watch=MarketWatch(env, store.quote_rounds, store.outcomes),
+        ),
         running=running,
         log_=base.tasks,
         tasks=store.tasks,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from coalesced.cli.escape import escaped
-from coalesced.cli.units import decimals_for, duration, money, share, short_task
+from coalesced.cli.units import decimals_for, duration, money, percent, share, short_task
 from coalesced.control import shapes
 
 TITLES = ("option", "price", "+time", "+risk", "+verify", "=total", "p(good)")
@@ -84,6 +84,8 @@ def explained(decision: shapes.Decision) -> Iterator[str]:
     yield sentences(decision)
     if decision["policy"]:
         yield grounds(decision)
+    for flag in decision["market"]:
+        yield f"Market: {sign(flag)}"
 
 
 def grounds(decision: shapes.Decision) -> str:
@@ -99,6 +101,17 @@ def grounds(decision: shapes.Decision) -> str:
     elif decision["audit_ppm"] and decision["level"] == "none":
         said.append(f"Not drawn for an audit ({share(decision['audit_ppm'])} of its unseen work is checked).")
     return " ".join(said)
+
+
+def sign(flag: shapes.MarketFlag) -> str:
+    """One alarm of a market screen, with how often such alarms are wrong and right."""
+    who = f" of {flag['peer']}" if flag["peer"] else ""
+    wrong, right = percent(flag["false_alarms_ppm"]), flag["detected_ppm"]
+    found = "how often it is right is not measured" if right is None else f"it found {percent(right)} of the guilty"
+    return escaped(
+        f"{flag['screen']}{who}: {flag['text']}. A sign, no proof: in simulated markets it spoke up about "
+        f"{wrong} of the innocent; {found}."
+    )
 
 
 def replayed(replay: shapes.Replay) -> Iterator[str]:

@@ -78,6 +78,22 @@ JOURNAL = (
     Column("what", "text"),
     Column("digest", "digest", "id"),
 )
+MARKET = (
+    Column("skill", "skill"),
+    Column("asked", "rounds", "count"),
+    Column("sellers", "sellers", "count"),
+    Column("quotes", "quotes", "count"),
+    Column("varies", "variation_ppm", "ratio"),
+    Column("spread", "spread_ppm", "ratio"),
+    Column("lowest", "lowest_micro", "money"),
+    Column("highest", "highest_micro", "money"),
+    Column("hired", "awards", "count"),
+    Column("HHI", "hhi", "count"),
+    Column("largest", "largest"),
+    Column("signs", "signs", "words"),
+)
+"""In a pipe, all of it; on a terminal what fits."""
+MARKET_SHOWN = tuple(column for column in MARKET if column.key not in ("quotes", "spread_ppm", "highest_micro"))
 CHECKS = (
     Column("", "status"),
     Column("check", "name"),
@@ -197,6 +213,24 @@ def draw_decision(decision: shapes.Decision, out: TextIO) -> None:
         draw_table(OPTIONS, decision["options"], out)
 
 
+def draw_market(market: shapes.Market, out: TextIO) -> None:
+    """A line a skill; on a terminal, what the screens say stands below."""
+    rows = [
+        {
+            **row,
+            "largest": next((f"{one['peer']} {units.percent(one['share_ppm'])}" for one in row["shares"]), None),
+            "signs": [flag["screen"] for flag in row["flags"]],
+        }
+        for row in market["markets"]
+    ]
+    columns = MARKET_SHOWN if out.isatty() else MARKET
+    draw_table(columns, rows, out, empty="no seller was asked for anything yet; see: coalesced ask --help")
+    if out.isatty():
+        _print_lines(
+            (f"{row['skill']}: {explain.sign(flag)}" for row in market["markets"] for flag in row["flags"]), out
+        )
+
+
 def draw_why(why: shapes.Why, out: TextIO) -> None:
     """Everything about one task. The same in a pipe: it is text to read."""
     _print_lines(explain.why_lines(why), out)
@@ -265,6 +299,7 @@ DRAWERS: Final[dict[str, Callable[[Any, TextIO], None]]] = {
     "receipt": draw_receipt,
     "decision": draw_decision,
     "why": draw_why,
+    "market": draw_market,
     "journal": _listing(JOURNAL, "entries", "the journal is empty"),
     "journal-entry": _draw_entry,
     "verify": _draw_verify,

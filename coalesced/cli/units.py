@@ -29,6 +29,11 @@ def share(ppm: int | None) -> str:
     return "-" if ppm is None else f"{ppm / MICRO:.2f}"
 
 
+def percent(ppm: int) -> str:
+    """Parts per million in percent, to a tenth: "0.4 %", "100 %"."""
+    return f"{round(ppm / 10_000, 1):g} %"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds with about two digits of precision, in the unit that suits."""
     if seconds is None:

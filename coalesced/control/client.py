@@ -115,6 +115,11 @@ class ControlClient:
         found = await self._call("GET", "/sellers", query=query, timeout_s=LONG_CALL_TIMEOUT_S)
         return cast("shapes.Sellers", found)
 
+    async def market(self, skill: str | None = None) -> shapes.Market:
+        """What this node has seen of the market of `skill`, or of every skill that it asked sellers about."""
+        query = None if skill is None else {"skill": skill}
+        return cast("shapes.Market", await self._call("GET", "/market", query=query))
+
     async def offers(self) -> shapes.Offers:
         """What this node sells."""
         return cast("shapes.Offers", await self._call("GET", "/offers"))

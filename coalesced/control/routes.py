@@ -63,6 +63,7 @@ class Routes:
             ("POST", "/peers/{peer}/unblock", self._unblock),
             ("GET", "/skills", self._skills),
             ("GET", "/sellers", self._sellers),
+            ("GET", "/market", self._market),
             ("GET", "/offers", self._offers),
             ("POST", "/offers", self._sell),
             ("DELETE", "/offers", self._unsell),
@@ -145,6 +146,9 @@ class Routes:
         text = request.query.get("max_price_micro")
         limit = None if text is None else _whole(text, "max_price_micro", least=0, most=10**15)
         return view_reply(await self._node.find_skill(_query(request, "skill"), max_price_micro=limit))
+
+    async def _market(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.market(request.query.get("skill")))
 
     async def _offers(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.offers())

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from node.daemon import Daemon
 from node.owner.doctor import Doctor
+from node.owner.market import MarketDesk
 from node.owner.network import Network
 from node.owner.records import Records
 from node.owner.status import StatusDesk
@@ -16,6 +17,7 @@ from node.views import (
     EventView,
     JournalEntryView,
     JournalView,
+    MarketView,
     OffersView,
     OfferView,
     OkView,
@@ -43,6 +45,7 @@ class Owner:
         *,
         status: StatusDesk,
         network: Network,
+        market: MarketDesk,
         tasks: TaskDesk,
         records: Records,
         doctor: Doctor,
@@ -51,6 +54,7 @@ class Owner:
         self._daemon = daemon
         self._status = status
         self._network = network
+        self._market = market
         self._tasks = tasks
         self._records = records
         self._doctor = doctor
@@ -69,6 +73,7 @@ class Owner:
     async def unblock(self, peer: str) -> OkView: return await self._network.unblock(peer)
     async def find_skill(self, label: str, *, max_price_micro: int | None = None) -> SellersView:
         return await self._network.sellers(label, max_price_micro)
+    async def market(self, skill: str | None) -> MarketView: return await self._market.market(skill)
     async def sell(self, request: SellRequest) -> OfferView: return await self._daemon.parts.sales.sell(request)
     async def offers(self) -> OffersView: return await self._daemon.parts.sales.offers()
     async def decide(self, request: AskRequest) -> DecisionView: return await self._tasks.decide(request)

@@ -108,6 +108,14 @@ def recent(connection: sqlite3.Connection, contractor: bytes, limit: int = 50) -
     ]
 
 
+def awards(connection: sqlite3.Connection, skill: str, limit: int) -> list[bytes]:
+    """The contractors of the last jobs of a skill, the latest first."""
+    rows = connection.execute(
+        "SELECT contractor FROM outcomes WHERE skill = ? ORDER BY unix_ms DESC, task_id LIMIT ?", (skill, limit)
+    )
+    return [contractor for (contractor,) in rows]
+
+
 def totals(connection: sqlite3.Connection) -> dict[bytes, PeerTotals]:
     """Every contractor that this node ever hired."""
     rows = connection.execute(
@@ -135,6 +143,10 @@ class Outcomes:
     async def recent(self, contractor: bytes, limit: int = 50) -> list[JobOutcome]:
         """See `recent`."""
         return await self._database.read(recent, contractor, limit)
+
+    async def awards(self, skill: str, limit: int) -> list[bytes]:
+        """See `awards`."""
+        return await self._database.read(awards, skill, limit)
 
     async def totals(self) -> dict[bytes, PeerTotals]:
         """See `totals`."""

@@ -18,6 +18,7 @@ from node.store.migrations import BLOBS, NODE
 from node.store.offers import SoldFunctions
 from node.store.peers import KnownPeers
 from node.store.policy import PolicyMemories
+from node.store.quoterounds import QuoteRounds
 from node.store.spending import Caps, Spending
 from node.store.tasks import Tasks
 
@@ -44,6 +45,7 @@ class Store:
     policy_memories: PolicyMemories
     sold_functions: SoldFunctions
     decisions: Decisions
+    quote_rounds: QuoteRounds
     earnings: Earnings
     blobs: Blobs
     journal: Journal
@@ -88,6 +90,7 @@ class Store:
                 policy_memories=PolicyMemories(database),
                 sold_functions=SoldFunctions(database),
                 decisions=Decisions(database),
+                quote_rounds=QuoteRounds(database),
                 earnings=Earnings(database),
                 blobs=Blobs(contents, retention),
                 journal=journal,
@@ -98,6 +101,7 @@ class Store:
         """Remove what is past its retention time; the journal is never touched."""
         await self.spending.forget(unix_ms)
         before_unix_ms = unix_ms - round(self.blobs.config.keep_tasks_s * 1000)
+        await self.quote_rounds.forget(before_unix_ms)
         return Swept(
             tasks=len(await self.tasks.forget(before_unix_ms)),
             decisions=await self.decisions.forget(before_unix_ms),

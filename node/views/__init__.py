@@ -22,6 +22,9 @@ from node.views.base import (
 from node.views.decisions import DecisionView, OptionRow, ReplayView
 from node.views.journal import JournalEntryView, JournalRow, JournalView, VerifyView
 from node.views.market import (
+    MarketFlag,
+    MarketRow,
+    MarketView,
     OffersView,
     OfferView,
     PeerRow,
@@ -30,6 +33,7 @@ from node.views.market import (
     SellerRow,
     SellersView,
     SellRequest,
+    ShareRow,
     SkillRow,
     SkillsView,
 )
@@ -50,6 +54,9 @@ __all__ = [
     "JournalEntryView",
     "JournalRow",
     "JournalView",
+    "MarketFlag",
+    "MarketRow",
+    "MarketView",
     "OfferView",
     "OffersView",
     "OkView",
@@ -66,6 +73,7 @@ __all__ = [
     "SellRequest",
     "SellerRow",
     "SellersView",
+    "ShareRow",
     "Side",
     "SkillRow",
     "SkillsView",

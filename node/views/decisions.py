@@ -3,6 +3,7 @@
 from typing import Literal
 
 from node.views.base import Part, View
+from node.views.market import MarketFlag
 
 
 class OptionRow(Part, frozen=True, kw_only=True):
@@ -65,6 +66,8 @@ class DecisionView(View, frozen=True, kw_only=True, tag="coalesced.decision/1"):
     exploration_ppm: int = 0
     exploration_target_ppm: int = 0
     """How often the policy has explored lately, and how often it is meant to."""
+    market: tuple[MarketFlag, ...] = ()
+    """What the market screens said about this skill when it was decided."""
 
 
 class ReplayView(View, frozen=True, kw_only=True, tag="coalesced.replay/1"):

@@ -93,6 +93,56 @@ class SellerRow(Part, frozen=True, kw_only=True):
     blocked: bool = False
 
 
+class MarketFlag(Part, frozen=True, kw_only=True):
+    """A screen's alarm about a market: a reason to look, and no proof. The rates are the simulator's."""
+
+    screen: str
+    peer: str = ""
+    """The seller that it is about; empty where it is the market as a whole."""
+    text: str
+    false_alarms_ppm: int
+    """How often the screen speaks where nothing is wrong."""
+    detected_ppm: int | None = None
+    """How often it speaks where something is; None where that was not measured."""
+
+
+class ShareRow(Part, frozen=True, kw_only=True):
+    """One seller's part of this node's last 50 awards of a skill."""
+
+    peer: str
+    awards: int
+    share_ppm: int
+
+
+class MarketRow(Part, frozen=True, kw_only=True):
+    """The market of one skill, from this node's last 100 rounds of quotes and its last 50 awards."""
+
+    skill: str
+    rounds: int
+    """Tasks that sellers were asked about."""
+    sellers: int
+    """That were asked."""
+    quotes: int
+    variation_ppm: int | None = None
+    """Median coefficient of variation of the quotes for one task; None without two quotes for one."""
+    spread_ppm: int | None = None
+    """Median of the highest quote for a task over the lowest."""
+    lowest_micro: int | None = None
+    highest_micro: int | None = None
+    """Of the latest task that anybody quoted for."""
+    awards: int = 0
+    hhi: int | None = None
+    """Concentration index of the awards, 0 to 10,000; None for fewer than 20."""
+    shares: tuple[ShareRow, ...] = ()
+    flags: tuple[MarketFlag, ...] = ()
+
+
+class MarketView(View, frozen=True, kw_only=True, tag="coalesced.market/1"):
+    """What this node has seen of its markets."""
+
+    markets: tuple[MarketRow, ...]
+
+
 class SellersView(View, frozen=True, kw_only=True, tag="coalesced.sellers/1"):
     """Who sells a skill, as the DHT answered just now."""
 

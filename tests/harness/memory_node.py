@@ -23,6 +23,9 @@ from node.views import (
     JournalEntryView,
     JournalRow,
     JournalView,
+    MarketFlag,
+    MarketRow,
+    MarketView,
     OffersView,
     OfferView,
     OkView,
@@ -37,6 +40,7 @@ from node.views import (
     SellerRow,
     SellersView,
     SellRequest,
+    ShareRow,
     SkillRow,
     SkillsView,
     StatusView,
@@ -199,6 +203,25 @@ class MemoryNode:
         offer = OfferView(label=request.label or request.target, source=request.target, price_micro=request.price_micro)
         self.sold[offer.label] = offer
         return offer
+
+    async def market(self, skill: str | None, /) -> MarketView:
+        flag = MarketFlag(
+            screen="cartel", text="prices may be agreed \x1b[31m", false_alarms_ppm=4_000, detected_ppm=10**6
+        )
+        row = MarketRow(
+            skill=skill or "upper",
+            rounds=30,
+            sellers=3,
+            quotes=90,
+            variation_ppm=20_000,
+            lowest_micro=900,
+            highest_micro=1_200,
+            awards=25,
+            hhi=10_000,
+            shares=(ShareRow(peer="k7m2qfab", awards=25, share_ppm=10**6),),
+            flags=(flag,),
+        )
+        return MarketView(markets=(row,))
 
     async def offers(self) -> OffersView:
         return OffersView(offers=tuple(self.sold.values()))

@@ -37,6 +37,7 @@ from node.net.websocket import WebSocketTransport
 from node.outsource.client.offers import order_id
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.owner.doctor import Doctor
+from node.owner.market import MarketDesk
 from node.owner.network import Network
 from node.owner.owner import Owner
 from node.owner.records import Records
@@ -248,6 +249,7 @@ def _owner(config: Config, built: Built, home: Path | None) -> Owner:
         built.daemon,
         status=StatusDesk(built.daemon, version="test", home=str(home or "")),
         network=Network(built.daemon.parts, built.surveyor, config.decision),
+        market=MarketDesk(built.daemon.parts),
         tasks=TaskDesk(built.daemon.parts, records),
         records=records,
         doctor=Doctor(built.daemon, home),

@@ -118,6 +118,7 @@ async def test_every_other_call_answers_with_its_schema(client: ControlClient) -
         (await client.skills())["schema"],
         (await client.find_skill("nlp/upper", max_price_micro=1000))["schema"],
         (await client.sell({"target": "mod:fn", "label": "nlp/up"}))["schema"],
+        (await client.market())["schema"],
         (await client.offers())["schema"],
         (await client.unsell("nlp/up"))["schema"],
         (await client.decide({"skill": "upper"}))["schema"],
@@ -127,8 +128,8 @@ async def test_every_other_call_answers_with_its_schema(client: ControlClient) -
         (await client.reload())["schema"],
         (await client.stop(drain=False))["schema"],
     ]
-    names = "status doctor peers ping ok ok skills sellers offer offers ok decision journal journal-entry verify ok ok"
-    assert answers == [f"coalesced.{name}/1" for name in names.split()]
+    names = "status doctor peers ping ok ok skills sellers offer market offers ok decision journal journal-entry verify"
+    assert answers == [f"coalesced.{name}/1" for name in [*names.split(), "ok", "ok"]]
 
 
 async def test_a_peer_name_with_any_characters_arrives_as_it_was_sent(client: ControlClient, node: MemoryNode) -> None:

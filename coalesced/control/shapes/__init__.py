@@ -8,6 +8,9 @@ from coalesced.control.shapes.base import Error, Ok, Problem
 from coalesced.control.shapes.decisions import Decision, OptionRow, Replay
 from coalesced.control.shapes.journal import Journal, JournalEntry, JournalRow, Verify
 from coalesced.control.shapes.market import (
+    Market,
+    MarketFlag,
+    MarketRow,
     Offer,
     Offers,
     PeerRow,
@@ -16,6 +19,7 @@ from coalesced.control.shapes.market import (
     SellerRow,
     Sellers,
     SellRequest,
+    ShareRow,
     SkillRow,
     Skills,
 )
@@ -33,6 +37,9 @@ __all__ = [
     "Journal",
     "JournalEntry",
     "JournalRow",
+    "Market",
+    "MarketFlag",
+    "MarketRow",
     "Offer",
     "Offers",
     "Ok",
@@ -47,6 +54,7 @@ __all__ = [
     "SellRequest",
     "SellerRow",
     "Sellers",
+    "ShareRow",
     "SkillRow",
     "Skills",
     "Status",

@@ -2,6 +2,8 @@
 
 from typing import TypedDict
 
+from coalesced.control.shapes.market import MarketFlag
+
 
 class OptionRow(TypedDict):
     name: str
@@ -44,6 +46,7 @@ class Decision(TypedDict):
     local_error_ppm: int | None
     exploration_ppm: int
     exploration_target_ppm: int
+    market: list[MarketFlag]
 
 
 class Replay(TypedDict):

@@ -70,6 +70,40 @@ class SellerRow(TypedDict):
     blocked: bool
 
 
+class MarketFlag(TypedDict):
+    screen: str
+    peer: str
+    text: str
+    false_alarms_ppm: int
+    detected_ppm: int | None
+
+
+class ShareRow(TypedDict):
+    peer: str
+    awards: int
+    share_ppm: int
+
+
+class MarketRow(TypedDict):
+    skill: str
+    rounds: int
+    sellers: int
+    quotes: int
+    variation_ppm: int | None
+    spread_ppm: int | None
+    lowest_micro: int | None
+    highest_micro: int | None
+    awards: int
+    hhi: int | None
+    shares: list[ShareRow]
+    flags: list[MarketFlag]
+
+
+class Market(TypedDict):
+    schema: str
+    markets: list[MarketRow]
+
+
 class Sellers(TypedDict):
     schema: str
     skill: str

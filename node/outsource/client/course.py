@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
+
 from node.decision.decision import Decision
 from node.decision.inputs import LocalOption
 from node.env import Env
 from node.errors import DeadlineError, NodeError, NoOfferError, RefusedError, VerificationError
 from node.outsource.client.attempt import Attempts
 from node.outsource.client.decisionview import decision_view
+from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import NoOffer, Offer
 from node.outsource.client.outcome import Done, Failed, Limits, Question
 from node.outsource.client.request import Ask
@@ -46,13 +49,21 @@ class Course:
     """Takes one task from its decision to its end. Holds nothing of a task: one instance serves all."""
 
     def __init__(
-        self, *, env: Env, surveyor: Surveyor, attempts: Attempts, tasks: TaskLog, decisions: Decisions
+        self,
+        *,
+        env: Env,
+        surveyor: Surveyor,
+        attempts: Attempts,
+        tasks: TaskLog,
+        decisions: Decisions,
+        watch: MarketWatch,
     ) -> None:
         self._env = env
         self._surveyor = surveyor
         self._attempts = attempts
         self._tasks = tasks
         self._decisions = decisions
+        self._watch = watch
 
     async def look(self, ask: Ask, *, remaining_s: float, is_dry: bool = False) -> Surveyed:
         """Survey the options and decide, without doing anything; a dry run logs nothing."""
@@ -70,10 +81,13 @@ class Course:
             await note("sellers_found", alone)
         else:
             step_s = remaining_s * LOOKING_SHARE
-            sellers = [one.seller for one in await self._surveyor.listings(ask.skill, timeout_s=step_s)]
-            await note("sellers_found", f"{len(sellers)} advertise {ask.skill}")
-            offers, refusals = await self._surveyor.quotes(ask, sellers, timeout_s=step_s)
+            listings = await self._surveyor.listings(ask.skill, timeout_s=step_s)
+            await note("sellers_found", f"{len(listings)} advertise {ask.skill}")
+            offers, refusals = await self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s)
             await note("quotes", _quotes_text(offers, refusals))
+            if not is_dry:
+                loads_ppm = {one.seller.key: one.advert.load_ppm for one in listings}
+                await self._watch.saw(ask.task_id, ask.skill, offers, refusals, loads_ppm)
         survey = await self._surveyor.survey(ask, local, alone, offers, refusals)
         return Surveyed(survey, self._surveyor.decide(survey, remaining_s=remaining_s - (loop.time() - began)))
 
@@ -132,7 +146,7 @@ class Course:
     async def explained(self, ask: Ask, surveyed: Surveyed, *, is_dry: bool = False) -> DecisionView:
         """A decision as its owner sees it; off the event loop, since the break-even takes some ten decisions."""
         survey = surveyed.survey
-        return await self._env.offload(
+        view = await self._env.offload(
             decision_view,
             surveyed.decision,
             survey.offers,
@@ -140,6 +154,7 @@ class Course:
             self._env.unix_ms(),
             survey.alone,
         )
+        return msgspec.structs.replace(view, market=await self._watch.flags(ask.skill))
 
     async def _without(self, survey: Survey, decision: Decision, outcome: Failed, remaining_s: float) -> Survey:
         """The options that are left, less the one that has just failed; prices that bind no longer are asked anew."""

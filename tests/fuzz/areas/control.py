@@ -31,6 +31,7 @@ from node.execute.processes import ProcessExecutor
 from node.net.addresses import Addresses
 from node.net.endpoint import Endpoint
 from node.net.memory import MemoryNetwork, MemoryTransport
+from node.owner.market import MarketDesk
 from node.owner.network import Network
 from node.owner.owner import Owner
 from node.owner.records import Records
@@ -109,6 +110,7 @@ class Served:
                 daemon,
                 status=StatusDesk(daemon, version="0.0.0", home=str(self._home)),
                 network=Network(parts, built.surveyor, config.decision),
+                market=MarketDesk(parts),
                 tasks=TaskDesk(parts, own_records),
                 records=own_records,
                 doctor=None,  # type: ignore[arg-type]  # never asked: see above
