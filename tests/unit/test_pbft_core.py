@@ -462,20 +462,6 @@ def test_a_replica_whose_machine_differs_halts_instead_of_following() -> None:
     assert odd.step(at(100), t.key(0).public_key, verify(t.nodes[0].disk.page(1))) == []
 
 
-def test_a_block_prepared_at_another_height_binds_no_view_and_halts_nobody() -> None:
-    t = Table(4, liars={1})
-    t.submit(0, "first")
-    t.settle(among=(0, 2, 3))
-    proof = t.nodes[0].disk.blocks[0]
-    old = forge.certificate([t.key(a) for a in (0, 1, 2)], "prepare", t.genesis.chain, 1, 0, proof.block.hash)
-    changes = [forge.view_change(t.key(a), t.genesis.chain, 2, 1).change for a in (0, 2)]  # as if they had asked
-    claim = forge.view_change(t.key(1), t.genesis.chain, 2, 1, (0, proof.block.hash)).change
-    vote = forge.vote(t.key(1), "prepare", t.genesis.chain, 1, 1, proof.block.hash)
-    t.lie(1, NewView(changes=(*changes, claim), prepared=old, block=proof.block.block, vote=vote), 0, 2, 3)
-    t.expect_stage(Stage.IDLE, 0, 2, 3)
-    assert set(t.offences) == {"bad_new_view"}
-
-
 # --- the table of stages
 
 

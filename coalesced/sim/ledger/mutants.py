@@ -33,6 +33,8 @@ class Mutant:
 
     name: str
     edits: tuple[Edit, ...]
+    found_in: tuple[str, int] | None = None
+    """A scenario and seed that fail with it, for a bug that no script sees."""
 
 
 @contextmanager
@@ -247,7 +249,8 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
-        "synchronisation without certificate", (Edit(sync.uncertified, "if certificate", "if False and certificate"),)
+        "synchronisation without certificate",
+        (Edit(sync.uncertified, "if certificate.phase", "return None\n    if certificate.phase"),),
     ),
     Mutant(
         "no joining of f + 1", (Edit(viewchange.join, "if not r.is_member", "return False\n    if not r.is_member"),)

@@ -101,17 +101,23 @@ class FewPrepare(OneCommits):
         """Choose who is to prepare alone."""
         super().begin()
         self.alone: Node | None = self.one(self.chosen)
+        self.prepared = (0, -1)
+        """No PREPARE of this height gets through in this view or a lower one."""
 
     def lets(self, receiver: Node, message: Verified) -> bool:
         """PREPAREs reach one replica, until it has prepared."""
-        if self.alone is not None and isinstance(message, OpenVote):
+        if not isinstance(message, OpenVote):
+            return True
+        if self.alone is not None:
             return message.vote.phase == "prepare" and receiver is self.alone
+        if message.vote.phase == "prepare":
+            return message.ballot.height != self.prepared[0] or message.ballot.view > self.prepared[1]
         return super().lets(receiver, message)
 
     def act(self, node: Node) -> None:
         """Cut off the one that has prepared, for about as long as a view change takes."""
         if node is self.alone and node.core is not None and node.core.replica.stage is Stage.COMMITTING:
-            self.alone = None
+            self.alone, self.prepared = None, (node.core.replica.height, node.core.replica.view)
             self.cut(node, self.rng.uniform(3.0, 5.0))
         elif self.alone is None:
             super().act(node)

@@ -23,9 +23,18 @@ from node.ledger.pbft.effects import (
     SendBlocks,
 )
 from node.ledger.pbft.normal import head_of
-from node.ledger.pbft.records import decode_record, encode_record, still_needed
+from node.ledger.pbft.records import (
+    Accepted,
+    AnyRecord,
+    AskedView,
+    EnteredView,
+    Prepared,
+    decode_record,
+    encode_record,
+    still_needed,
+)
 from node.ledger.pbft.state import Head
-from protocol.consensus import AnyConsensus, Blocks, Committed
+from protocol.consensus import AnyConsensus, Blocks, Committed, decode_ballot
 
 PAGE_BLOCKS = 5
 """Small, so that catching up takes several pages."""
@@ -68,6 +77,23 @@ class Disk:
 
     blocks: list[Commit[Values]] = field(default_factory=list)
     log: list[bytes] = field(default_factory=list)
+    said: set[tuple[str, int, int, bytes]] = field(default_factory=set)
+    """What may be sent, since it is durable: (phase, height, view, block) of votes, ("view", height, view, b"")."""
+
+    def write(self, record: AnyRecord) -> None:
+        """Append to the log."""
+        self.log.append(encode_record(record))
+        match record:
+            case AskedView(height=height, view=view):
+                self.said.add(("view", height, view, b""))
+            case Accepted(height=height, proposal=proposal):
+                ballot = decode_ballot(proposal.vote.ballot)
+                self.said.add(("prepare", height, ballot.view, ballot.block))
+            case Prepared(height=height, certificate=certificate):
+                ballot = decode_ballot(certificate.ballot)
+                self.said.add(("commit", height, ballot.view, ballot.block))
+            case EnteredView():
+                pass
 
     def page(self, height: int) -> Blocks:
         """Stored blocks from `height` on."""
@@ -151,7 +177,7 @@ class Node:
     def _perform(self, effect: Effect[Values]) -> list[Outgoing]:
         match effect:
             case Persist(record=record):
-                self.disk.log.append(encode_record(record))
+                self.disk.write(record)
             case Commit():
                 self.disk.blocks.append(effect)
                 records = still_needed([decode_record(record) for record in self.disk.log], self.height)

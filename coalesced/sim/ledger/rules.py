@@ -1,7 +1,8 @@
 """What must hold in every run, checked from outside at every effect.
 
 Agreement, hash chain, validity, no transaction twice, no honest double vote (across crashes too), no vote below a view
-that was asked for, nothing announced is lost, equal state roots, no honest member accused or charged, nobody halted.
+that was asked for, nothing sent before it is written down, nothing announced is lost, equal state roots, no honest
+member accused or charged, nobody halted. Liveness after GST is the world's to check.
 """
 
 from collections.abc import Collection
@@ -127,6 +128,8 @@ class Rules:
                 terms = decode_change(change.terms)
                 asked = self.asked.get((node.key, terms.height), 0)
                 self.asked[node.key, terms.height] = max(asked, terms.view)
+                if ("view", terms.height, terms.view, b"") not in node.disk.said:
+                    self.violated(f"node {node.index} asked for view {terms.view} before that was written down")
             case _:
                 pass
 
@@ -135,6 +138,8 @@ class Rules:
         before = self.voted.setdefault((node.key, vote.phase, ballot.height, ballot.view), ballot.block)
         if before != ballot.block:
             self.violated(f"node {node.index} voted twice: {vote.phase} {ballot.height}/{ballot.view}")
+        if (vote.phase, ballot.height, ballot.view, ballot.block) not in node.disk.said:
+            self.violated(f"node {node.index} sent a {vote.phase} before it was written down")
         if ballot.view < self.asked.get((node.key, ballot.height), 0):
             self.violated(f"node {node.index} voted in view {ballot.view} of {ballot.height} after leaving it")
 

@@ -175,6 +175,19 @@ def primary_must_obey_new_view() -> None:
     t.settle(among=(0, 2))
     t.expect(t.block(0, 1) == t.block(3, 1), "the block that was prepared is committed")
 
+    t = Table(4, liars={1})
+    t.submit(0, "first")
+    _decide_at_one(t, 3)
+    t.time_out(0, 2)
+    bound, own = _prepared_by(t, 0), forge.view_change(t.key(1), t.genesis.chain, 1, 1).change
+    assert bound.block is not None
+    vote = forge.vote(t.key(1), "prepare", t.genesis.chain, 1, 1, block_hash(bound.block.header))
+    t.nodes[2].effects_until_crash = 1  # it knows that it has entered, not that it has voted
+    t.lie(1, NewView(changes=(*_changes(t), own), prepared=bound.prepared, block=bound.block, vote=vote), 2)
+    t.start(2)
+    t.lie(1, forge.proposal(t.key(1), _block(t, "rival", view=1, proposer=1), 1), 2)
+    t.expect(t.replica(2).view == 1 and t.replica(2).accepted is None, "after a crash the view is still bound")
+
 
 def short_new_view() -> None:
     """A NEW-VIEW with fewer than q members' VIEW-CHANGEs begins nothing."""
@@ -232,6 +245,12 @@ def forged_prepared() -> None:
     t.lie(3, NewView(changes=(own, *others), prepared=proof, block=block, vote=vote), 0, 1, 2)
     t.settle(among=(0, 1, 2))
     t.expect(all(t.height(at) >= 1 for at in (0, 1, 2)), "the others go on without it")
+
+    t = Table(4, liars={1})
+    t.submit(0, "first")
+    t.settle(among=(0, 2, 3))
+    t.lie(1, _old_proof(t), 0, 2, 3)
+    t.expect_stage(Stage.IDLE, 0, 2, 3)
 
 
 def forged_block_sync() -> None:
@@ -298,7 +317,10 @@ def timer_counts_views_beyond() -> None:
     t.expect(t.replica(0).timer_s is None, "two members of four are not enough to wait for")
     t.time_out(2)
     t.deliver("view_change", to=(0, 1), frm=2)
+    old = forge.view_change(t.key(0), t.genesis.chain, 1, 1)
     t.time_out(0, 1)
+    t.deliver("view_change", to=2, frm=0)
+    t.lie(3, old, 2)  # one of 0's that is overtaken, repeated by a liar
     t.settle(among=(0, 1, 2))
     t.expect(t.height(0) >= 1, "view 2 begins and goes on")
 
@@ -389,6 +411,16 @@ def _decide_at_one(t: Table, at: int) -> None:
     t.deliver("commit", to=at)
     t.drop()
     t.expect_heights(1, at)
+
+
+def _old_proof(t: Table) -> NewView:
+    """A NEW-VIEW at height 2 with a true proof of the block at height 1, as if two honest members had asked for it."""
+    chain, block = t.genesis.chain, t.nodes[0].disk.blocks[0].block
+    proof = forge.certificate([t.key(at) for at in (0, 1, 2)], "prepare", chain, 1, 0, block.hash)
+    claim = forge.view_change(t.key(1), chain, 2, 1, (0, block.hash)).change
+    others = [forge.view_change(t.key(at), chain, 2, 1).change for at in (0, 2)]
+    vote = forge.vote(t.key(1), "prepare", chain, 1, 1, block.hash)
+    return NewView(changes=(claim, *others), prepared=proof, block=block.block, vote=vote)
 
 
 def _changes(t: Table) -> list[ChangeVote]:
