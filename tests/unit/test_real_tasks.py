@@ -11,6 +11,7 @@ from coalesced import config
 from coalesced.paths import find_paths
 from coalesced.testnet.dishonest import BAIT_JOBS, OWN_RUNS, CheatingExecutor
 from coalesced.testnet.manifest import Conduct
+from coalesced.testnet.real_tasks.__main__ import arguments
 from coalesced.testnet.real_tasks.figures import figures, paired, predictions
 from coalesced.testnet.real_tasks.outcome import Award, Outcome, judged
 from coalesced.testnet.real_tasks.page import page
@@ -58,6 +59,26 @@ def test_the_mix_is_the_papers_and_equal_for_equal_seeds() -> None:
 def test_a_mix_that_cannot_be_made_is_refused(count: int, scale: float) -> None:
     with pytest.raises(ValueError, match="write"):
         mixed(1, count=count, scale=scale)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--tasks", "13", "a multiple of 12"),
+        ("--scale", "-1", "a size above 0"),
+        ("--regimes", "cheap", "parity, paper, dear"),
+        ("--regimes", ",", "need one name at least"),
+        ("--policies", "greedy", "expected-cost"),
+        ("--cheats", "4", "from 0 to 3"),
+        ("--json", "/nonexistent/run.json", "its directory is missing"),
+    ],
+)
+def test_a_wrong_option_is_told_what_to_write(
+    option: str, value: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        arguments([option, value])
+    assert said in capsys.readouterr().err
 
 
 # --- markets

@@ -36,8 +36,8 @@ SCALE = 1.0
 """Size of the middle task: a tenth of a second of work or more, long beside the processor clock's tick of 10 ms."""
 
 
-def arguments() -> argparse.Namespace:
-    """The command line, checked."""
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line (sys.argv by default), checked."""
     parser = argparse.ArgumentParser(
         prog="scripts/run_240", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -51,7 +51,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cheats", type=int, default=Cast().cheats, help="dishonest ones, 0 to 3 (default: 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, task by task")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the page there; stdout otherwise")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     given.policies = tuple(name.strip() for name in given.policies.split(",") if name.strip())
     given.regimes = [name.strip() for name in given.regimes.split(",") if name.strip()]
     for name in given.policies:
