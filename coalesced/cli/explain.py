@@ -156,6 +156,13 @@ def why_lines(why: shapes.Why) -> Iterator[str]:
         yield from (f"  {short_task(sub['id'])}  {outcome(sub)}" for sub in why["subtasks"])
 
 
+def judged(level: str, verdict: str, score_ppm: int | None) -> str:
+    """What verification said; that there was none, where only the form of the result was looked at."""
+    if level in ("", "none"):
+        return f"{verdict} without a check"
+    return f"verification {level}: {verdict}" + ("" if score_ppm is None else f" ({share(score_ppm)})")
+
+
 def outcome(task: shapes.Task) -> str:
     """A task's outcome in one line."""
     # What failed need not have failed by its contractor: the deadline, this node or its owner may have ended it.
@@ -169,8 +176,7 @@ def outcome(task: shapes.Task) -> str:
         word = "saved" if task["saving_micro"] > 0 else "lost"
         parts.append(f"{word} {money(abs(task['saving_micro']))} against local")
     if task["verdict"]:
-        score = "" if task["score_ppm"] is None else f" ({share(task['score_ppm'])})"
-        parts.append(f"verification {task['level']}: {task['verdict']}{score}")
+        parts.append(judged(task["level"], task["verdict"], task["score_ppm"]))
     if task["finished_unix_ms"] is not None:
         parts.append(f"took {duration((task['finished_unix_ms'] - task['created_unix_ms']) / 1000)}")
     if task["error"] is not None:

@@ -93,7 +93,9 @@ MARKET = (
     Column("signs", "signs", "words"),
 )
 """In a pipe, all of it; on a terminal what fits."""
-MARKET_SHOWN = tuple(column for column in MARKET if column.key not in ("quotes", "spread_ppm", "highest_micro"))
+MARKET_SHOWN = tuple(
+    column for column in MARKET if column.key not in ("quotes", "spread_ppm", "lowest_micro", "highest_micro")
+)
 CHECKS = (
     Column("", "status"),
     Column("check", "name"),
@@ -196,7 +198,7 @@ def draw_receipt(receipt: shapes.Receipt, out: TextIO) -> None:
         ("price", units.money(receipt["price_micro"], 6)),
         ("started", units.moment(receipt["started_unix_ms"])),
         ("took", units.duration(took_s)),
-        ("verification", f"{receipt['level']}: {receipt['verdict']} ({units.share(receipt['score_ppm'])})"),
+        ("verdict", explain.judged(receipt["level"], receipt["verdict"], receipt["score_ppm"])),
         ("explored", "yes" if receipt["explored"] else "no"),
         ("signed", "by both" if receipt["countersigned"] else f"one-sided report: {receipt['fault']}"),
         ("journal", "-" if receipt["journal_height"] is None else f"height {receipt['journal_height']}"),
@@ -219,7 +221,7 @@ def draw_market(market: shapes.Market, out: TextIO) -> None:
         {
             **row,
             "largest": next((f"{one['peer']} {units.percent(one['share_ppm'])}" for one in row["shares"]), None),
-            "signs": [flag["screen"] for flag in row["flags"]],
+            "signs": list(dict.fromkeys(flag["screen"] for flag in row["flags"])),
         }
         for row in market["markets"]
     ]

@@ -203,7 +203,8 @@ def _wait_for(home: Path, wanted: ProcessState) -> None:
 def _running(home: Path) -> psutil.Process:
     process = find(home)
     if process is None:
-        raise TestnetError(f"{home.name} does not run: start it with `coalesced testnet chaos restart {home.name}`")
+        command = f"coalesced testnet chaos restart {home.name} --dir {home.parent}"
+        raise TestnetError(f"{home.name} does not run: start it with `{command}`")
     return process
 
 

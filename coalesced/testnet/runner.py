@@ -121,7 +121,8 @@ def _clear_stale(directory: Path, report: Report) -> None:
             raise TestnetError(f"{directory} is not empty and holds no testnet: choose another directory")
         return
     if processes.members(homes_below(directory)):
-        raise TestnetError(f"a testnet runs in {directory}: take it down with `coalesced testnet down`")
+        command = f"coalesced testnet down --dir {directory}"
+        raise TestnetError(f"a testnet runs in {directory}: take it down with `{command}`")
     report("removing what an earlier testnet left")
     down(directory)
 

@@ -12,6 +12,7 @@ from node.owner.names import find_task
 from node.store.tasks import TaskRow
 from node.views import JournalEntryView, JournalRow, JournalView, ReceiptView, VerifyView
 from node.views.receipts import fault_view, receipt_view
+from node.wording import usd
 from protocol.errors import RemoteProtocolError
 from protocol.receipts import Receipt, Signed
 from protocol.signed import AwardTerms, FaultTerms, RatingTerms, ReceiptTerms
@@ -108,7 +109,7 @@ def _heading(entry: Entry) -> tuple[bytes | None, str]:
         case ReceiptTerms() as terms:
             return terms.task_id, (
                 f"{terms.skill}: {short_id(terms.contractor)} for {short_id(terms.client)}, {terms.verdict}, "
-                f"{terms.paid_micro} micro-dollars"
+                f"{usd(terms.paid_micro)}"
             )
         case FaultTerms() as terms:
             return terms.task_id, f"{terms.kind} of {short_id(terms.contractor)}: {terms.text}"

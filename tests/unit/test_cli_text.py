@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from coalesced.cli import units
 from coalesced.cli.escape import escaped, escaped_block
-from coalesced.cli.explain import best_of_each, headline, outcome, sentences, table_lines
+from coalesced.cli.explain import best_of_each, headline, judged, outcome, sentences, table_lines
 from coalesced.cli.params import DURATION, MONEY, SIZE
 from coalesced.cli.request import read_plan
 from coalesced.control.inputs import media_type_of
@@ -208,6 +208,18 @@ def test_a_saving_is_told_where_work_was_done_that_could_be_done_here(
 ) -> None:
     task = TaskView(id="ab", state=state, skill="risk", created_unix_ms=1, local_micro=local_micro, saving_micro=500)
     assert ("saved $0.000500 against local" in outcome(msgspec.to_builtins(task))) is said
+
+
+@pytest.mark.parametrize(
+    ("level", "score_ppm", "said"),
+    [
+        ("none", 1_000_000, "accepted without a check"),
+        ("cheap", 1_000_000, "verification cheap: accepted (1.00)"),
+        ("redundant", None, "verification redundant: accepted"),
+    ],
+)
+def test_work_that_nobody_checked_is_not_called_verified(level: str, score_ppm: int | None, said: str) -> None:
+    assert judged(level, "accepted", score_ppm) == said
 
 
 # --- inputs ---
