@@ -3,18 +3,19 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
-from coalesced.sim.market.parameters import Floats
 from coalesced.testnet.real_tasks.outcome import Outcome
 from coalesced.testnet.real_tasks.regimes import BASELINE, HOUR_S, MICRO
 from node.execute.mix import COUNTS
 
 LEARNING_RUNS: Final = 20
+"""After so many runs of a type its time should be known."""
+Floats = NDArray[np.float64]
 RESAMPLES: Final = 2000
 _SEED: Final = 240
 """The same resamples every time: an interval that changes from call to call cannot be quoted."""
@@ -171,8 +172,3 @@ def predictions(outcomes: Sequence[Outcome]) -> list[Prediction]:
                 )
             )
     return found
-
-
-def plain(value: object) -> Any:
-    """A value as JSON has it."""
-    return msgspec.to_builtins(value)
