@@ -143,18 +143,19 @@ def test_a_daemon_has_the_honest_executor_unless_told() -> None:
 # --- figures
 
 
-def test_the_saving_counts_prices_and_own_time_against_the_same_tasks_done_alone() -> None:
+def test_the_saving_counts_prices_own_work_and_overhead_against_the_same_tasks_done_alone() -> None:
     outcomes = [
-        outcome(1, BASELINE, cpu_s=1.0, wall_s=1.0, good=True, score_ppm=1_000_000),
-        outcome(2, BASELINE, cpu_s=3.0, wall_s=3.0, good=True, score_ppm=1_000_000),
-        outcome(3, BASELINE, cpu_s=9.0, wall_s=9.0),
-        outcome(1, "paper", cpu_s=1.0, wall_s=2.0, good=True, score_ppm=1_000_000),
+        outcome(1, BASELINE, booked_micro=1_000_000, cpu_s=1.0, wall_s=1.0),
+        outcome(2, BASELINE, booked_micro=3_000_000, cpu_s=3.0, wall_s=3.0),
+        outcome(3, BASELINE, booked_micro=9_000_000, cpu_s=9.0, wall_s=9.0),
+        outcome(1, "paper", booked_micro=1_100_000, cpu_s=1.2, wall_s=2.0, good=True, score_ppm=1_000_000),
         outcome(
             2,
             "paper",
-            cpu_s=0.5,
+            cpu_s=0.3,
             wall_s=4.0,
             choice="outsource",
+            booked_micro=500_000,
             price_micro=500_000,
             awards=[{"seller": "a", "conduct": "baiter"}, {"seller": "b", "conduct": "honest"}],
             fallbacks=["a: bad"],
@@ -162,17 +163,25 @@ def test_the_saving_counts_prices_and_own_time_against_the_same_tasks_done_alone
     ]
     found = figures("paper", paired(outcomes, "paper", HOUR_MICRO))
     assert (found.tasks, found.completed, found.hired, found.failures) == (2, 2, 1, 0)
-    assert found.saved.percent == pytest.approx(100 * (1 - 2.0 / 4.0))
+    # Overhead: .2 s more than the all-local node for the first, all that was used for the second.
+    assert (found.paid_usd, found.booked_usd, found.overhead_usd) == pytest.approx((0.5, 1.6, 0.5))
+    assert found.local_usd == pytest.approx(4.0)
+    assert found.saved_by_books.percent == pytest.approx(100 * (1 - 1.6 / 4.0))
+    assert found.saved.percent == pytest.approx(100 * (1 - 2.1 / 4.0))
     assert found.time_saved.percent == pytest.approx(-50.0)
-    assert (found.paid_usd, found.own_usd, found.local_usd) == pytest.approx((0.5, 1.5, 4.0))
     assert (found.good, found.bad_accepted, found.fallbacks) == (1, 1, 1)
     assert found.awards == {"baiter": 1, "honest": 1}
 
 
+def test_processor_time_that_could_not_be_read_counts_as_no_overhead() -> None:
+    outcomes = [outcome(1, BASELINE, booked_micro=1_000_000), outcome(1, "paper", booked_micro=1_000_000, cpu_s=1.0)]
+    assert figures("paper", paired(outcomes, "paper", HOUR_MICRO)).overhead_usd == 0.0
+
+
 def test_a_loss_of_many_times_the_all_local_cost_is_said_as_a_multiple() -> None:
     outcomes = [
-        outcome(1, BASELINE, cpu_s=1.0, wall_s=1.0),
-        outcome(1, "paper", cpu_s=0.0, wall_s=1.0, choice="outsource", price_micro=40_000_000),
+        outcome(1, BASELINE, booked_micro=1_000_000, wall_s=1.0),
+        outcome(1, "paper", wall_s=1.0, choice="outsource", price_micro=40_000_000, booked_micro=40_000_000),
     ]
     assert figures("paper", paired(outcomes, "paper", HOUR_MICRO)).saved.text() == "40 times the all-local figure"
 

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
+from typing import Final
 
 import msgspec
 import psutil
@@ -17,6 +18,9 @@ from coalesced.testnet.real_tasks.market import DEADLINE_S, GRACE_S, Market, Par
 from coalesced.testnet.real_tasks.outcome import Award, Outcome, with_result
 from node.execute.corpus import Case
 from node.execute.mix import MixedTask
+
+CPU_ATTEMPTS: Final = 20
+CPU_POLL_S: Final = 0.05
 
 
 async def play(market: Market, tasks: Sequence[MixedTask], seed: int, outcomes: list[Outcome], report: Report) -> None:
@@ -38,7 +42,7 @@ async def one(market: Market, participant: Participant, number: int, task: Mixed
     """One task with one participant, measured from the outside, and its result judged."""
     outcome = Outcome(number=number, skill=task.label, size=task.size, by=participant.by, state="failed")
     seen: list[Event] = []
-    cpu_s, began_s = cpu_seconds(participant.process), time.monotonic()
+    cpu_before_s, began_s = cpu_seconds(participant.process), time.monotonic()
     try:
         async with (
             asyncio.timeout(DEADLINE_S + GRACE_S),
@@ -48,13 +52,14 @@ async def one(market: Market, participant: Participant, number: int, task: Mixed
                 seen += (event,)
     except (ControlError, TimeoutError) as error:
         outcome = msgspec.structs.replace(outcome, error=str(error) or type(error).__name__)
-    outcome = msgspec.structs.replace(
-        outcome, wall_s=time.monotonic() - began_s, cpu_s=cpu_seconds(participant.process) - cpu_s
-    )
-    outcome = folded(outcome, seen, market.conducts)
+    wall_s, spent_s = time.monotonic() - began_s, await cpu_since(participant.process, cpu_before_s)
+    outcome = folded(msgspec.structs.replace(outcome, wall_s=wall_s, cpu_s=spent_s), seen, market.conducts)
     if not outcome.is_completed:
         return outcome
-    output, media_type = await participant.client.result(seen[-1]["task_id"])
+    try:
+        output, media_type = await participant.client.result(seen[-1]["task_id"])
+    except ControlError as error:
+        return msgspec.structs.replace(outcome, error=f"its result cannot be had: {error}")
     return await asyncio.to_thread(with_result, outcome, case, output, media_type)
 
 
@@ -95,6 +100,18 @@ def _quotes(decision: Decision) -> tuple[int, ...]:
 
 def _topsis(decision: Decision) -> int | None:
     return next((row["topsis_ppm"] for row in decision["options"] if row["chosen"]), None)
+
+
+async def cpu_since(process: psutil.Process, before_s: float) -> float | None:
+    """Processor seconds of a node since it had used `before_s`; None where that cannot be read.
+
+    A worker that has just ended counts nowhere until its node has taken notice.
+    """
+    for _ in range(CPU_ATTEMPTS):
+        if (now_s := cpu_seconds(process)) >= before_s:
+            return now_s - before_s
+        await asyncio.sleep(CPU_POLL_S)
+    return None
 
 
 def cpu_seconds(process: psutil.Process) -> float:

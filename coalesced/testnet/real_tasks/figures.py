@@ -30,12 +30,33 @@ class Pairs:
     rate_micro_per_hour: int
     """What an hour of the buyer's machine costs."""
 
-    def costs_usd(self) -> tuple[Floats, Floats]:
-        """Price paid and own processor time at the owner's rate, and the all-local node's time at the same rate."""
-        hourly_usd = self.rate_micro_per_hour / MICRO
-        own = [one.price_micro / MICRO + one.cpu_s / HOUR_S * hourly_usd for one in self.own]
-        alone = [one.cpu_s / HOUR_S * hourly_usd for one in self.alone]
-        return np.array(own), np.array(alone)
+    @property
+    def usd_per_s(self) -> float:
+        """What a second of the buyer's machine costs."""
+        return self.rate_micro_per_hour / MICRO / HOUR_S
+
+    def local_usd(self) -> Floats:
+        """The all-local node's cost of each task: the time that its work took, on the wall. It books $1 a second."""
+        return np.array([one.booked_micro / MICRO * self.usd_per_s for one in self.alone])
+
+    def booked_usd(self) -> Floats:
+        """What each task cost by the node's own books: the price, or the time that the work took here."""
+        return np.array([one.booked_micro / MICRO for one in self.own])
+
+    def overhead_usd(self) -> Floats:
+        """What the books leave out: processor time for asking, checking, cryptography, above that of the work itself.
+
+        Of a hired task all that the buyer used; of one done here what it used more than the all-local node.
+        """
+        return np.array(
+            [_overhead_s(own, alone) * self.usd_per_s for own, alone in zip(self.own, self.alone, strict=True)]
+        )
+
+
+def _overhead_s(own: Outcome, alone: Outcome) -> float:
+    if own.cpu_s is None or (alone.cpu_s is None and not own.is_hired):
+        return 0.0
+    return own.cpu_s if own.is_hired else own.cpu_s - (alone.cpu_s or 0.0)
 
 
 class Share(Struct, frozen=True, kw_only=True):
@@ -63,13 +84,16 @@ class Figures(Struct, frozen=True, kw_only=True):
     """Of the tasks of each skill."""
     explored: int
     paid_usd: float
-    own_usd: float
-    """Processor time of its own machine, at its owner's rate: work, checks, quotes, cryptography."""
-    local_usd: float
-    """What the all-local node's processor time costs at that rate."""
-    saved: Share
+    """To sellers."""
     booked_usd: float
-    """What the node itself says it spent."""
+    """What the node's own books say that it spent: prices, and the time of the work done here at its owner's rate."""
+    overhead_usd: float
+    """What they leave out: processor time for asking, checking and cryptography, at that rate."""
+    local_usd: float
+    """The time of the same work done by the all-local node, at that rate."""
+    saved_by_books: Share
+    saved: Share
+    """With the overhead."""
     wall_s: float
     local_wall_s: float
     time_saved: Share
@@ -109,11 +133,10 @@ def figures(by: str, pairs: Pairs) -> Figures:
         raise ValueError(f"{by} has done no task")
     own, done = pairs.own, [one for one in pairs.own if one.is_completed]
     hired = [one for one in done if one.is_hired]
-    own_usd, local_usd = pairs.costs_usd()
+    booked_usd, overhead_usd, local_usd = pairs.booked_usd(), pairs.overhead_usd(), pairs.local_usd()
     wall_s, local_wall_s = (np.array([one.wall_s for one in side]) for side in (own, pairs.alone))
     scores = [one.topsis_ppm / 1e6 for one in hired if one.topsis_ppm is not None]
     prices = [one.price_micro / MICRO for one in hired]
-    paid_usd = sum(one.price_micro for one in own) / MICRO
     return Figures(
         by=by,
         tasks=len(own),
@@ -121,11 +144,12 @@ def figures(by: str, pairs: Pairs) -> Figures:
         hired=len(hired),
         hired_of={label: sum(one.skill == label for one in hired) for label in COUNTS},
         explored=sum(one.explored for one in own),
-        paid_usd=paid_usd,
-        own_usd=float(own_usd.sum()) - paid_usd,
+        paid_usd=sum(one.price_micro for one in own) / MICRO,
+        booked_usd=float(booked_usd.sum()),
+        overhead_usd=float(overhead_usd.sum()),
         local_usd=float(local_usd.sum()),
-        saved=_saved(own_usd, local_usd),
-        booked_usd=sum(one.booked_micro for one in own) / MICRO,
+        saved_by_books=_saved(booked_usd, local_usd),
+        saved=_saved(booked_usd + overhead_usd, local_usd),
         wall_s=float(wall_s.sum()),
         local_wall_s=float(local_wall_s.sum()),
         time_saved=_saved(wall_s, local_wall_s),

@@ -37,8 +37,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """Paid to the contractor."""
     booked_micro: int = 0
     """What the node itself says that the task cost: the price, or the work done here."""
-    cpu_s: float = 0.0
-    """Processor time of the node and its workers, the work and the checks included."""
+    cpu_s: float | None = None
+    """Processor time of the node and its workers, the work and the checks included; None where it could not be read."""
     wall_s: float = 0.0
     predicted_s: float | None = None
     """What the node expected the work to take here."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from coalesced.testnet.real_tasks.figures import Figures
 from coalesced.testnet.real_tasks.record import Played, Run
-from coalesced.testnet.real_tasks.regimes import MICRO
+from coalesced.testnet.real_tasks.regimes import BASELINE, MICRO
 from node.wording import usd
 
 HEAD: Final = """# Real tasks
@@ -36,8 +36,10 @@ HOW: Final = """## How it is measured
 
 - **all-local**: a node with the same hourly rate that is given every task too and may hire nobody. One task is under
   way at a time, given to each node in an order drawn anew, so that the load of the machine falls on all alike.
-- **money**: prices paid, and the processor time of the buyer's own daemon and workers (work, checks, quotes,
-  cryptography) at its hourly rate; the same for the all-local node. `as booked` is what the node itself says.
+- **money**: by the books, a task costs its price, or the time that the work took here at the owner's hourly rate; the
+  all-local cost is that of the same work on the all-local node. Sellers price by the time that such work takes them,
+  so both sides suffer alike from what else runs here. What the books leave out is added as `own overhead`: the
+  processor time of the buyer's daemon and workers for asking, checking and cryptography, at the same rate.
 - **time**: from the request to the result, on the wall. All nodes share one machine, so a seller is no faster than the
   buyer, and hiring cannot save time here.
 - **quality**: every result, bought or made here, goes through a full check of the harness's own. `accepted though bad`
@@ -67,9 +69,13 @@ def _market(market: Played) -> str:
     if not found:
         return f"## Market `{market.regime}`\n\nNothing was measured."
     rates = ", ".join(f"{_hourly(one.rate_micro_per_hour)} ({one.conduct})" for one in market.sellers)
+    alone = [one for one in market.outcomes if one.by == BASELINE]
+    work_s, cpu_s = sum(one.booked_micro for one in alone) / MICRO, sum(one.cpu_s or 0.0 for one in alone)
     says = (
         f"An hour of the buyer's machine costs {_hourly(market.rate_micro_per_hour)}, of the sellers' {rates}. "
-        f"{found[0].tasks} tasks, {market.took_s / 60:.0f} minutes."
+        f"{found[0].tasks} tasks, {market.took_s / 60:.0f} minutes. Done by "
+        f"the all-local node, the work took {work_s:.0f} s on the wall; with its daemon, it used {cpu_s:.0f} s of processor "
+        "time."
     )
     header = ("", *(f"`{one.by}`" for one in found))
     rows = [(name, *(cell(one) for one in found)) for name, cell in ROWS]
@@ -99,10 +105,11 @@ ROWS: Final[tuple[tuple[str, Callable[[Figures], str]], ...]] = (
     ("of these", lambda one: ", ".join(f"{count} {label}" for label, count in one.hired_of.items() if count) or "-"),
     ("chosen at random", lambda one: str(one.explored)),
     ("all-local, $", lambda one: usd(one.local_usd * MICRO)),
-    ("spent, $", lambda one: usd((one.paid_usd + one.own_usd) * MICRO)),
+    ("spent by the books, $", lambda one: usd(one.booked_usd * MICRO)),
     ("of which paid to sellers, $", lambda one: usd(one.paid_usd * MICRO)),
-    ("**cost reduction**", lambda one: one.saved.text()),
-    ("spent as booked, $", lambda one: usd(one.booked_usd * MICRO)),
+    ("cost reduction by the books", lambda one: one.saved_by_books.text()),
+    ("own overhead, $", lambda one: usd(one.overhead_usd * MICRO)),
+    ("**cost reduction**, overhead included", lambda one: one.saved.text()),
     ("all-local, s", lambda one: f"{one.local_wall_s:.0f}"),
     ("taken, s", lambda one: f"{one.wall_s:.0f}"),
     ("time saved", lambda one: one.time_saved.text()),
