@@ -46,14 +46,14 @@ class Liar:
             if self.rng.random() > LIE_CHANCE:
                 yield out
                 continue
+            lie, believers = self._other(out.message), self.rng.choice((0.5, 0.5, 1.0))
             for key in self.keys:
                 if key == self.node.key or (out.to is not None and key != out.to):
                     continue
-                chance = self.rng.random()
-                if chance < 0.4:
+                if self.rng.random() < believers:
+                    yield Outgoing(lie, key)
+                elif self.rng.random() < 0.8:
                     yield Outgoing(out.message, key)
-                elif chance < 0.9:
-                    yield Outgoing(self._other(out.message), key)
             if self.rng.random() < 0.3:
                 yield Outgoing(self._nonsense(), self.rng.choice(self.keys))
             if self.heard and self.rng.random() < 0.3:

@@ -167,7 +167,7 @@ MUTANTS: Final = (
         "second proposal accepted",
         (
             Edit(normal.take_proposal, "r.stage is not Stage.IDLE or has_voted(r)", "not r.is_active"),
-            Edit(normal.sign_vote, "r.voted.setdefault((phase, view), block)", "block"),
+            Edit(normal.sign_vote, "r.voted.setdefault((phase, view), block) != block", "False"),
             Edit(normal.accept, "r.go(Event.ACCEPTED)", "r.stage = Stage.PREPARING"),
         ),
     ),
@@ -255,10 +255,14 @@ MUTANTS: Final = (
     Mutant(
         "no joining of f + 1", (Edit(viewchange.join, "if not r.is_member", "return False\n    if not r.is_member"),)
     ),
-    Mutant("no back-off", (Edit(_timeout, "2 ** min(self.patience, self.config.max_doublings)", "1"),)),
+    Mutant(
+        "no back-off",
+        (Edit(_timeout, "2 ** min(self.patience, self.config.max_doublings)", "1"),),
+        found_in=("slow", 1),
+    ),
     Mutant(
         "no saying again",
-        (Edit(timers.say_again, "if r.stage is Stage.HALTED", "return\n    if r.stage is Stage.HALTED"),),
+        (Edit(timers.say_again, "if r.stage is Stage.CHANGING", "return\n    if r.stage is Stage.CHANGING"),),
     ),
     Mutant(
         "only the latest VIEW-CHANGE kept",

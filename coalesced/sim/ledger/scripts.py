@@ -129,7 +129,7 @@ def votes_survive_crash() -> None:
 
 
 def equivocating_primary() -> None:
-    """A primary that proposes two blocks gets one PREPARE from each, is found out, and holds nobody up."""
+    """A primary that proposes two blocks, or one that leads to another state, is found out and holds nobody up."""
     t = Table(4, liars={0})
     one, two = (_proposal_of(t, text) for text in ("one", "two"))
     t.lie(0, one, 1, 2)
@@ -143,6 +143,11 @@ def equivocating_primary() -> None:
     t.time_out(1, 2, 3)
     t.settle(among=(1, 2, 3))
     t.expect(t.height(2) >= 1, "the others go on")
+
+    t = Table(4, liars={0})
+    true = _proposal_of(t, "one").block
+    t.lie(0, forge.proposal(t.key(0), forge.block(true, true.txs, bytes(32)), 0), 1, 2, 3)
+    t.expect_stage(Stage.IDLE, 1, 2, 3)
 
 
 def primary_must_obey_new_view() -> None:
@@ -254,7 +259,7 @@ def forged_prepared() -> None:
 
 
 def forged_block_sync() -> None:
-    """A block that is sent to one who is behind counts only with q members' COMMITs for it, each rightly signed."""
+    """Blocks sent to one who is behind count only with q members' COMMITs; after true ones it takes part again."""
     t = Table(4, liars={3})
     block = _block(t, "forged", view=0, proposer=0)
     few = forge.committed([t.key(3)], block, 0)
@@ -268,6 +273,20 @@ def forged_block_sync() -> None:
     t.submit(0, "honest")
     t.settle(among=(0, 1, 2))
     t.expect_heights(1, 0, 1, 2)
+
+    t = Table(4)
+    for at in (0, 1, 2, 3):
+        t.submit(at, f"tx{at}")
+    t.drop()
+    t.time_out(0, 1, 2, 3)
+    t.settle(among=(0, 1, 2))
+    t.expect_stage(Stage.CHANGING, 3)
+    t.lie(1, t.nodes[1].disk.page(1), 3)
+    t.expect_heights(t.height(1), 3)
+    t.submit(1, "next")
+    t.deliver("proposal", to=3)
+    t.expect(t.replica(3).view == 1, "the view of the certificates is taken over")
+    t.expect_stage(Stage.PREPARING, 3)
 
 
 def votes_counted_by_sender() -> None:

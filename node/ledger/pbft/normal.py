@@ -11,7 +11,7 @@ from node.ledger.pbft.records import Accepted, Prepared
 from node.ledger.pbft.state import Candidate, Event, Head, Now, Replica, S, Stage
 from node.ledger.pbft.votes import Votes
 from protocol.consensus import PHASE_LABELS, Ballot, Phase, Proposal, Status, Transaction, Vote
-from protocol.errors import RemoteProtocolError
+from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.packing import pack
 
 # --- transactions
@@ -76,8 +76,8 @@ def take_proposal(r: Replica[S], now: Now, sender: bytes, opened: OpenProposal) 
 
 def sign_vote(r: Replica[S], phase: Phase, view: int, block: bytes) -> OpenVote:
     """My vote, remembered: never two different ones of one phase and view. Not sent yet."""
-    before = r.voted.setdefault((phase, view), block)
-    assert before == block, f"a second {phase} in view {view}"
+    if r.voted.setdefault((phase, view), block) != block:
+        raise LocalProtocolError(f"a second {phase} in view {view} of height {r.height}")
     ballot = Ballot(chain=r.chain, height=r.height, view=view, block=block)
     body = pack(ballot)
     signature = r.identity.sign(PHASE_LABELS[phase], body)
@@ -88,6 +88,8 @@ def accept(r: Replica[S], candidate: Candidate[S], proposal: Proposal, vote: Ope
     """Write down that my PREPARE is for this block; whoever calls sends it."""
     r.emit(Persist(Accepted(height=r.height, proposal=proposal)))
     r.accepted, r.accepted_hash = proposal, candidate.block.hash
+    kept = {r.prepared.ballot.block} if r.prepared is not None else set()
+    r.candidates = {hash_: other for hash_, other in r.candidates.items() if hash_ in kept}
     r.candidates[candidate.block.hash] = candidate
     r.votes.add(vote)
     r.go(Event.ACCEPTED)

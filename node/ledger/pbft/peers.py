@@ -80,7 +80,7 @@ def prune_ahead(r: Replica[S]) -> None:
 def help_behind(r: Replica[S], now: Now, peer: bytes, head_height: int, view: int) -> None:
     """Give a peer what it lacks: blocks, or the NEW-VIEW of this view. Rarely: it may only be a little late."""
     resend_s = r.config.resend_ms / 1000
-    if head_height >= r.head.height - 1 and now.s - r.arrived_s < resend_s and head_height != r.head.height:
+    if head_height == r.head.height - 1 and now.s - r.arrived_s < resend_s:
         return
     at, given_s = r.helped.get(peer, ((-1, -1), 0.0))
     if peer == r.me or (at == (head_height, view) and now.s - given_s < resend_s):

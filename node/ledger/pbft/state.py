@@ -174,6 +174,9 @@ class Replica(Generic[S]):
     timer_s: float | None = None
     """When another primary is asked for; None while nothing is waited for."""
     resend_s: float = 0.0
+    """When votes are repeated: a while after what `resend_after` names began."""
+    resend_after: tuple[int, int, Stage] | None = None
+    tell_s: float = 0.0
     status_s: float = 0.0
     effects: list[Effect[S]] = field(default_factory=list)
 

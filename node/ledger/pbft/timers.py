@@ -15,11 +15,17 @@ MAX_TOLD = 64
 
 
 def rearm(r: Replica[S], now: Now) -> None:
-    """Start the timer when there is something to wait for, stop it when there is not; a running one goes on."""
+    """Start the timer when there is something to wait for, stop it when there is not; a running one goes on.
+
+    What was just said is not said again at once.
+    """
     if not waits(r):
         r.timer_s = None
     elif r.timer_s is None:
         r.timer_s = now.s + r.timeout_s
+    if r.resend_after != (r.height, r.view, r.stage):
+        r.resend_after = (r.height, r.view, r.stage)
+        r.resend_s = now.s + r.config.resend_ms / 1000
 
 
 def waits(r: Replica[S]) -> bool:
@@ -37,27 +43,29 @@ def waits(r: Replica[S]) -> bool:
 
 def tick(r: Replica[S], now: Now) -> None:
     """All that is due."""
-    if (r.timer_s is not None and now.s >= r.timer_s) or is_censored(r, now):
-        suspect(r, now)
+    if is_overdue(r, now):
+        for pending in r.pool:  # what has become impossible meanwhile is no reason
+            blocks.keep_admissible(r, pending, now.unix_ms)
+        if is_overdue(r, now):
+            ask(r, r.view + 1)
     if now.s >= r.status_s:
         r.status_s = now.s + r.config.status_ms / 1000
         r.emit(Broadcast(Status(height=r.head.height, view=r.view), audience="all"))
+    if now.s >= r.tell_s:
+        r.tell_s = now.s + r.config.resend_ms / 1000
+        tell_transactions(r, now)
     if now.s >= r.resend_s:
         r.resend_s = now.s + r.config.resend_ms / 1000
-        say_again(r, now)
+        say_again(r)
     if r.asking.until_s is not None and now.s >= r.asking.until_s:
         ask_another(r, now)
     if normal.may_propose(r):
         normal.propose(r, now)
 
 
-def suspect(r: Replica[S], now: Now) -> None:
-    """Ask for the next primary, unless all that was waited for has become impossible meanwhile."""
-    r.timer_s = None
-    for pending in r.pool:
-        blocks.keep_admissible(r, pending, now.unix_ms)
-    if waits(r):
-        ask(r, r.view + 1)
+def is_overdue(r: Replica[S], now: Now) -> bool:
+    """Whether it is time for another primary."""
+    return (waits(r) and r.timer_s is not None and now.s >= r.timer_s) or is_censored(r, now)
 
 
 def is_censored(r: Replica[S], now: Now) -> bool:
@@ -71,13 +79,15 @@ def censorship_s(r: Replica[S]) -> float:
     return r.config.censorship_timeout_ms / r.config.view_timeout_ms * r.timeout_s
 
 
-def say_again(r: Replica[S], now: Now) -> None:
-    """Repeat what others may have missed and I still wait for."""
-    if r.stage is Stage.HALTED:
-        return
+def tell_transactions(r: Replica[S], now: Now) -> None:
+    """Tell everybody what waits for too long: the primary may not have it, or not want it."""
     overdue = [pending for pending in r.pool if pending.since_s + _patience_s(r, pending) <= now.s]
     for pending in overdue[:MAX_TOLD]:
         r.emit(Broadcast(Transaction(tx=pending.tx)))
+
+
+def say_again(r: Replica[S]) -> None:
+    """Repeat what others may have missed and I still wait for."""
     if r.stage is Stage.CHANGING and r.me in r.changes:
         r.emit(Broadcast(r.changes[r.me].message))
     if r.stage in (Stage.PREPARING, Stage.COMMITTING) and r.accepted is not None and r.accepted_hash is not None:
@@ -101,7 +111,9 @@ def due_s(r: Replica[S]) -> Iterator[float]:
         return
     yield r.status_s
     yield from (at_s for at_s in (r.timer_s, r.asking.until_s) if at_s is not None)
-    if len(r.pool) > 0 or r.stage is not Stage.IDLE:
+    if len(r.pool) > 0:
+        yield r.tell_s
+    if r.stage in (Stage.PREPARING, Stage.COMMITTING, Stage.CHANGING):
         yield r.resend_s
     oldest_s = r.pool.oldest_since_s
     if r.is_member and r.is_active and oldest_s is not None:
