@@ -74,8 +74,7 @@ def _market(market: Played) -> str:
     says = (
         f"An hour of the buyer's machine costs {_hourly(market.rate_micro_per_hour)}, of the sellers' {rates}. "
         f"{found[0].tasks} tasks, {market.took_s / 60:.0f} minutes. Done by "
-        f"the all-local node, the work took {work_s:.0f} s on the wall; with its daemon, it used {cpu_s:.0f} s of processor "
-        "time."
+        f"the all-local node, the work took {work_s:.0f} s on the wall; daemon included, {cpu_s:.0f} s of processor time."
     )
     header = ("", *(f"`{one.by}`" for one in found))
     rows = [(name, *(cell(one) for one in found)) for name, cell in ROWS]
