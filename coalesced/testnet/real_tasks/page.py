@@ -39,7 +39,8 @@ HOW: Final = """## How it is measured
 - **money**: by the books, a task costs its price, or the time that the work took here at the owner's hourly rate; the
   all-local cost is that of the same work on the all-local node. Sellers price by the time that such work takes them,
   so both sides suffer alike from what else runs here. What the books leave out is added as `own overhead`: the
-  processor time of the buyer's daemon and workers for asking, checking and cryptography, at the same rate.
+  processor time of the buyer's daemon and workers for asking, checking and cryptography, at the same rate. Where
+  every answer is LOCAL, it is what asking all sellers about every task cost.
 - **time**: from the request to the result, on the wall. All nodes share one machine, so a seller is no faster than the
   buyer, and hiring cannot save time here.
 - **quality**: every result, bought or made here, goes through a full check of the harness's own. `accepted though bad`
@@ -73,8 +74,8 @@ def _market(market: Played) -> str:
     work_s, cpu_s = sum(one.booked_micro for one in alone) / MICRO, sum(one.cpu_s or 0.0 for one in alone)
     says = (
         f"An hour of the buyer's machine costs {_hourly(market.rate_micro_per_hour)}, of the sellers' {rates}. "
-        f"{found[0].tasks} tasks, {market.took_s / 60:.0f} minutes. Done by "
-        f"the all-local node, the work took {work_s:.0f} s on the wall; daemon included, {cpu_s:.0f} s of processor time."
+        f"{found[0].tasks} tasks, {market.took_s / 60:.0f} minutes. Work "
+        f"on the all-local node took {work_s:.0f} s on the wall, and its processes {cpu_s:.0f} s of processor time."
     )
     header = ("", *(f"`{one.by}`" for one in found))
     rows = [(name, *(cell(one) for one in found)) for name, cell in ROWS]
