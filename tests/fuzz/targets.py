@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.fuzz.areas import (
     channel,
+    consensus,
     console,
     control,
     discovery,
@@ -23,6 +24,7 @@ ALL: Final[tuple[Target, ...]] = (
     *messages.TARGETS,
     *session.TARGETS,
     *records.TARGETS,
+    *consensus.TARGETS,
     *discovery.TARGETS,
     *settings.TARGETS,
     *seller.TARGETS,
