@@ -4,6 +4,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -121,29 +122,36 @@ def flags(rounds: Sequence[Round], awards: Sequence[bytes]) -> tuple[Flag, ...]:
     # A period that is not full is no measure of a rise.
     if is_known and (alarm := concentration(before if sum(before.values()) == AWARDS else {}, now)):
         found.append(_flag(alarm))
-    for key in sorted({answer.seller for one in rounds for answer in one.answers}, key=short_id):
-        found += [_flag(alarm, key) for alarm in (_hoards(rounds, key), _preys(rounds, key)) if alarm]
+    prices, answers = [one.prices() for one in rounds], _by_seller(rounds)
+    for key in sorted(answers, key=short_id):
+        found += [_flag(alarm, key) for alarm in (_hoards(answers[key]), _preys(prices, key)) if alarm]
     return tuple(found)
 
 
-def _hoards(rounds: Sequence[Round], key: bytes) -> Alarm | None:
-    own = [answer for one in rounds for answer in one.answers if answer.seller == key]
+def _by_seller(rounds: Sequence[Round]) -> dict[bytes, list[Answer]]:
+    found: dict[bytes, list[Answer]] = {}
+    for one in rounds:
+        for answer in one.answers:
+            found.setdefault(answer.seller, []).append(answer)
+    return found
+
+
+def _hoards(answers: Sequence[Answer]) -> Alarm | None:
     # A task that it declines for another reason, as its budget, says nothing about its capacity.
-    counted = [answer for answer in own if answer.is_withheld or answer.price_micro is not None]
+    counted = [answer for answer in answers if answer.is_withheld or answer.price_micro is not None]
     if not counted:
         return None
-    free = 1.0 - statistics.fmean(answer.load_ppm for answer in counted) / 1e6
+    free = min(MOST_ADVERTISED, max(0.0, 1.0 - statistics.fmean(answer.load_ppm for answer in counted) / 1e6))
     accepted = sum(answer.price_micro is not None for answer in counted)
-    return hoarding(accepted, len(counted), min(MOST_ADVERTISED, max(0.0, free)))
+    # Nobody who gives what it advertises can be called a hoarder: no need for the exact chance.
+    return None if accepted >= free * len(counted) else hoarding(accepted, len(counted), free)
 
 
-def _preys(rounds: Sequence[Round], key: bytes) -> Alarm | None:
-    pairs = [
-        (prices[key], statistics.median(price for other, price in prices.items() if other != key))
-        for one in rounds
-        if key in (prices := one.prices()) and len(prices) > 1
-    ]
-    return predation([own for own, _ in pairs], [others for _, others in pairs])
+def _preys(rounds: Sequence[dict[bytes, int]], key: bytes) -> Alarm | None:
+    rivals = (prices for prices in reversed(rounds) if key in prices and len(prices) > 1)
+    last = list(islice(rivals, CARTEL_TASKS))
+    others = [statistics.median(price for other, price in prices.items() if other != key) for prices in last]
+    return predation([prices[key] for prices in last], others)
 
 
 def _largest(item: tuple[str, int]) -> tuple[int, str]:
