@@ -54,9 +54,9 @@ def show(face: Face, /, label: str) -> None:
         ("verification", ", ".join(skill["levels"])),
         ("source", skill["source"]),
         ("example", skill["example"] or "any bytes"),
-        ("it has", units.counted(skill["example_units"], skill["unit"], plural(skill["unit"]))),
-        ("it takes", f"about {units.duration(skill['example_s'])} here"),
-        ("it is sold for", asked(skill)),
+        ("its size", units.counted(skill["example_units"], skill["unit"], plural(skill["unit"]))),
+        ("its time", f"about {units.duration(skill['example_s'])} here"),
+        ("its price", asked(skill)),
         ("try", tried(face, skill)),
     ]
     draw_facts(facts, face.out)
@@ -76,9 +76,11 @@ def tried(face: Face, skill: shapes.SkillRow) -> str:
 
 def asked(skill: shapes.SkillRow) -> str:
     """What this node asks for the example, and by the unit."""
-    if skill["example_price_micro"] is None:
-        return f"nothing: not on sale (coalesced sell {skill['label']})"
     micro, count = skill["example_price_micro"], max(1, skill["example_units"])
+    if micro is None:
+        return f"not on sale; to sell it: coalesced sell {skill['label']}"
+    if micro == 0:
+        return "free"
     bulk = next((bulk for bulk in BULKS if micro * bulk >= READABLE_MICRO * count), BULKS[-1])
     each = f"{units.money(round(micro * bulk / count))} for {units.counted(bulk, skill['unit'], plural(skill['unit']))}"
     return f"{units.money(micro)} when this node is idle" + ("" if skill["unit"] == "task" else f": {each}")

@@ -97,7 +97,7 @@ def test_a_price_limit_is_given_in_dollars(served: ServedNode) -> None:
 def test_a_skill_is_shown_or_the_nearest_named(served: ServedNode) -> None:
     assert "does upper" in Ran(served.home, "skills", "show", "upper").out
     unsold = Ran(served.home, "skills", "show", "upper").lines
-    assert "it is sold for\tnothing: not on sale (coalesced sell upper)" in unsold
+    assert "its price\tnot on sale; to sell it: coalesced sell upper" in unsold
     assert f"try\tcoalesced --home {served.home} ask upper -f FILE" in unsold
     missing = Ran(served.home, "skills", "show", "uper")
     assert (missing.code, "try: coalesced skills show upper" in missing.err) == (2, True)
@@ -105,9 +105,9 @@ def test_a_skill_is_shown_or_the_nearest_named(served: ServedNode) -> None:
 
 def test_a_skill_is_shown_with_an_example_its_price_and_a_command_to_paste(served: ServedNode) -> None:
     lines = Ran(served.home, "skills", "show", "draws").lines
-    assert "it has\t4,000,000 random draws" in lines
-    assert "it takes\tabout 100 ms here" in lines
-    assert "it is sold for\t$0.000300 when this node is idle: $0.000075 for 1,000,000 random draws" in lines
+    assert "its size\t4,000,000 random draws" in lines
+    assert "its time\tabout 100 ms here" in lines
+    assert "its price\t$0.000300 when this node is idle: $0.000075 for 1,000,000 random draws" in lines
     name, _, command = lines[-1].partition("\t")
     assert name == "try"
     assert shlex.split(command) == ["coalesced", "--home", str(served.home), "ask", "draws", '{"it\'s": 1}']
