@@ -5,7 +5,7 @@ import msgspec
 from node.ledger.chain.accounts import account_at, active_owner, open_account, owner_of
 from node.ledger.chain.genesis import MAX_ISSUED_CREDITS
 from node.ledger.chain.refused import Refused
-from node.ledger.chain.state import ACTIVE, Account, AccountId, Draft, Passed, account_key, passed_key
+from node.ledger.chain.state import ACTIVE, Draft, Passed, account_key, passed_key
 from node.ledger.pbft.quorum import Committee, change_refused
 from protocol.transactions import Admit, Approved, Grant, Reconfigure
 
@@ -77,12 +77,6 @@ def settle_members(draft: Draft) -> None:
             continue
         if change_refused(Committee(draft.members_before), changed) is None:
             draft.members = changed
-
-
-def first_account(key: bytes, credits_: int, next_key_sha256: bytes, time_unix_ms: int) -> tuple[bytes, Account]:
-    """An account of the genesis: where it stands, and what it is."""
-    account = Account(key=key, credits=credits_, next_key_sha256=next_key_sha256, joined_unix_ms=time_unix_ms)
-    return account_key(AccountId(key)), account
 
 
 def _change(draft: Draft, members: tuple[bytes, ...]) -> None:

@@ -7,16 +7,19 @@ block's; it never runs backwards, and every deadline is measured by it.
 from collections.abc import Iterable, Sequence
 
 from node.ledger.chain import accounts, committee, escrow, evidence, ratings
-from node.ledger.chain.genesis import chain_id, decode_genesis
+from node.ledger.chain.genesis import Holding, chain_id, decode_genesis
 from node.ledger.chain.refused import Refused
 from node.ledger.chain.state import (
     CHAIN_KEY,
     COMMITTEE_KEY,
+    Account,
+    AccountId,
     Chain,
     Committee,
     Draft,
     Entry,
     State,
+    account_key,
 )
 from node.ledger.chain.trie import Trie
 from node.ledger.machine import InvalidBlock
@@ -63,9 +66,14 @@ class ChainMachine:
         listed = {account.key: account for account in of.accounts}
         trie: Trie[Entry] = Trie()
         for key in sorted({*listed, *of.members}):
-            holding = listed.get(key)
-            credits_, next_key = (holding.credits, holding.next_key_sha256) if holding else (0, None)
-            trie = trie.put(*committee.first_account(key, credits_, next_key or b"", of.time_unix_ms))
+            holding = listed.get(key, Holding(key=key))
+            account = Account(
+                key=key,
+                credits=holding.credits,
+                next_key_sha256=holding.next_key_sha256 or b"",
+                joined_unix_ms=of.time_unix_ms,
+            )
+            trie = trie.put(account_key(AccountId(key)), account)
         issued = sum(account.credits for account in of.accounts)
         trie = trie.put(CHAIN_KEY, Chain(time_unix_ms=of.time_unix_ms, issued_credits=issued))
         return State(trie.put(COMMITTEE_KEY, Committee(of.members)))
