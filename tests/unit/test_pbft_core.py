@@ -1,77 +1,42 @@
 """The core's rules one by one; what it does as one of several is in tests/simulation."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from msgspec.structs import replace as changed
 
 from coalesced.sim.ledger import forge
 from coalesced.sim.ledger.machine import KeyValues, Values
-from coalesced.sim.ledger.node import EPOCH_UNIX_MS, Genesis, identity_of
+from coalesced.sim.ledger.node import EPOCH_UNIX_MS, identity_of
 from coalesced.sim.ledger.table import Table
 from node.ledger.machine import InvalidBlock
 from node.ledger.pbft.config import PbftConfig
-from node.ledger.pbft.core import Core
 from node.ledger.pbft.effects import (
     Broadcast,
-    Commit,
-    Effect,
-    Halt,
-    NeedSnapshot,
     Offence,
     Persist,
     Reject,
-    Send,
 )
 from node.ledger.pbft.opened import verify
-from node.ledger.pbft.records import Accepted, AskedView, EnteredView, Prepared, RecordError
+from node.ledger.pbft.records import AskedView, EnteredView, Prepared
 from node.ledger.pbft.state import TRANSITIONS, Event, Now, Stage, diagram
-from node.ledger.pbft.sync import Snapshot
 from protocol.consensus import (
     NO_HASH,
-    AnyConsensus,
     Block,
-    Blocks,
-    CommitteeLink,
     NewView,
     Proposal,
     Status,
     SyncRequest,
     Transaction,
     ViewChange,
-    Vote,
     block_hash,
     decode_header,
+    members_hash,
+    tx_root,
 )
-from protocol.errors import LocalProtocolError, RemoteProtocolError
-
-MS = EPOCH_UNIX_MS + 1000
-
-
-def at(seconds: float) -> Now:
-    return Now(seconds, MS + int(seconds * 1000))
-
-
-def core_of(who: int, n: int, machine: KeyValues | None = None, config: PbftConfig | None = None) -> Core[Values]:
-    genesis = Genesis(tuple(identity_of(index).public_key for index in range(n)))
-    return Core(
-        identity_of(who),
-        machine or KeyValues(),
-        config or PbftConfig(),
-        chain=genesis.chain,
-        head=genesis.head,
-        state=genesis.state,
-    )
-
-
-def commits(effects: Sequence[Effect[Values]]) -> list[Commit[Values]]:
-    return [effect for effect in effects if isinstance(effect, Commit)]
-
-
-def sent(effects: Sequence[Effect[Values]]) -> list[AnyConsensus]:
-    return [effect.message for effect in effects if isinstance(effect, Send | Broadcast)]
-
+from protocol.errors import LocalProtocolError
+from protocol.packing import pack
+from tests.harness.replicas import MS, at, commits, core_of, sent
 
 # --- persist before send
 
@@ -146,7 +111,85 @@ def test_a_block_that_a_new_view_proposes_again_is_not_checked_against_the_clock
     t.expect(t.replica(0).view == 1, "it was decided in view 1")
 
 
+# --- blocks that may not be
+
+
+def _wrong_blocks() -> dict[str, tuple[Block, str]]:
+    """What a lying first primary may propose as block 1, and what is said of it."""
+    core, machine = core_of(0, 4), KeyValues()
+    r = core.replica
+    good = forge.first_block(identity_of(0), r.chain, r.committee.members, b"set a 1", bytes(32), MS, 0)
+    header = decode_header(good.header)
+
+    def made(*txs: bytes, **fields: object) -> Block:
+        state = machine.apply(r.state, list(dict.fromkeys(txs)), height=1, time_unix_ms=MS)
+        right = {
+            "state_root": machine.root(state),
+            "members_hash": members_hash(state.members),
+            "tx_root": tx_root(txs),
+        }
+        return Block(header=pack(changed(header, **{**right, **fields})), txs=txs)
+
+    one = b"set a 1"
+    joins = [b"join " + identity_of(who).public_key.hex().encode() for who in (20, 21)]
+    return {
+        "previous": (made(one, previous=bytes(32)), "does not follow the head"),
+        "time": (made(one, time_unix_ms=EPOCH_UNIX_MS), "not later than the one before"),
+        "twice": (made(one, one), "holds a transaction twice"),
+        "state": (made(one, state_root=bytes(32)), "leads to another state"),
+        "committee": (made(one, members_hash=bytes(32)), "leads to another committee"),
+        "members": (made(*joins), "2 members come"),
+        "proposer": (made(one, proposer=identity_of(2).public_key), "not made by the primary"),
+        "view": (made(one, view=4), "not made by the primary"),
+    }
+
+
+@pytest.mark.parametrize("name", _wrong_blocks())
+def test_a_block_that_breaks_a_rule_gets_no_vote_and_its_sender_is_charged(name: str) -> None:
+    block, why = _wrong_blocks()[name]
+    backup = core_of(1, 4)
+    effects = backup.step(at(0), identity_of(0).public_key, verify(forge.proposal(identity_of(0), block, 0)))
+    [offence] = effects
+    assert isinstance(offence, Offence)
+    assert offence.error.code == "invalid_block"
+    assert why in offence.error.text
+    assert backup.replica.stage is Stage.IDLE
+
+
+def test_a_proposal_by_another_than_the_primary_is_an_offence() -> None:
+    core = core_of(1, 4)
+    r = core.replica
+    block = forge.first_block(identity_of(2), r.chain, r.committee.members, b"set a 1", bytes(32), MS, 0)
+    effects = core.step(at(0), identity_of(2).public_key, verify(forge.proposal(identity_of(2), block, 0)))
+    assert [effect.error.code for effect in effects if isinstance(effect, Offence)] == ["not_primary"]
+
+
 # --- the pool
+
+
+def test_what_has_become_impossible_is_thrown_out_instead_of_suspecting_the_primary() -> None:
+    class Once(KeyValues):
+        """Every key may be set once."""
+
+        def admit(self, state: Values, tx: bytes, *, time_unix_ms: int) -> str | None:
+            return (
+                "is set" if tx.split(b" ")[1] in state.values else super().admit(state, tx, time_unix_ms=time_unix_ms)
+            )
+
+    core = core_of(0, 1, Once())
+    core.submit(at(0), b"set a 1")
+    core.submit(at(0), b"set a 2")
+    core.submit(at(0), b"set b 1")
+    # All three fit into one block for this machine's apply(); a later copy of a key does not get in.
+    assert len(commits(core.tick(at(0)))) == 1
+    backup = core_of(1, 4, Once())
+    backup.submit(at(0), b"set a 1")
+    backup.tick(at(0))
+    backup.replica.state.values[b"a"] = b"0"  # as if a block had set it
+    effects = backup.tick(at(2.5))
+    assert [effect.reason for effect in effects if isinstance(effect, Reject)] == ["is set"]
+    assert backup.replica.view == 0
+    assert backup.replica.timer_s is None
 
 
 def test_a_transaction_that_may_not_be_in_a_block_is_rejected_with_the_reason() -> None:
@@ -272,194 +315,6 @@ def test_a_message_of_another_chain_is_an_offence() -> None:
     ):
         effects = core.step(at(0), key.public_key, verify(message))
         assert [effect.error.code for effect in effects if isinstance(effect, Offence)] == ["wrong_chain"]
-
-
-# --- restoring
-
-
-def test_a_log_of_votes_that_contradicts_itself_is_not_voted_with() -> None:
-    t = Table(4)
-    t.submit(0, "first")
-    t.deliver("proposal")
-    t.deliver("prepare", to=1)
-    log = t.nodes[1].disk.log
-    assert len(log) == 2
-    t.crash(1)
-    del log[0]
-    with pytest.raises(RecordError, match="lacks"):
-        t.start(1)
-
-
-def test_a_damaged_block_in_the_log_is_a_record_error() -> None:
-    core, liar = core_of(1, 4), identity_of(0)
-    block = forge.first_block(liar, core.replica.chain, core.replica.committee.members, b"set a 1", bytes(32), MS, 0)
-    proposal = forge.proposal(liar, block, 0)
-    damaged = changed(proposal, block=changed(block, txs=(b"other",)))
-    with pytest.raises(RecordError, match="damaged at height 1"):
-        core.restore([Accepted(height=1, proposal=damaged)])
-
-
-def test_what_binds_a_view_survives_a_crash() -> None:
-    core = core_of(1, 4)
-    core.restore([EnteredView(height=1, view=4, bound_to=bytes([7]) * 32)])
-    liar = identity_of(0)
-    block = forge.first_block(liar, core.replica.chain, core.replica.committee.members, b"set a 1", bytes(32), MS, 4)
-    effects = core.step(at(0), liar.public_key, verify(forge.proposal(liar, block, 4)))
-    assert [effect.error.code for effect in effects if isinstance(effect, Offence)] == ["bad_proposal"]
-    assert core.replica.accepted is None
-
-
-def test_a_view_of_a_decided_height_counts_only_beyond_that_of_its_certificate() -> None:
-    genesis_core = core_of(0, 4)
-    head = replace(genesis_core.replica.head, height=5, view=3)
-    for view, expected in ((2, (3, Stage.IDLE)), (3, (3, Stage.IDLE)), (4, (4, Stage.CHANGING))):
-        core = Core(
-            identity_of(0),
-            KeyValues(),
-            PbftConfig(),
-            chain=genesis_core.replica.chain,
-            head=head,
-            state=genesis_core.replica.state,
-        )
-        core.restore([AskedView(height=5, view=view)])
-        assert (core.replica.view, core.replica.stage) == expected
-
-
-# --- the committee
-
-
-def test_a_member_that_joins_votes_from_the_next_height_on_and_one_that_leaves_stops() -> None:
-    t = Table(4)
-    leaving = identity_of(3).public_key
-    _commit(t, b"leave " + leaving.hex().encode())
-    t.expect_heights(1, 0, 1, 2, 3)
-    t.expect_stage(Stage.FOLLOWING, 3)
-    assert t.replica(0).committee.members == t.genesis.members[:3]
-    _commit(t, b"set while away")
-    t.expect_heights(2, 0, 1, 2)
-    t.pass_s(6.0, 0, 1, 2, 3)
-    t.settle()
-    t.pass_s(1.0, 0, 1, 2, 3)
-    t.settle()
-    t.expect_heights(2, 3)
-    _commit(t, b"join " + leaving.hex().encode())
-    t.pass_s(6.0, 0, 1, 2, 3)
-    t.settle()
-    t.pass_s(1.0, 0, 1, 2, 3)
-    t.settle()
-    t.expect_heights(3, 3)
-    t.expect_stage(Stage.IDLE, 3)
-
-
-def test_a_block_that_changes_more_members_than_allowed_is_never_proposed() -> None:
-    core = core_of(0, 1)
-    for index in (5, 6):
-        core.submit(at(0), b"join " + identity_of(index).public_key.hex().encode())
-    [commit] = commits(core.tick(at(0)))
-    assert len(commit.block.block.txs) == 1
-    assert len(core.replica.committee.members) == 2
-
-
-def test_an_observer_follows_and_never_votes() -> None:
-    t = Table(4)
-    t.submit(0, "a")
-    t.settle()
-    observer = Core(
-        identity_of(77), KeyValues(), PbftConfig(), chain=t.genesis.chain, head=t.genesis.head, state=t.genesis.state
-    )
-    peer = t.key(0).public_key
-    assert [m for m in sent(observer.step(at(0), peer, Status(height=3, view=0))) if isinstance(m, SyncRequest)]
-    effects = observer.step(at(0), peer, verify(t.nodes[0].disk.page(1)))
-    assert len(commits(effects)) == 1
-    assert observer.replica.stage is Stage.FOLLOWING
-    observer.submit(at(0), b"set b 1")
-    for second in range(1, 60):
-        assert not [m for m in sent(observer.tick(at(second))) if isinstance(m, Vote | ViewChange | Proposal)]
-
-
-# --- snapshots, divergence
-
-
-def _chain_of(t: Table, txs: Sequence[bytes]) -> None:
-    for tx in txs:
-        _commit(t, tx)
-
-
-def _commit(t: Table, tx: bytes) -> None:
-    t.rules.submitted.add(tx)
-    node = t.nodes[0]
-    assert node.core is not None
-    node.core.submit(at(t.now_s), tx)
-    t.settle()
-
-
-def _snapshot(t: Table, heights_of_links: Sequence[int]) -> Snapshot[Values]:
-    blocks = t.nodes[0].disk.blocks
-    last = blocks[-1]
-    links = tuple(
-        CommitteeLink(
-            header=blocks[height - 1].block.block.header,
-            certificate=blocks[height - 1].certificate.certificate,
-            members=blocks[height - 1].state.members,
-        )
-        for height in heights_of_links
-    )
-    return Snapshot(last.block.block.header, last.certificate.certificate, links, last.state)
-
-
-def test_a_snapshot_is_taken_when_the_chain_of_committees_vouches_for_it() -> None:
-    t = Table(4)
-    gone = identity_of(3).public_key.hex().encode()
-    _chain_of(t, [b"set a 1", b"leave " + gone, b"set b 1"])
-    t.expect_heights(3, 0, 1, 2)
-    late = core_of(3, 4)
-    effects = late.step(at(0), t.key(0).public_key, verify(Status(height=3, view=0)))
-    assert [m for m in sent(effects) if isinstance(m, SyncRequest)]
-    pruned = Blocks(first_height=3, head_height=3, blocks=())
-    needed = late.step(at(0), t.key(0).public_key, verify(pruned))
-    assert [effect for effect in needed if isinstance(effect, NeedSnapshot)] == [NeedSnapshot(t.key(0).public_key, 2)]
-    late.adopt(at(0), _snapshot(t, [2]))
-    assert late.replica.head.height == 3
-    assert late.replica.stage is Stage.FOLLOWING
-    assert late.replica.state.values[b"b"] == b"1"
-
-
-def test_a_snapshot_that_does_not_prove_itself_changes_nothing() -> None:
-    t = Table(4)
-    gone = identity_of(3).public_key.hex().encode()
-    _chain_of(t, [b"set a 1", b"leave " + gone, b"set b 1"])
-    good = _snapshot(t, [2])
-    first = t.nodes[0].disk.blocks[0]
-    for wrong in (
-        replace(good, links=good.links * 2),
-        replace(good, links=(changed(good.links[0], members=t.genesis.members),)),
-        replace(good, links=(changed(good.links[0], certificate=first.certificate.certificate),)),
-        replace(good, state=first.state),
-        replace(good, certificate=first.certificate.certificate),
-        replace(good, certificate=changed(good.certificate, seals=good.certificate.seals[:1])),
-    ):
-        late = core_of(1, 4)
-        with pytest.raises(RemoteProtocolError):
-            late.adopt(at(0), wrong)
-        assert late.replica.head.height == 0
-
-
-def test_a_replica_whose_machine_differs_halts_instead_of_following() -> None:
-    class Odd(KeyValues):
-        def root(self, state: Values) -> bytes:
-            return super().root(state)[::-1]
-
-    t = Table(4)
-    t.submit(0, "a")
-    t.settle()
-    odd = core_of(1, 4, Odd())
-    effects = odd.step(at(0), t.key(0).public_key, verify(t.nodes[0].disk.page(1)))
-    assert [effect.reason for effect in effects if isinstance(effect, Halt)] == [
-        "block 1 has q COMMITs and cannot be executed here: block 1 leads to another state than its header says"
-    ]
-    assert odd.tick(at(100)) == []
-    assert odd.deadline() is None
-    assert odd.step(at(100), t.key(0).public_key, verify(t.nodes[0].disk.page(1))) == []
 
 
 # --- the table of stages

@@ -1,0 +1,231 @@
+"""A replica after a crash, after an absence, and when the committee changes; single ones, driven by hand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from msgspec.structs import replace as changed
+
+from coalesced.sim.ledger import forge
+from coalesced.sim.ledger.machine import KeyValues, Values
+from coalesced.sim.ledger.node import identity_of
+from coalesced.sim.ledger.table import Table
+from node.ledger.pbft.config import PbftConfig
+from node.ledger.pbft.core import Core
+from node.ledger.pbft.effects import (
+    Halt,
+    NeedSnapshot,
+    Offence,
+)
+from node.ledger.pbft.opened import verify
+from node.ledger.pbft.records import Accepted, AskedView, EnteredView, RecordError, decode_record
+from node.ledger.pbft.state import Stage
+from node.ledger.pbft.sync import Snapshot
+from protocol.consensus import (
+    Blocks,
+    CommitteeLink,
+    Proposal,
+    Status,
+    SyncRequest,
+    ViewChange,
+    Vote,
+)
+from protocol.errors import RemoteProtocolError
+from tests.harness.replicas import MS, at, commit, commits, core_of, sent
+
+# --- restoring
+
+
+def test_a_log_of_votes_that_contradicts_itself_is_not_voted_with() -> None:
+    t = Table(4)
+    t.submit(0, "first")
+    t.deliver("proposal")
+    t.deliver("prepare", to=1)
+    log = t.nodes[1].disk.log
+    assert len(log) == 2
+    t.crash(1)
+    del log[0]
+    with pytest.raises(RecordError, match="lacks"):
+        t.start(1)
+
+
+def test_a_damaged_block_in_the_log_is_a_record_error() -> None:
+    core, liar = core_of(1, 4), identity_of(0)
+    block = forge.first_block(liar, core.replica.chain, core.replica.committee.members, b"set a 1", bytes(32), MS, 0)
+    proposal = forge.proposal(liar, block, 0)
+    damaged = changed(proposal, block=changed(block, txs=(b"other",)))
+    with pytest.raises(RecordError, match="damaged at height 1"):
+        core.restore([Accepted(height=1, proposal=damaged)])
+
+
+def test_a_block_that_no_longer_executes_after_a_crash_halts_the_replica() -> None:
+    class Odd(KeyValues):
+        def root(self, state: Values) -> bytes:
+            return super().root(state)[::-1]
+
+    t = Table(4)
+    t.submit(0, "first")
+    t.deliver("proposal", to=1)
+    records = [decode_record(record) for record in t.nodes[1].disk.log]
+    assert [effect.reason for effect in core_of(1, 4, Odd()).restore(records) if isinstance(effect, Halt)] == [
+        "block 1 was executed here before, and now cannot be: block 1 leads to another state than its header says"
+    ]
+    head = replace(t.replica(1).head, height=1, hash=bytes(32))
+    after = Core(identity_of(1), KeyValues(), PbftConfig(), chain=t.genesis.chain, head=head, state=t.genesis.state)
+    assert after.restore(records) == [], "what is decided is passed over"
+    assert after.replica.stage is Stage.IDLE
+
+
+def test_what_binds_a_view_survives_a_crash() -> None:
+    core = core_of(1, 4)
+    core.restore([EnteredView(height=1, view=4, bound_to=bytes([7]) * 32)])
+    liar = identity_of(0)
+    block = forge.first_block(liar, core.replica.chain, core.replica.committee.members, b"set a 1", bytes(32), MS, 4)
+    effects = core.step(at(0), liar.public_key, verify(forge.proposal(liar, block, 4)))
+    assert [effect.error.code for effect in effects if isinstance(effect, Offence)] == ["bad_proposal"]
+    assert core.replica.accepted is None
+
+
+def test_a_view_of_a_decided_height_counts_only_beyond_that_of_its_certificate() -> None:
+    genesis_core = core_of(0, 4)
+    head = replace(genesis_core.replica.head, height=5, view=3)
+    for view, expected in ((2, (3, Stage.IDLE)), (3, (3, Stage.IDLE)), (4, (4, Stage.CHANGING))):
+        core = Core(
+            identity_of(0),
+            KeyValues(),
+            PbftConfig(),
+            chain=genesis_core.replica.chain,
+            head=head,
+            state=genesis_core.replica.state,
+        )
+        core.restore([AskedView(height=5, view=view)])
+        assert (core.replica.view, core.replica.stage) == expected
+
+
+# --- the committee
+
+
+def test_a_member_that_joins_votes_from_the_next_height_on_and_one_that_leaves_stops() -> None:
+    t = Table(4)
+    leaving = identity_of(3).public_key
+    commit(t, b"leave " + leaving.hex().encode())
+    t.expect_heights(1, 0, 1, 2, 3)
+    t.expect_stage(Stage.FOLLOWING, 3)
+    assert t.replica(0).committee.members == t.genesis.members[:3]
+    commit(t, b"set while away")
+    t.expect_heights(2, 0, 1, 2)
+    t.pass_s(6.0, 0, 1, 2, 3)
+    t.settle()
+    t.pass_s(1.0, 0, 1, 2, 3)
+    t.settle()
+    t.expect_heights(2, 3)
+    commit(t, b"join " + leaving.hex().encode())
+    t.pass_s(6.0, 0, 1, 2, 3)
+    t.settle()
+    t.pass_s(1.0, 0, 1, 2, 3)
+    t.settle()
+    t.expect_heights(3, 3)
+    t.expect_stage(Stage.IDLE, 3)
+
+
+def test_a_block_that_changes_more_members_than_allowed_is_never_proposed() -> None:
+    core = core_of(0, 1)
+    for index in (5, 6):
+        core.submit(at(0), b"join " + identity_of(index).public_key.hex().encode())
+    [commit] = commits(core.tick(at(0)))
+    assert len(commit.block.block.txs) == 1
+    assert len(core.replica.committee.members) == 2
+
+
+def test_an_observer_follows_and_never_votes() -> None:
+    t = Table(4)
+    t.submit(0, "a")
+    t.settle()
+    observer = Core(
+        identity_of(77), KeyValues(), PbftConfig(), chain=t.genesis.chain, head=t.genesis.head, state=t.genesis.state
+    )
+    peer = t.key(0).public_key
+    assert [m for m in sent(observer.step(at(0), peer, Status(height=3, view=0))) if isinstance(m, SyncRequest)]
+    effects = observer.step(at(0), peer, verify(t.nodes[0].disk.page(1)))
+    assert len(commits(effects)) == 1
+    assert observer.replica.stage is Stage.FOLLOWING
+    observer.submit(at(0), b"set b 1")
+    for second in range(1, 60):
+        assert not [m for m in sent(observer.tick(at(second))) if isinstance(m, Vote | ViewChange | Proposal)]
+
+
+# --- snapshots, divergence
+
+
+def _chain_of(t: Table, txs: Sequence[bytes]) -> None:
+    for tx in txs:
+        commit(t, tx)
+
+
+def _snapshot(t: Table, heights_of_links: Sequence[int]) -> Snapshot[Values]:
+    blocks = t.nodes[0].disk.blocks
+    last = blocks[-1]
+    links = tuple(
+        CommitteeLink(
+            header=blocks[height - 1].block.block.header,
+            certificate=blocks[height - 1].certificate.certificate,
+            members=blocks[height - 1].state.members,
+        )
+        for height in heights_of_links
+    )
+    return Snapshot(last.block.block.header, last.certificate.certificate, links, last.state)
+
+
+def test_a_snapshot_is_taken_when_the_chain_of_committees_vouches_for_it() -> None:
+    t = Table(4)
+    gone = identity_of(3).public_key.hex().encode()
+    _chain_of(t, [b"set a 1", b"leave " + gone, b"set b 1"])
+    t.expect_heights(3, 0, 1, 2)
+    late = core_of(3, 4)
+    effects = late.step(at(0), t.key(0).public_key, verify(Status(height=3, view=0)))
+    assert [m for m in sent(effects) if isinstance(m, SyncRequest)]
+    pruned = Blocks(first_height=3, head_height=3, blocks=())
+    needed = late.step(at(0), t.key(0).public_key, verify(pruned))
+    assert [effect for effect in needed if isinstance(effect, NeedSnapshot)] == [NeedSnapshot(t.key(0).public_key, 2)]
+    late.adopt(at(0), _snapshot(t, [2]))
+    assert late.replica.head.height == 3
+    assert late.replica.stage is Stage.FOLLOWING
+    assert late.replica.state.values[b"b"] == b"1"
+
+
+def test_a_snapshot_that_does_not_prove_itself_changes_nothing() -> None:
+    t = Table(4)
+    gone = identity_of(3).public_key.hex().encode()
+    _chain_of(t, [b"set a 1", b"leave " + gone, b"set b 1"])
+    good = _snapshot(t, [2])
+    first = t.nodes[0].disk.blocks[0]
+    for wrong in (
+        replace(good, links=good.links * 2),
+        replace(good, links=(changed(good.links[0], members=t.genesis.members),)),
+        replace(good, links=(changed(good.links[0], certificate=first.certificate.certificate),)),
+        replace(good, state=first.state),
+        replace(good, certificate=first.certificate.certificate),
+        replace(good, certificate=changed(good.certificate, seals=good.certificate.seals[:1])),
+    ):
+        late = core_of(1, 4)
+        with pytest.raises(RemoteProtocolError):
+            late.adopt(at(0), wrong)
+        assert late.replica.head.height == 0
+
+
+def test_a_replica_whose_machine_differs_halts_instead_of_following() -> None:
+    class Odd(KeyValues):
+        def root(self, state: Values) -> bytes:
+            return super().root(state)[::-1]
+
+    t = Table(4)
+    t.submit(0, "a")
+    t.settle()
+    odd = core_of(1, 4, Odd())
+    effects = odd.step(at(0), t.key(0).public_key, verify(t.nodes[0].disk.page(1)))
+    assert [effect.reason for effect in effects if isinstance(effect, Halt)] == [
+        "block 1 has q COMMITs and cannot be executed here: block 1 leads to another state than its header says"
+    ]
+    assert odd.tick(at(100)) == []
+    assert odd.deadline() is None
+    assert odd.step(at(100), t.key(0).public_key, verify(t.nodes[0].disk.page(1))) == []
