@@ -30,6 +30,7 @@ from node.net.addresses import resolve
 from node.net.endpoint import parse_endpoint
 from node.net.websocket import WebSocketTransport
 from node.owner.doctor import Doctor
+from node.owner.ledger import LedgerDesk
 from node.owner.market import MarketDesk
 from node.owner.network import Network
 from node.owner.owner import Owner
@@ -128,6 +129,7 @@ def _owner(config: Config, built: Built, reloader: Reloader) -> Owner:
         market=MarketDesk(parts),
         tasks=TaskDesk(parts, records),
         records=records,
+        ledger=LedgerDesk(parts),
         doctor=Doctor(daemon, None if config.node.in_memory else config.paths.home),
         reload=reloader.reload,
     )

@@ -11,6 +11,7 @@ from crypto.identity import Identity
 from dht.contacts import ContactEvent
 from dht.service import KademliaDiscovery
 from node.background import Background
+from node.community.community import Community
 from node.daemon import Daemon, Parts
 from node.decision.internal_cost import MachineRates
 from node.env import Env
@@ -134,8 +135,19 @@ def build(config: Config, ground: Ground) -> Built:
     countersigner = Countersigner(
         identity=identity, env=env, journal=store.journal, tasks=base.tasks, earnings=store.earnings
     )
-    router = Router(selling.desk, selling.contractor, countersigner)
-    daemon = Daemon(_parts(base, selling, buying), ground.addresses, ground.bootstrap, ground.group)
+    community = Community(
+        identity=identity,
+        network=network,
+        env=env,
+        store=store.ledger,
+        peers=base.peers,
+        discovery=base.discovery,
+        advertised=ground.addresses.advertised,
+        bootstrap=ground.bootstrap,
+        config=config.ledger,
+    )
+    router = Router(selling.desk, selling.contractor, countersigner, community)
+    daemon = Daemon(_parts(base, selling, buying, community), ground.addresses, ground.bootstrap, ground.group)
     return Built(daemon, buying.surveyor)
 
 
@@ -234,7 +246,7 @@ def _buying(base: _Base) -> _Buying:
     return _Buying(surveyor, promises, unanswered, running, client)
 
 
-def _parts(base: _Base, selling: _Selling, buying: _Buying) -> Parts:
+def _parts(base: _Base, selling: _Selling, buying: _Buying, community: Community) -> Parts:
     """All of it together, for the daemon and its owner's desks."""
     config, ground, store = base.config, base.ground, base.ground.store
     running, promises, intake = buying.running, buying.promises, selling.contractor.intake
@@ -248,6 +260,7 @@ def _parts(base: _Base, selling: _Selling, buying: _Buying) -> Parts:
         work=base.work,
         discovery=base.discovery,
         peers=base.peers,
+        community=community,
         shop=selling.shop,
         sales=Sales(
             env=ground.env,

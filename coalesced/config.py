@@ -21,6 +21,7 @@ from coalesced.control.config import ControlConfig
 from coalesced.logs import LogConfig
 from coalesced.paths import Paths, find_paths
 from dht.config import DhtConfig
+from node.community.config import LedgerConfig
 from node.decision.config import DecisionConfig
 from node.decision.internal_cost import MachineRates
 from node.decision.verification import VerificationConfig
@@ -109,6 +110,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     decision: DecisionConfig = DecisionConfig()
     verification: VerificationConfig = VerificationConfig()
     retention: RetentionConfig = RetentionConfig()
+    ledger: LedgerConfig = LedgerConfig()
 
 
 SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {

@@ -16,6 +16,7 @@ from dht.contacts import ContactEvent, ContactJoined
 from dht.errors import DhtError
 from dht.service import KademliaDiscovery
 from node.background import Background
+from node.community.community import Community
 from node.env import Env
 from node.errors import NodeError
 from node.events import EventHub
@@ -61,6 +62,7 @@ class Parts:
     work: LocalWork
     discovery: KademliaDiscovery
     peers: Peers
+    community: Community
     shop: Shop
     sales: Sales
     desk: QuoteDesk
@@ -97,6 +99,7 @@ class Daemon:
             parts.desk.close("unable", "this node's journal is damaged: it sells nothing until that is repaired")
         await parts.orphans.end_all()
         await parts.work.load()
+        await parts.community.open()
         for blocked in await parts.store.peers.blocked():
             parts.peers.block(blocked.public_key, float("inf"))
         try:
@@ -110,7 +113,8 @@ class Daemon:
         parts.discovery.add_bootstrap((one.host, one.port) for one in self.bootstrap)
         parts.discovery.add_bootstrap((one.host, one.port) for one in known)
         self._own_tasks = [
-            self._group.create_task(work) for work in (self._keep_up(), self._settle_in(), self._end_orphans())
+            self._group.create_task(work)
+            for work in (self._keep_up(), self._settle_in(), self._end_orphans(), parts.community.run())
         ]
         parts.in_background(parts.unanswered.ask_again())
         self.is_ready = True

@@ -2,6 +2,7 @@
 
 import structlog
 
+from node.community.community import Community
 from node.errors import NodeError
 from node.net.errors import Refusal
 from node.net.session import Call
@@ -12,7 +13,9 @@ from protocol.messages import (
     Answer,
     Award,
     FaultNotice,
+    GenesisRequest,
     InputPart,
+    LedgerBatch,
     Message,
     Ok,
     Ping,
@@ -27,10 +30,13 @@ log = structlog.get_logger()
 class Router:
     """Routes what any peer may ask of this node."""
 
-    def __init__(self, desk: QuoteDesk, contractor: Contractor, countersigner: Countersigner) -> None:
+    def __init__(
+        self, desk: QuoteDesk, contractor: Contractor, countersigner: Countersigner, community: Community
+    ) -> None:
         self._desk = desk
         self._contractor = contractor
         self._countersigner = countersigner
+        self._community = community
 
     async def handle(self, call: Call) -> Message:
         """The final answer to one request; Refusal for what cannot be asked, or cannot be done now."""
@@ -60,5 +66,9 @@ class Router:
             case FaultNotice() as notice:
                 await self._countersigner.take_notice(call.peer_key, notice)
                 return Ok()
+            case LedgerBatch() as batch:
+                return self._community.take(call.peer_key, batch)
+            case GenesisRequest():
+                return self._community.genesis()
             case other:
                 raise Refusal("unexpected", f"a {type(other).__name__} is not a request")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TextIO, cast
 
-from coalesced.cli import explain, units
+from coalesced.cli import explain, ledger_text, units
 from coalesced.cli.escape import escaped
 from coalesced.cli.tables import Column, draw_facts, draw_table
 from coalesced.control import shapes
@@ -147,6 +147,7 @@ def draw_status(status: shapes.Status, out: TextIO) -> None:
         ("tasks", tasks or "none yet"),
         ("today", f"{spent} spent of {cap}, {units.money(status['earned_today_micro'])} earned"),
         ("journal", units.counted(status["journal_height"], "entry", "entries")),
+        ("ledger", ledger_text.status_line(status["ledger"])),
         ("home", status["home"]),
     ]
     draw_facts(facts, out)
@@ -308,4 +309,5 @@ DRAWERS: Final[dict[str, Callable[[Any, TextIO], None]]] = {
     "doctor": _listing(CHECKS, "checks", "nothing to check"),
     "ok": _draw_ok,
     "event": _draw_event,
+    **ledger_text.DRAWERS,
 }

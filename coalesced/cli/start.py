@@ -13,6 +13,7 @@ from coalesced.cli.face import Face, command_options
 @click.option("--network", help="Only nodes of the same network talk to each other.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port, where --listen does not name one.")
 @click.option("--dev", is_flag=True, default=None, help="Keep nothing on disk.")
+@click.option("--genesis", metavar="FILE", help="The community chain to follow, or to vote on as its member.")
 @click.option("--no-sell", is_flag=True, help="Only buy.")
 @click.option("--admin-port", type=click.IntRange(0, 65535), help="Serve probes and metrics on this loopback port.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
@@ -27,6 +28,7 @@ def start(
     network: str | None,
     port: int | None,
     dev: bool | None,
+    genesis: str | None,
     no_sell: bool,
     admin_port: int | None,
     log_level: str | None,
@@ -46,6 +48,7 @@ def start(
         "node.network": network,
         "node.port": port,
         "node.in_memory": dev,
+        "ledger.genesis": genesis,
         "contractor.sell": False if no_sell else None,
         "control.admin_port": admin_port,
         "log.level": log_level,

@@ -199,6 +199,28 @@ class ControlClient:
         """Recompute the whole chain."""
         return cast("shapes.Verify", await self._call("POST", "/journal/verify", timeout_s=LONG_CALL_TIMEOUT_S))
 
+    # --- the community chain ---
+
+    async def ledger_head(self) -> shapes.LedgerHead:
+        """Where the chain stands here."""
+        return cast("shapes.LedgerHead", await self._call("GET", "/ledger"))
+
+    async def ledger_members(self) -> shapes.LedgerMembers:
+        """Who decides the next block."""
+        return cast("shapes.LedgerMembers", await self._call("GET", "/ledger/members"))
+
+    async def ledger_verify(self) -> shapes.LedgerVerify:
+        """Recompute everything from the genesis."""
+        return cast("shapes.LedgerVerify", await self._call("POST", "/ledger/verify", timeout_s=LONG_CALL_TIMEOUT_S))
+
+    async def ledger_blocks(self, first: int = 1) -> shapes.LedgerBlocks:
+        """One page of blocks from `first` on."""
+        return cast("shapes.LedgerBlocks", await self._call("GET", "/ledger/blocks", query={"first": str(first)}))
+
+    async def ledger_proof(self, what: str) -> shapes.LedgerProof:
+        """The proof of a transaction or of a peer's account."""
+        return cast("shapes.LedgerProof", await self._call("GET", "/ledger/proof", query={"of": what}))
+
     # --- how ---
 
     async def _call(

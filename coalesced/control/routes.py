@@ -81,6 +81,11 @@ class Routes:
             ("GET", "/journal", self._journal_tail),
             ("POST", "/journal/verify", self._journal_verify),
             ("GET", "/journal/{height}", self._journal_show),
+            ("GET", "/ledger", self._ledger_head),
+            ("GET", "/ledger/members", self._ledger_members),
+            ("POST", "/ledger/verify", self._ledger_verify),
+            ("GET", "/ledger/blocks", self._ledger_blocks),
+            ("GET", "/ledger/proof", self._ledger_proof),
         ]
         return [web.route(method, PREFIX + path, handler) for method, path, handler in table]
 
@@ -216,6 +221,24 @@ class Routes:
 
     async def _journal_verify(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.journal_verify())
+
+    # --- the community chain ---
+
+    async def _ledger_head(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.ledger_head())
+
+    async def _ledger_members(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.ledger_members())
+
+    async def _ledger_verify(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.ledger_verify())
+
+    async def _ledger_blocks(self, request: web.Request) -> web.Response:
+        first = _whole(request.query.get("first", "1"), "block", least=1, most=10**15)
+        return view_reply(await self._node.ledger_blocks(first))
+
+    async def _ledger_proof(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.ledger_proof(_query(request, "of")))
 
 
 def _query(request: web.Request, name: str) -> str:

@@ -10,6 +10,7 @@ from coalesced.paths import Paths
 from crypto.identity import Identity
 from dht.config import DhtConfig
 from dht.contacts import Address
+from node.community.config import LedgerConfig
 from node.decision.internal_cost import MachineRates
 from node.execute import catalogue
 from node.execute.config import ExecuteConfig
@@ -115,6 +116,8 @@ def config_of(profile: Profile) -> Config:
         contractor=ContractorConfig(sell=bool(profile.sells), skills=profile.sells),
         execute=ExecuteConfig(max_workers=2, max_queued=8),
         machine=MachineRates(memory_bytes=8 * 2**30),
+        # It has a simulator of its own (coalesced/sim/ledger).
+        ledger=LedgerConfig(enabled=False),
     )
 
 

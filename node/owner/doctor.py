@@ -10,6 +10,7 @@ from crypto.identity import short_id
 from node.daemon import Daemon
 from node.errors import NodeError
 from node.net.endpoint import endpoint
+from node.owner.ledger import brief
 from node.owner.machine import described, devices
 from node.views import Check, CheckStatus, DoctorView
 from node.wording import counted
@@ -34,6 +35,7 @@ class Doctor:
         checks: list[tuple[str, Callable[[], Awaitable[Outcome]]]] = [
             ("disk", self._disk),
             ("journal", self._journal),
+            ("ledger", self._ledger),
             ("network", self._network),
             ("reach", self._reach),
             ("worker", self._worker),
@@ -56,6 +58,21 @@ class Doctor:
             return "fail", str(broken), "coalesced journal verify"
         height = await self._daemon.parts.store.journal.height()
         return "pass", f"{counted(height, 'entry', 'entries')}, its end is as signed", ""
+
+    async def _ledger(self) -> Outcome:
+        community = self._daemon.parts.community
+        ledger, standing = brief(community), community.standing
+        if ledger is None or standing is None:
+            return "skip", "ledger.enabled is false", ""
+        if standing.problem:
+            return "fail", f"it neither votes nor follows: {standing.problem}", ""
+        if not ledger.role:
+            return "skip", ledger.problem or "it is still being read", ""
+        text = f"{ledger.role} at height {ledger.height}, {counted(ledger.members, 'member')}, f={ledger.tolerates}"
+        if standing.unreachable:
+            names = ", ".join(map(short_id, standing.unreachable))
+            return "warn", f"{text}; not reached: {names}", "see that these members run and can be reached"
+        return ("warn", f"{text}; {ledger.lag} behind", "") if ledger.lag else ("pass", text, "")
 
     async def _network(self) -> Outcome:
         contacts = len(self._daemon.parts.discovery.contacts())

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from node.daemon import Daemon
 from node.owner.doctor import Doctor
+from node.owner.ledger import LedgerDesk
 from node.owner.market import MarketDesk
 from node.owner.network import Network
 from node.owner.records import Records
@@ -17,6 +18,11 @@ from node.views import (
     EventView,
     JournalEntryView,
     JournalView,
+    LedgerBlocksView,
+    LedgerHeadView,
+    LedgerMembersView,
+    LedgerProofView,
+    LedgerVerifyView,
     MarketView,
     OffersView,
     OfferView,
@@ -48,6 +54,7 @@ class Owner:
         market: MarketDesk,
         tasks: TaskDesk,
         records: Records,
+        ledger: LedgerDesk,
         doctor: Doctor,
         reload: Callable[[], Awaitable[str]],
     ) -> None:
@@ -57,6 +64,7 @@ class Owner:
         self._market = market
         self._tasks = tasks
         self._records = records
+        self._ledger = ledger
         self._doctor = doctor
         self._reload = reload
 
@@ -92,6 +100,11 @@ class Owner:
     async def journal_tail(self, limit: int) -> JournalView: return await self._records.tail(limit)
     async def journal_show(self, height: int) -> JournalEntryView: return await self._records.show(height)
     async def journal_verify(self) -> VerifyView: return await self._records.verify()
+    async def ledger_head(self) -> LedgerHeadView: return await self._ledger.head()
+    async def ledger_members(self) -> LedgerMembersView: return await self._ledger.members()
+    async def ledger_verify(self) -> LedgerVerifyView: return await self._ledger.verify()
+    async def ledger_blocks(self, first: int) -> LedgerBlocksView: return await self._ledger.blocks(first)
+    async def ledger_proof(self, what: str) -> LedgerProofView: return await self._ledger.prove(what)
     def events(self) -> AsyncIterator[EventView]: return self._daemon.parts.hub.stream()
     # fmt: on
 

@@ -5,8 +5,10 @@ import os
 from collections.abc import Iterable
 
 from crypto.identity import did_key, short_id
+from node.community.community import ASKING
 from node.daemon import Daemon
 from node.metrics import render
+from node.owner.ledger import brief
 from node.owner.skills import skills_view
 from node.tasks.lifecycle import TRANSITIONS
 from node.views import Problem, SkillsView, StatusView
@@ -51,6 +53,7 @@ class StatusDesk:
             earned_today_micro=(await parts.store.earnings.on_day(now)).paid_micro,
             cap_today_micro=parts.store.spending.caps.day_micro,
             journal_height=await parts.store.journal.height(),
+            ledger=brief(parts.community),
             draining=daemon.is_stopping,
             problems=(*await self._damage(), *self._problems(len(contacts), spent)),
         )
@@ -77,6 +80,9 @@ class StatusDesk:
         if daemon.bootstrap and not contacts:
             where = ", ".join(str(one) for one in daemon.bootstrap)
             yield Problem(text=f"no node answers at {where}: tasks are done here", fix="coalesced doctor")
+        ledger = brief(parts.community)
+        if ledger is not None and ledger.problem not in ("", ASKING):
+            yield Problem(text=f"the ledger neither votes nor follows: {ledger.problem}", fix="coalesced doctor")
         cap = parts.store.spending.caps.day_micro
         if spent_micro >= cap * NEARLY:
             yield Problem(text=f"{usd(spent_micro)} of today's {usd(cap)} are spent", fix="coalesced config show")

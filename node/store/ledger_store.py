@@ -29,6 +29,7 @@ from protocol.consensus import (
     Blocks,
     Certificate,
     Committed,
+    CommitteeLink,
 )
 from protocol.errors import RemoteProtocolError
 from protocol.packing import pack, unpack
@@ -130,9 +131,9 @@ class LedgerStore:
         """Where a transaction is, if it was committed."""
         return await self._database.read(_find, tx_id)
 
-    async def turns(self) -> list[int]:
-        """The heights of the blocks after which the committee was another."""
-        return await self._database.read(_turns)
+    async def links(self, before_height: int) -> tuple[CommitteeLink, ...]:
+        """What leads from the first committee to that of `before_height`: each block after which it was another."""
+        return await self._database.read(_links, before_height)
 
     async def state_entries(self) -> list[tuple[bytes, bytes]]:
         """Key and value of every entry of the state after the last block."""
@@ -257,8 +258,20 @@ def _find(connection: sqlite3.Connection, tx_id: bytes) -> Place | None:
     return None if row is None else Place(*row)
 
 
-def _turns(connection: sqlite3.Connection) -> list[int]:
-    return [height for (height,) in connection.execute("SELECT height FROM committees ORDER BY height")]
+def _links(connection: sqlite3.Connection, before_height: int) -> tuple[CommitteeLink, ...]:
+    rows = connection.execute(
+        "SELECT header, certificate, members FROM committees JOIN blocks USING (height)"
+        " WHERE height < ? ORDER BY height",
+        (before_height,),
+    )
+    return tuple(
+        CommitteeLink(
+            header=header,
+            certificate=unpack(Certificate, certificate),
+            members=unpack(tuple[bytes, ...], members),
+        )
+        for header, certificate, members in rows
+    )
 
 
 def _entries(connection: sqlite3.Connection) -> list[tuple[bytes, bytes]]:

@@ -1,4 +1,4 @@
-"""All that one node keeps, opened and closed together: node.db, blobs.db and journal.db in its directory."""
+"""All that one node keeps, opened and closed together: node.db, blobs.db, journal.db, ledger.db in its directory."""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ from node.store.calibration import Calibrations
 from node.store.database import Database
 from node.store.decisions import Decisions
 from node.store.earnings import Earnings
+from node.store.errors import StorageError
 from node.store.history import Outcomes
 from node.store.journal_store import Journal
+from node.store.ledger_store import LedgerStore
 from node.store.memory_disk import MemoryDisk, MemoryFile
 from node.store.migrations import BLOBS, NODE
 from node.store.offers import SoldFunctions
@@ -49,6 +51,8 @@ class Store:
     earnings: Earnings
     blobs: Blobs
     journal: Journal
+    ledger: LedgerStore | StorageError
+    """What is wrong with its file is a value: everything else works without a ledger."""
     _files: AsyncExitStack
 
     @classmethod
@@ -79,6 +83,9 @@ class Store:
             opened.push_async_callback(contents.close)
             journal = await Journal.open(file("journal.db"), identity, inline=inline)
             opened.push_async_callback(journal.close)
+            ledger = await _opened_ledger(file("ledger.db"), inline=inline)
+            if isinstance(ledger, LedgerStore):
+                opened.push_async_callback(ledger.close)
             await _release_finished_content(contents, database)
             return cls(
                 database=database,
@@ -94,6 +101,7 @@ class Store:
                 earnings=Earnings(database),
                 blobs=Blobs(contents, retention),
                 journal=journal,
+                ledger=ledger,
                 _files=opened.pop_all(),
             )
 
@@ -111,6 +119,13 @@ class Store:
     async def close(self) -> None:
         """Finish what is queued and close every file, also when one of them fails to."""
         await self._files.aclose()
+
+
+async def _opened_ledger(where: Path | MemoryFile | None, *, inline: bool) -> LedgerStore | StorageError:
+    try:
+        return await LedgerStore.open(where, inline=inline)
+    except StorageError as error:
+        return error
 
 
 async def _release_finished_content(contents: Database, database: Database) -> None:

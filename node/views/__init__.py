@@ -21,6 +21,15 @@ from node.views.base import (
 )
 from node.views.decisions import DecisionView, OptionRow, ReplayView
 from node.views.journal import JournalEntryView, JournalRow, JournalView, VerifyView
+from node.views.ledger import (
+    LedgerBlocksView,
+    LedgerBrief,
+    LedgerHeadView,
+    LedgerMembersView,
+    LedgerProofView,
+    LedgerVerifyView,
+    MemberRow,
+)
 from node.views.market import (
     MarketFlag,
     MarketRow,
@@ -54,9 +63,16 @@ __all__ = [
     "JournalEntryView",
     "JournalRow",
     "JournalView",
+    "LedgerBlocksView",
+    "LedgerBrief",
+    "LedgerHeadView",
+    "LedgerMembersView",
+    "LedgerProofView",
+    "LedgerVerifyView",
     "MarketFlag",
     "MarketRow",
     "MarketView",
+    "MemberRow",
     "OfferView",
     "OffersView",
     "OkView",

@@ -1,6 +1,7 @@
 """The node itself: its status and its health."""
 
 from node.views.base import CheckStatus, Part, Problem, View
+from node.views.ledger import LedgerBrief
 
 
 class StatusView(View, frozen=True, kw_only=True, tag="coalesced.status/1"):
@@ -27,6 +28,8 @@ class StatusView(View, frozen=True, kw_only=True, tag="coalesced.status/1"):
     cap_today_micro: int
     earned_today_micro: int = 0
     journal_height: int
+    ledger: LedgerBrief | None = None
+    """How it stands with its community chain; None when it is to have none."""
     draining: bool = False
     problems: tuple[Problem, ...] = ()
 

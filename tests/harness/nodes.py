@@ -37,6 +37,7 @@ from node.net.websocket import WebSocketTransport
 from node.outsource.client.offers import order_id
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.owner.doctor import Doctor
+from node.owner.ledger import LedgerDesk
 from node.owner.market import MarketDesk
 from node.owner.network import Network
 from node.owner.owner import Owner
@@ -252,6 +253,7 @@ def _owner(config: Config, built: Built, home: Path | None) -> Owner:
         market=MarketDesk(built.daemon.parts),
         tasks=TaskDesk(built.daemon.parts, records),
         records=records,
+        ledger=LedgerDesk(built.daemon.parts),
         doctor=Doctor(built.daemon, home),
         reload=reload,
     )

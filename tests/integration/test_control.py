@@ -125,11 +125,17 @@ async def test_every_other_call_answers_with_its_schema(client: ControlClient) -
         (await client.journal_tail(2))["schema"],
         (await client.journal_show(1))["schema"],
         (await client.journal_verify())["schema"],
+        (await client.ledger_head())["schema"],
+        (await client.ledger_members())["schema"],
+        (await client.ledger_verify())["schema"],
+        (await client.ledger_blocks())["schema"],
+        (await client.ledger_proof("k7m2qfab"))["schema"],
         (await client.reload())["schema"],
         (await client.stop(drain=False))["schema"],
     ]
     names = "status doctor peers ping ok ok skills sellers offer market offers ok decision journal journal-entry verify"
-    assert answers == [f"coalesced.{name}/1" for name in [*names.split(), "ok", "ok"]]
+    ledger = "ledger-head ledger-members ledger-verify ledger-blocks ledger-proof"
+    assert answers == [f"coalesced.{name}/1" for name in [*names.split(), *ledger.split(), "ok", "ok"]]
 
 
 async def test_a_peer_name_with_any_characters_arrives_as_it_was_sent(client: ControlClient, node: MemoryNode) -> None:

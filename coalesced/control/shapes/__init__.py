@@ -7,6 +7,15 @@ from coalesced.control.shapes.asking import AskRequest, InputFile
 from coalesced.control.shapes.base import Error, Ok, Problem
 from coalesced.control.shapes.decisions import Decision, OptionRow, Replay
 from coalesced.control.shapes.journal import Journal, JournalEntry, JournalRow, Verify
+from coalesced.control.shapes.ledger import (
+    LedgerBlocks,
+    LedgerBrief,
+    LedgerHead,
+    LedgerMembers,
+    LedgerProof,
+    LedgerVerify,
+    MemberRow,
+)
 from coalesced.control.shapes.market import (
     Market,
     MarketFlag,
@@ -37,9 +46,16 @@ __all__ = [
     "Journal",
     "JournalEntry",
     "JournalRow",
+    "LedgerBlocks",
+    "LedgerBrief",
+    "LedgerHead",
+    "LedgerMembers",
+    "LedgerProof",
+    "LedgerVerify",
     "Market",
     "MarketFlag",
     "MarketRow",
+    "MemberRow",
     "Offer",
     "Offers",
     "Ok",

@@ -3,6 +3,7 @@
 from typing import TypedDict
 
 from coalesced.control.shapes.base import Problem
+from coalesced.control.shapes.ledger import LedgerBrief
 
 
 class Status(TypedDict):
@@ -25,6 +26,7 @@ class Status(TypedDict):
     cap_today_micro: int
     earned_today_micro: int
     journal_height: int
+    ledger: LedgerBrief | None
     draining: bool
     problems: list[Problem]
 

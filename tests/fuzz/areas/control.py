@@ -31,6 +31,7 @@ from node.execute.processes import ProcessExecutor
 from node.net.addresses import Addresses
 from node.net.endpoint import Endpoint
 from node.net.memory import MemoryNetwork, MemoryTransport
+from node.owner.ledger import LedgerDesk
 from node.owner.market import MarketDesk
 from node.owner.network import Network
 from node.owner.owner import Owner
@@ -113,6 +114,7 @@ class Served:
                 market=MarketDesk(parts),
                 tasks=TaskDesk(parts, own_records),
                 records=own_records,
+                ledger=LedgerDesk(parts),
                 doctor=None,  # type: ignore[arg-type]  # never asked: see above
                 reload=Reloader(config, parts).reload,
             )

@@ -1,0 +1,142 @@
+"""`coalesced ledger`: the community chain that this node votes on or follows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from coalesced.cli.errors import CliError
+from coalesced.cli.face import Face, command_options
+from coalesced.control.client import ControlClient
+
+if TYPE_CHECKING:
+    from coalesced.cli.ledger_files import Checked
+
+FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def ledger() -> None:
+    """The community chain: who votes, how far it is, what it proves."""
+
+
+@ledger.command()
+@click.option("--member", "members", multiple=True, required=True, metavar="DID|KEYFILE", help="Votes; repeatable.")
+@click.option("--account", "others", multiple=True, metavar="DID|KEYFILE", help="Has an account from the start.")
+@click.option("--credits", "each_credits", type=click.IntRange(0, 10**12), default=0, help="What each of them holds.")
+@click.option("--name", required=True, help="What people call the chain.")
+@click.option("--network", default="main", show_default=True, help="The nodes' network.")
+@click.option("-o", "--output", type=FILE, required=True, help="Where to write it.")
+@command_options
+def genesis(
+    face: Face,
+    /,
+    members: Sequence[str],
+    others: Sequence[str],
+    each_credits: int,
+    name: str,
+    network: str,
+    output: Path,
+) -> None:
+    """Write the file that names a chain; every node starts with the same one: coalesced start --genesis FILE.
+
+    A member is a did:key, or the key file or directory of a node on this machine.
+    """
+    from coalesced.cli.ledger_files import create_genesis
+
+    keys = [_public_key(text) for text in members], [_public_key(text) for text in others]
+    face.show(create_genesis(name, network, *keys, each_credits=each_credits, output=output))
+
+
+@ledger.command()
+@command_options
+def head(face: Face, /) -> None:
+    """The last block here, and what is being decided on top of it."""
+    face.show(face.run(lambda client: client.ledger_head()))
+
+
+@ledger.command()
+@command_options
+def members(face: Face, /) -> None:
+    """The committee that decides the next block."""
+    face.show(face.run(lambda client: client.ledger_members()))
+
+
+@ledger.command()
+@command_options
+def verify(face: Face, /) -> int:
+    """Recompute every link, signature, quorum and score from the genesis on."""
+    verified = face.run(lambda client: client.ledger_verify())
+    face.show(verified)
+    return 0 if verified["ok"] else 7
+
+
+@ledger.command()
+@click.option("-o", "--output", type=FILE, required=True, help="Where to write it.")
+@command_options
+def export(face: Face, /, output: Path) -> None:
+    """Write the genesis and all blocks into a file that `ledger check` verifies without a node."""
+    from coalesced.cli.ledger_files import export_header, export_line, written
+
+    async def copied(client: ControlClient) -> int:
+        page = await client.ledger_blocks(1)
+        with written(output) as file:
+            file.write(export_header(page["genesis"]))
+            height = 0
+            while page["blocks"]:
+                for block in page["blocks"]:
+                    height += 1
+                    file.write(export_line(height, block))
+                page = await client.ledger_blocks(height + 1)
+        return height
+
+    height = face.run(copied)
+    face.show({"schema": "coalesced.ok/1", "text": f"{height} blocks are in {output}"})
+
+
+@ledger.command()
+@click.argument("what", metavar="PEER|TRANSACTION")
+@click.option("-o", "--output", type=FILE, help="Where to write it, instead of the terminal.")
+@command_options
+def proof(face: Face, /, what: str, output: Path | None) -> None:
+    """A file that shows a peer's account, or a committed transaction, to whoever has the genesis."""
+    from coalesced.cli.ledger_files import written
+
+    proved = face.run(lambda client: client.ledger_proof(what))
+    if output is None:
+        face.print_json(proved)
+        return
+    import msgspec
+
+    with written(output) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(proved), indent=2) + b"\n")
+    text = f"the proof of {proved['about']} at height {proved['height']} is in {output}"
+    face.show({"schema": "coalesced.ok/1", "text": text})
+
+
+@ledger.command()
+@click.argument("file", type=FILE)
+@click.option("--genesis", "genesis_file", type=FILE, required=True, help="The genesis file that you trust.")
+@command_options
+def check(face: Face, /, file: Path, genesis_file: Path) -> int:
+    """Verify a proof or an export offline: no node, nothing but the genesis."""
+    from coalesced.cli.ledger_files import check_file, read_genesis
+
+    checked: Checked = check_file(file, read_genesis(genesis_file))
+    face.show(checked.view)
+    return 0 if checked.ok else 7
+
+
+def _public_key(text: str) -> bytes:
+    """What a did:key or a key file names."""
+    from coalesced.cli.keys import stored_did
+    from crypto.identity import parse_did_key
+
+    if not text.startswith("did:"):
+        path = Path(text)
+        text = stored_did(path / "identity.key" if path.is_dir() else path)
+    try:
+        return parse_did_key(text)
+    except ValueError as error:
+        raise CliError(str(error)) from error

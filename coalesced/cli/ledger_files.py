@@ -1,0 +1,206 @@
+"""The files of a community chain: genesis, export, proof. Reads and checks them without a node."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from coalesced.cli.errors import CliError
+from crypto.identity import did_key, short_id
+from node.community.audit import Audit
+from node.community.genesis_file import make_genesis, parse_genesis, render_genesis
+from node.env import Env
+from node.errors import NodeError
+from node.ledger.chain.genesis import chain_id
+from node.ledger.chain.machine import ChainMachine
+from node.ledger.chain.proofs import Proved, ProvedEntry, ProvedTransaction, check_proof
+from node.ledger.pbft.quorum import tolerated
+from protocol.consensus import Committed
+from protocol.errors import RemoteProtocolError
+from protocol.packing import unpack
+
+EXPORT: Final = "coalesced.ledger-export/1"
+PROOF: Final = "coalesced.ledger-proof/1"
+MAX_LINE_BYTES: Final = 8 * 2**20
+MAX_SHOWN_DEPTH: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check gave."""
+
+    ok: bool
+    view: dict[str, object]
+
+
+def create_genesis(
+    name: str, network: str, members: Sequence[bytes], others: Sequence[bytes], *, each_credits: int, output: Path
+) -> dict[str, object]:
+    """Write a genesis file that did not exist; what it says of itself."""
+    try:
+        packed = make_genesis(
+            name=name,
+            network=network,
+            time_unix_ms=Env().unix_ms(),
+            members=members,
+            each_credits=each_credits,
+            others=others,
+        )
+    except NodeError as error:
+        raise CliError(str(error), code=error.code, exit_code=error.exit_code) from error
+    try:
+        # A genesis that is in use is not written over: its nodes would refuse the new one.
+        with output.open("x", encoding="utf-8") as file:
+            file.write(render_genesis(packed))
+    except FileExistsError as error:
+        raise CliError(f"{output} is there already: choose another name") from error
+    except OSError as error:
+        raise _unwritable(output, error) from error
+    count = len(members)
+    return {
+        "schema": "coalesced.ledger-genesis/1",
+        "chain": chain_id(packed).hex(),
+        "name": name,
+        "network": network,
+        "members": [did_key(key) for key in members],
+        "tolerates": tolerated(count),
+        "file": str(output),
+    }
+
+
+def read_genesis(path: Path) -> bytes:
+    """The packed genesis of a file; CliError says what is wrong with it."""
+    try:
+        return parse_genesis(path.read_bytes(), str(path))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except NodeError as error:
+        raise CliError(str(error), code=error.code, exit_code=error.exit_code) from error
+
+
+@contextmanager
+def written(path: Path) -> Iterator[BinaryIO]:
+    """A file to write; CliError when it cannot be."""
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def export_header(genesis_hex: str) -> bytes:
+    """The first line of an export."""
+    return msgspec.json.encode({"schema": EXPORT, "genesis": genesis_hex}) + b"\n"
+
+
+def export_line(height: int, block: object) -> bytes:
+    """The line of one block, which is in base64."""
+    return msgspec.json.encode({"height": height, "block": block}) + b"\n"
+
+
+def check_file(path: Path, genesis: bytes) -> Checked:
+    """Verify a proof or an export against a genesis; CliError when it is neither."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(MAX_LINE_BYTES)
+            start = _object(first, path) if first.strip() not in (b"", b"{") else {}
+            if start.get("schema") == EXPORT:
+                return _check_export(file, path, genesis)
+            rest = file.read(MAX_LINE_BYTES)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    found = start or _object(first + rest, path)
+    if found.get("schema") != PROOF:
+        raise CliError(f"{path} is neither a proof nor an export of a ledger")
+    return _check_proof(found, path, genesis)
+
+
+def _check_export(lines: BinaryIO, path: Path, genesis: bytes) -> Checked:
+    audit = Audit(ChainMachine(genesis))
+    for line in lines:
+        try:
+            block = unpack(Committed, _base64(_object(line, path).get("block")))
+        except RemoteProtocolError as error:
+            audit.problem = f"block {audit.height + 1}: {error.text}"
+        if audit.problem or not audit.feed([block]):
+            break
+    view: dict[str, object] = {
+        "schema": "coalesced.ledger-verify/1",
+        "ok": not audit.problem,
+        "chain": chain_id(genesis).hex(),
+        "height": audit.height,
+        "transactions": audit.transactions,
+        "block": audit.block.hex(),
+        "state_root": audit.state_root.hex(),
+        "problem": audit.problem,
+    }
+    return Checked(not audit.problem, view)
+
+
+def _check_proof(found: Mapping[str, Any], path: Path, genesis: bytes) -> Checked:
+    try:
+        proved = check_proof(_base64(found.get("proof")), genesis)
+    except RemoteProtocolError as error:
+        raise CliError(f"{path} proves nothing: {error.text}", code="verification_failed", exit_code=7) from error
+    view: dict[str, object] = {
+        "schema": "coalesced.ledger-check/1",
+        "ok": True,
+        "chain": chain_id(genesis).hex(),
+        "height": proved.header.height,
+        "at_unix_ms": proved.header.time_unix_ms,
+        "view": proved.view,
+        "signers": [short_id(key) for key in proved.signers],
+        "members": len(proved.committee),
+        "tolerates": tolerated(len(proved.committee)),
+        "committee_changes": proved.changes,
+        **_content(proved),
+    }
+    return Checked(ok=True, view=view)
+
+
+def _content(proved: Proved) -> dict[str, object]:
+    match proved.what:
+        case ProvedTransaction(opened=opened):
+            kind, content = f"transaction {opened.tx_id.hex()}", opened.terms
+            return {"about": kind, "kind": type(content).__name__, "content": _shown(content)}
+        case ProvedEntry(entry=entry):
+            fields = {name: _plain(getattr(entry, name)) for name in entry.__struct_fields__}
+            return {"about": f"state at {proved.what.key.hex()}", "kind": type(entry).__name__, "content": fields}
+
+
+def _shown(value: msgspec.Struct) -> dict[str, object]:
+    return {name: _plain(one) for name, one in msgspec.to_builtins(value, builtin_types=(bytes,)).items()}
+
+
+def _plain(value: Any, depth: int = MAX_SHOWN_DEPTH) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list | tuple):
+        return [_plain(one, depth - 1) for one in value] if depth else "..."
+    return value
+
+
+def _object(text: bytes, path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise CliError(f"{path} is neither a proof nor an export of a ledger: {str(error)[:200]}") from error
+
+
+def _base64(text: object) -> bytes:
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except ValueError as error:
+        raise RemoteProtocolError("bad_message", "it is not in base64") from error
+
+
+def _unreadable(path: Path, error: OSError) -> CliError:
+    return CliError(f"{path} cannot be read: {error.strerror}", code="failed", exit_code=1)
+
+
+def _unwritable(path: Path, error: OSError) -> CliError:
+    return CliError(f"{path} cannot be written: {error.strerror}", code="failed", exit_code=1)

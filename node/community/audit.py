@@ -1,0 +1,60 @@
+"""Recomputes a chain from its genesis: every link, signature, quorum, transaction and state root. Pure."""
+
+from collections.abc import Iterable
+
+from node.ledger.chain.machine import ChainMachine
+from node.ledger.chain.state import State
+from node.ledger.machine import InvalidBlock
+from node.ledger.pbft.opened import OpenCommitted, open_committed
+from node.ledger.pbft.quorum import Committee, change_refused
+from node.ledger.pbft.sync import uncertified
+from protocol.consensus import Committed, members_hash
+from protocol.errors import RemoteProtocolError
+
+
+class Audit:
+    """Takes blocks in order, from the first on; stops at the first that does not hold."""
+
+    def __init__(self, machine: ChainMachine) -> None:
+        self._machine = machine
+        self.state: State = machine.start()
+        self.block = machine.chain
+        self.height = 0
+        self.transactions = 0
+        self.problem = ""
+
+    @property
+    def state_root(self) -> bytes:
+        """After the last good block."""
+        return self._machine.root(self.state)
+
+    def feed(self, blocks: Iterable[Committed]) -> bool:
+        """Check the next blocks; whether all is well so far."""
+        for committed in blocks:
+            if self.problem:
+                break
+            try:
+                self._take(open_committed(committed))
+            except RemoteProtocolError as error:
+                self.problem = f"block {self.height + 1}: {error.text}"
+        return not self.problem
+
+    def _take(self, committed: OpenCommitted) -> None:
+        header, machine = committed.block.header, self._machine
+        found = (header.chain, header.height, header.previous)
+        if found != (machine.chain, self.height + 1, self.block):
+            raise InvalidBlock(f"it is block {header.height} of another past")
+        committee = Committee(machine.members(self.state))
+        if why := uncertified(committed.certificate, committee):
+            raise InvalidBlock(why)
+        if header.time_unix_ms <= self.state.chain.time_unix_ms:
+            raise InvalidBlock("it is not later than the one before it")
+        txs = committed.block.block.txs
+        state = machine.apply(self.state, txs, height=header.height, time_unix_ms=header.time_unix_ms)
+        members = machine.members(state)
+        if machine.root(state) != header.state_root or members_hash(members) != header.members_hash:
+            raise InvalidBlock("it leads to another state than its header says")
+        if why := change_refused(committee, members):
+            raise InvalidBlock(why)
+        self.state, self.block, self.height = state, committed.block.hash, header.height
+        self.transactions += len(txs)
