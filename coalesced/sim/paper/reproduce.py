@@ -46,7 +46,8 @@ HEAD: Final = """# Reproduction
 
 The experiments of the COALESCE paper (arXiv 2506.01900v2) run again, with what the paper prints, what its authors'
 code measures, and what is honestly saved side by side. Regenerate with `scripts/reproduce`; the market is described in
-[simulation.md](simulation.md). Everything here is simulated: no model was called and no money moved.
+[simulation.md](simulation.md). Everything here is simulated: no model was called and no money moved. Table II, which
+the paper calls real, is done as real work in [real-tasks.md](real-tasks.md).
 
 The honest cost reduction is 1 - (all that was spent or lost) / (what the same tasks cost done locally). The paper's
 metric divides the savings of the tasks that were hired out, losses left out, by the cost of the tasks that were not:
