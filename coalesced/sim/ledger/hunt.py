@@ -8,6 +8,9 @@ from coalesced.sim.ledger.scenarios import SCENARIOS
 from coalesced.sim.ledger.scripts import SCRIPTS
 from coalesced.sim.ledger.world import Outcome, simulate
 
+MAX_NAMED = 3
+"""Scripts in a row of the table; the rest is a number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caught:
@@ -24,7 +27,9 @@ class Caught:
     @property
     def row(self) -> str:
         """For the table of the documentation."""
-        by = ", ".join(f"`{name}`" for name in self.scripts) or "-"
+        by = ", ".join(f"`{name}`" for name in self.scripts[:MAX_NAMED]) or "-"
+        if len(self.scripts) > MAX_NAMED:
+            by += f" and {len(self.scripts) - MAX_NAMED} more"
         run = f"`{self.outcome.scenario}` seed {self.outcome.seed}" if self.outcome else "-"
         after = f"{self.runs}" if self.outcome else f"not in {self.runs}"
         return f"| {self.mutant.name} | {by} | {run} | {after} |"
