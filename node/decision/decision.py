@@ -67,8 +67,11 @@ class SellerRow(_Value, frozen=True, kw_only=True):
     """V * gamma * P_breach, eq. (9) and (15)."""
     total_micro: float
     score_micro: float
+    doubted_micro: float
+    """The same by the careful belief, in which nearly every seller is other than it claims; the score where the policy
+    has none."""
     success: float
-    """q: pessimistic probability of good work."""
+    """q: probability of good work, as the policy believes."""
     success_mean: float
     wilson_low: float
     wilson_high: float
@@ -134,6 +137,8 @@ class Decision(_Value, frozen=True, kw_only=True):
     """V as used."""
     limit_micro: float
     """The gate: a seller must cost less than this."""
+    ceiling_micro: float | None
+    """What `doubted_micro` may be at most: the gate, and what may be staked of the savings so far. None: anything."""
     saving_micro: float
     """Cost of the local option less that of the choice; 0 unless outsourced."""
     warnings: tuple[str, ...]

@@ -11,13 +11,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from node.decision.config import DecisionConfig
-from node.decision.decision import Choice, Decision, LocalRow, digest
+from node.decision.decision import Choice, Decision, LocalRow, SellerRow, digest
 from node.decision.exploration import watched
 from node.decision.external_cost import Stakes, sensitivity
 from node.decision.inputs import Candidate, Inputs, LocalOption, TaskFacts, VerificationOption
 from node.decision.menu import menu_of, sellers_of
 from node.decision.policies import batch
 from node.decision.policies.interface import LOCAL
+from node.decision.policies.pricing import ceiling_micro
 from node.decision.policies.registry import policy
 from node.decision.reasons import reason, warnings
 from node.decision.risk import cvar, late_probability, spread
@@ -66,6 +67,7 @@ def replay(inputs: Inputs, *, value_micro: float | None = None) -> Decision:
     rows: tuple[Row, ...] = ()
     chosen: Row | None = None
     explored = False
+    ceiling: float | None = None
     if sellers:
         menu = menu_of(facts, sellers, levels_allowed(facts, inputs.options), stakes, limit, config)
         draw = np.random.Generator(np.random.PCG64(inputs.seed)) if rule.draws else None
@@ -73,7 +75,10 @@ def replay(inputs: Inputs, *, value_micro: float | None = None) -> Decision:
         column, explored = int(pick.seller), bool(pick.explored)
         level = menu.checks[int(pick.level)].level
         levels = {column: level} if column != LOCAL else {}
-        rows = rows_of(facts, sellers, priced.success.tolist(), levels, stakes, config)
+        careful = None if priced.careful is None else priced.careful.tolist()
+        if careful is not None and menu.has_local:
+            ceiling = float(np.min(ceiling_micro(menu, experience, config)))
+        rows = rows_of(facts, sellers, priced.success.tolist(), careful, levels, stakes, config)
         chosen = next((row for row in rows if row.column == column), None)
     shown = tuple(row.seller for row in rows)
     hired = chosen.seller if chosen else None
@@ -85,16 +90,17 @@ def replay(inputs: Inputs, *, value_micro: float | None = None) -> Decision:
         contractor=hired.contractor if hired else None,
         level=hired.audit_level if is_audited and hired else hired.level if hired else "none",
         audited=is_audited,
-        reason=reason(facts, local, shown, excluded, hired, limit, is_tried=explored),
+        reason=reason(facts, local, shown, excluded, hired, limit, ceiling, is_tried=explored),
         local=local,
         rows=shown,
         excluded=excluded,
-        ranking=(hired.contractor, *(r.contractor for r in shown if r is not hired and r.score_micro < limit))
+        ranking=(hired.contractor, *(r.contractor for r in shown if r is not hired and _worth(r, limit, ceiling)))
         if hired
         else (),
         runner_up=next((row.contractor for row in shown if row is not hired), None),
         value_micro=value,
         limit_micro=limit,
+        ceiling_micro=ceiling,
         saving_micro=local.total_micro - hired.total_micro if hired else 0.0,
         warnings=warnings(inputs, local, shown, hired, exploration),
         explored=explored,
@@ -102,6 +108,10 @@ def replay(inputs: Inputs, *, value_micro: float | None = None) -> Decision:
         inputs=inputs,
         inputs_sha256=digest(inputs),
     )
+
+
+def _worth(row: SellerRow, limit_micro: float, ceiling_micro: float | None) -> bool:
+    return row.score_micro < limit_micro and (ceiling_micro is None or row.doubted_micro <= ceiling_micro)
 
 
 def stakes_of(facts: TaskFacts, local: LocalRow, config: DecisionConfig, value_micro: float) -> Stakes:

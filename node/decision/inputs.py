@@ -15,7 +15,8 @@ from node.views import Preference
 from protocol.fields import Micro, Size
 from protocol.specification import Level, Privacy
 
-Figure = Annotated[float, Meta(ge=-1e15, le=1e15)]
+MOST_MICRO = 1e15
+Figure = Annotated[float, Meta(ge=-MOST_MICRO, le=MOST_MICRO)]
 
 
 class TaskFacts(Checked, frozen=True, kw_only=True):
@@ -106,6 +107,7 @@ class PolicyMemory(Checked, frozen=True, kw_only=True):
     recent_hires: Probability = 0.0
     recent_explorations: Probability = 0.0
     local_run: Count = 0.0
+    saved_micro: Figure = 0.0
     weights: tuple[Probability, ...] = ()
     """Of the four criteria, as learnt by eq. (13); empty = as configured."""
     gram: tuple[Figure, ...] = ()

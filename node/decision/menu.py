@@ -93,6 +93,7 @@ def menu_of(
         local_micro=stakes.local_total_micro,
         limit_micro=limit_micro,
         deadline_s=facts.deadline_s,
+        has_local=stakes.local_feasible,
         tail=TailTerms(config.risk_weight, config.tail, config.gamma, breach) if config.risk_weight > 0.0 else None,
     )
 

@@ -14,6 +14,7 @@ def reason(
     excluded: tuple[Excluded, ...],
     chosen: SellerRow | None,
     limit: float,
+    ceiling: float | None,
     *,
     is_tried: bool,
 ) -> str:
@@ -27,6 +28,12 @@ def reason(
         return f"{chosen.name} is expected to cost {usd(chosen.total_micro)} in all; {here}."
     if rows:
         best = rows[0]
+        if ceiling is not None and best.score_micro < limit and best.doubted_micro > ceiling:
+            return (
+                f"{best.name} is expected to cost {usd(best.total_micro)} in all, but is too little known: "
+                f"{usd(best.doubted_micro)} if it is not what it claims, and what hiring has saved so far lets that be "
+                f"{usd(ceiling)} at most; {here}."
+            )
         wanted = f", and --prefer local asks for less than {usd(limit)}" if facts.prefer == "local" else ""
         return f"No seller costs less: {here}{wanted}; the best seller, {best.name}, {usd(best.total_micro)} in all."
     if excluded:

@@ -27,15 +27,28 @@ def rows_of(
     facts: TaskFacts,
     sellers: Sequence[Seller],
     success: Sequence[float],
+    careful: Sequence[float] | None,
     levels: Mapping[int, Level],
     stakes: Stakes,
     config: DecisionConfig,
 ) -> tuple[Row, ...]:
-    """Every seller as the policy believes in it, best first. `levels` fixes some columns' level."""
+    """Every seller as the policy believes in it, best first: `success` and, where it has one, its `careful` belief.
+
+    `levels` fixes some columns' level.
+    """
     weight = weights(config)
     rows = [
         Row(
-            row_of(seller, success[column], levels.get(column), facts, config, stakes, weight),
+            row_of(
+                seller,
+                success[column],
+                None if careful is None else careful[column],
+                levels.get(column),
+                facts,
+                config,
+                stakes,
+                weight,
+            ),
             column,
             seller.candidate.audit_draw,
         )
@@ -48,19 +61,27 @@ def rows_of(
 def row_of(
     seller: Seller,
     success: float,
+    careful: float | None,
     level: Level | None,
     facts: TaskFacts,
     config: DecisionConfig,
     stakes: Stakes,
     weight: tuple[float, ...],
 ) -> SellerRow:
-    """One seller at its level; `level` None takes the one of least score, of equal ones the one that checks least."""
+    """One seller at its level; `level` None takes the one of least score, of equal ones the one that checks least.
+
+    Scores are those of the careful belief, where there is one.
+    """
     candidate, terms = seller.candidate, seller.terms
     priced = [level_terms(facts, candidate, option, terms, success, config, stakes) for option in seller.options]
+    doubted = priced
+    if careful is not None:
+        doubted = [level_terms(facts, candidate, option, terms, careful, config, stakes) for option in seller.options]
     if level is None:
-        best = min(priced, key=lambda terms: terms.preference_micro)
+        at = min(range(len(doubted)), key=lambda index: doubted[index].preference_micro)
     else:
-        best = next(terms for terms in priced if terms.option.level == level)
+        at = next(index for index, option in enumerate(seller.options) if option.level == level)
+    best = priced[at]
     low, high = wilson(candidate.successes, candidate.failures)
     # Only criteria that no level changes, but the total: a dominated seller then never scores above its better.
     goodness = (
@@ -86,6 +107,7 @@ def row_of(
         breach_micro=terms.breach_micro,
         total_micro=best.total_micro,
         score_micro=best.score_micro,
+        doubted_micro=doubted[at].score_micro,
         success=success,
         success_mean=terms.success_mean,
         wilson_low=low,

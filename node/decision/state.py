@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from node.decision.decision import Decision, SellerRow
-from node.decision.inputs import Candidate, PolicyMemory, SellerMemory
+from node.decision.inputs import MOST_MICRO, Candidate, PolicyMemory, SellerMemory
 from node.decision.policies.experience import learn, start
 from node.decision.policies.interface import LOCAL, Experience, Outcome
 from node.decision.policies.pricing import TOPSIS_COST_RANGE
@@ -25,6 +25,7 @@ def experience_of(sellers: Sequence[Candidate], memory: PolicyMemory, settings: 
         shared_successes=np.array([one.memory.shared_successes for one in sellers], float),
         shared_failures=np.array([one.memory.shared_failures for one in sellers], float),
         reward=np.array([one.memory.reward for one in sellers], float),
+        saved_micro=np.array(memory.saved_micro),
         awards=np.array([_awards(one.memory, memory, settings) for one in sellers], float),
         weights=np.array(memory.weights) if memory.weights else fresh.weights,
         gram=np.array(memory.gram).reshape(FEATURES, FEATURES) if memory.gram else fresh.gram,
@@ -53,6 +54,7 @@ def memory_of(experience: Experience) -> PolicyMemory:
         recent_hires=float(experience.recent_hires),
         recent_explorations=float(experience.recent_explorations),
         local_run=float(experience.local_run),
+        saved_micro=min(MOST_MICRO, max(-MOST_MICRO, float(experience.saved_micro))),
         weights=tuple(min(1.0, weight) for weight in experience.weights.tolist()),
         gram=tuple(experience.gram.reshape(-1).tolist()),
         moment=tuple(experience.moment.tolist()),
@@ -66,6 +68,8 @@ class Lesson(NamedTuple):
     good: bool
     reward: float
     """1 - (all that the hire cost) / (local cost), in [-1, 1]."""
+    saved_micro: float
+    """(local cost) - (all that the hire cost)."""
     explored: bool
     features: tuple[float, ...]
     """FEATURES numbers; none for LOCAL."""
@@ -82,7 +86,7 @@ def lesson_of(decision: Decision, *, good: bool) -> Lesson:
     row, local_micro = decision.chosen, decision.local.total_micro
     offered = bool(decision.rows)
     if row is None:
-        return Lesson(None, good, 0.0, False, (), offered, decision.inputs.config)
+        return Lesson(None, good, 0.0, 0.0, False, (), offered, decision.inputs.config)
     spent = row.communication_micro + row.integration_micro + row.verification_micro + row.waiting_micro
     spent += row.price_micro if good else local_micro
     reward = 1.0 - spent / local_micro if local_micro > 0.0 else 0.0
@@ -91,6 +95,7 @@ def lesson_of(decision: Decision, *, good: bool) -> Lesson:
         contractor=row.contractor,
         good=good,
         reward=min(1.0, max(-1.0, reward)),
+        saved_micro=local_micro - spent,
         explored=decision.explored,
         features=(1.0, *placed),
         offered=offered,
@@ -121,6 +126,7 @@ def learnt(client: PolicyMemory, seller: SellerMemory, lesson: Lesson) -> tuple[
             seller=np.array(0 if hired else LOCAL),
             success=np.array(lesson.good),
             reward=np.array(lesson.reward),
+            saved_micro=np.array(lesson.saved_micro),
             explored=np.array(lesson.explored),
             features=np.array(lesson.features if hired else (0.0,) * FEATURES),
             offered=np.array(lesson.offered),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from node.decision.config import DecisionConfig
 from node.errors import UsageError
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.views import AskRequest
@@ -31,6 +32,8 @@ def work(text: str) -> str:
     time.sleep(float(text))
     return "done"
 """
+TRUSTING = DecisionConfig(doubted_share=0.2)
+"""A stranger is hired where it is expected to be worth it, though nothing was saved yet that could bear its failure."""
 # --- where
 
 
@@ -238,7 +241,7 @@ async def test_a_deadline_ends_a_contractor_that_was_thought_quick(tmp_path: Pat
 async def test_a_deadline_ends_a_question_that_nobody_answers() -> None:
     seller = hostile.Asking()
     async with world() as made:
-        buyer = await made.buyer(speeds={"sentiment": 0.001})
+        buyer = await made.buyer(sections={"decision": TRUSTING}, speeds={"sentiment": 0.001})
         async with on_sale(seller, [buyer.endpoint]):
             task_id = await buyer.submit("sentiment", TEXT, deadline_s=1.0, prefer="cheap")
             await buyer.reached(task_id, "input_required")

@@ -8,7 +8,7 @@ import pytest
 from node.decision.exploration import watched
 from node.decision.policies import batch
 from node.decision.policies.experience import start
-from node.decision.policies.interface import LOCAL
+from node.decision.policies.interface import LOCAL, Belief
 from node.decision.policies.paper import criteria, rate, topsis, weights
 from node.decision.policies.pricing import closeness, price
 from node.decision.policies.registry import POLICIES
@@ -66,6 +66,7 @@ def test_eq_20_information_is_taken_off_the_cost_and_not_added_to_it() -> None:
         successes=np.array([0.7, 0.0]),
         failures=np.array([1.3, 0.0]),
         local_run=np.array(100.0),
+        saved_micro=np.array(1e9),
         jobs=np.array([2.0, 0]),
     )
     rule = POLICIES["expected-cost"]
@@ -76,7 +77,7 @@ def test_eq_20_information_is_taken_off_the_cost_and_not_added_to_it() -> None:
 def test_listing_1_builds_the_criteria_matrix_and_weighs_the_market_in_by_beta() -> None:
     """COALESCE Listing 1, lines 5 to 24."""
     menu = plain(10, 20)
-    priced = price(menu, np.array([0.9, 0.8]))
+    priced = price(menu, Belief(np.array([0.9, 0.8])))
     table = criteria(menu, priced)
     # Line 7, eq. (6) and (9): 10 + 100 (1 - .9 * .99 * (1 - .015)).
     assert table[0] == pytest.approx([10e6 + 100e6 * (1 - 0.9 * 0.99 * 0.985), 0.9, 10, 0.01])

@@ -13,7 +13,7 @@ from node.market.pricing import Load, PricingConfig, demand_factor_ppm, quote_pr
 def test_eq_6_external_cost_is_the_sum_of_six_terms_in_expectation() -> None:
     """COALESCE eq. (6): price, communication, verification, integration, risk and latency penalty."""
     config = DecisionConfig(
-        audit_least=0, shirk_share=0, pessimism=0, integration_micro=7, protocol_overhead_micro=3, transfer_usd_per_gb=0
+        audit_least=0, shirk_share=0, integration_micro=7, protocol_overhead_micro=3, transfer_usd_per_gb=0
     )
     seller = Candidate(
         key=b"a", name="a", price_micro=40, duration_s=2, p95_s=2, claimed_success=1.0, successes=18, jobs=18
@@ -24,11 +24,11 @@ def test_eq_6_external_cost_is_the_sum_of_six_terms_in_expectation() -> None:
     local = LocalOption(feasible=True, time_s=1, p95_s=1, success=1.0, cost=InternalCost(compute_micro=498))
     full = VerificationOption(level="full", cost_micro=5, time_s=1, detection=0.9)
     row = decide(facts, local, [seller], [NO_VERIFICATION, full], config).rows[0]
-    q = (2 * 0.9 + 18) / 20
-    breach = (0.02 + 0.1 * (1 - q)) * 0.3 * 0.5
+    q, mean = (20 * 0.95 + 18) / 38, (2 * 0.9 + 18) / 20
+    breach = (0.02 + 0.1 * (1 - mean)) * 0.3 * 0.5
     price = q * 40 + (1 - q) * 0.1 * 40
     risk = (1 - q) * (0.9 * 500 + 0.1 * 500) + 500 * breach
-    assert dict(row.levels)["full"] == pytest.approx(price + 3 + 5 + 2 * 1 + 7 + risk + 2 * 2)
+    assert dict(row.levels)["full"] == pytest.approx(price + 3 + 5 + 2 * 1 + 7 + risk + 2 * 2, rel=1e-5)
 
 
 @pytest.mark.parametrize(

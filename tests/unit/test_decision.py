@@ -64,18 +64,18 @@ def made(
 
 
 def test_the_worked_example_of_a_hire_with_a_full_check() -> None:
-    # Prior: 2 jobs at .9 * .9 = .81. Posterior: 19.62 of 20, mean .981, sd sqrt(.981 * .019 / 21) = .029793.
-    # q = .981 - .5 * .029793 = .966104. Unseen: q 40 + (1-q) 540 = 56.948.
-    # Full check: 5 + q 40 + (1-q) (.9 * 100 + .1 * 540) = 48.525.
+    # Odds of the other kind: .2/.8 (.4/.9)^18 = 1.1e-7, so its claim of .9 is believed, and weighs 20 jobs.
+    # q = (20 * .9 + 18) / 38 = .947368. Unseen: q 40 + (1-q) 540 = 66.316.
+    # Full check: 5 + q 40 + (1-q) (.9 * 100 + .1 * 540) = 50.474.
     decision = made(seller())
     row = decision.chosen
     assert row is not None
     assert (decision.choice, decision.level) == ("outsource", "full")
     assert row.success_mean == pytest.approx(0.981)
-    assert row.success == pytest.approx(0.966104, abs=1e-6)
-    assert dict(row.levels) == pytest.approx({"none": 56.948, "full": 48.525}, abs=1e-3)
-    assert decision.saving_micro == pytest.approx(100 - 48.525, abs=1e-3)
-    assert row.p_good == pytest.approx(0.966104 + 0.033896 * 0.9, abs=1e-6)
+    assert row.success == pytest.approx(0.947368, abs=1e-6)
+    assert dict(row.levels) == pytest.approx({"none": 66.316, "full": 50.474}, abs=1e-3)
+    assert decision.saving_micro == pytest.approx(100 - 50.474, abs=1e-3)
+    assert row.p_good == pytest.approx(0.947368 + 0.052632 * 0.9, abs=1e-6)
 
 
 def test_a_level_is_taken_over_none_exactly_when_what_it_finds_pays_for_it() -> None:
@@ -183,7 +183,7 @@ def test_a_seller_who_may_leak_the_data_costs_more_though_its_work_is_as_good() 
 
 
 def test_sellers_within_two_percent_are_equal_and_topsis_decides() -> None:
-    proven = seller("proven", price_micro=1_010_000, successes=200.0)
+    proven = seller("proven", price_micro=1_020_000, successes=200.0)
     cheap = seller("cheap", price_micro=1_000_000, successes=90.0, duration_s=300, p95_s=300)
     task = facts(budget_micro=10_000_000, value_micro=2_000_000)
     local = msgspec.structs.replace(LOCAL, cost=InternalCost(compute_micro=2e6))
@@ -341,7 +341,7 @@ def test_an_explanation_adds_up_and_ends_with_who_is_out() -> None:
     assert (last.name, last.feasible) == ("z", False)
     assert "the budget is" in last.note
     assert {option.name for option in explanation.options} == {"a", "b", "local", "z"}
-    assert first.total_micro == 49  # 48.5, from parts that are rounded each
+    assert first.total_micro == 50  # 50.5, from parts that are rounded each
     assert first.total_micro == first.price_micro + first.time_micro + first.risk_micro + first.verify_micro
     assert "Explored: no." in explanation.sentences
 

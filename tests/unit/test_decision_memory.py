@@ -136,7 +136,7 @@ def test_an_alert_stands_among_the_warnings() -> None:
 
 
 def test_a_lesson_of_local_work_teaches_no_model() -> None:
-    lesson = Lesson(None, True, 0.0, False, (), True, DecisionConfig())
+    lesson = Lesson(None, True, 0.0, 0.0, False, (), True, DecisionConfig())
     client, one = learnt(PolicyMemory(), SellerMemory(), lesson)
     assert np.array_equal(np.array(client.moment), np.zeros(FEATURES))
     assert one.awards == 0

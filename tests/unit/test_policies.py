@@ -9,7 +9,7 @@ from node.decision.policies import batch
 from node.decision.policies.adaptive_threshold import threshold
 from node.decision.policies.experience import RECENT_DECISIONS, aged, learn, rows_of, start, with_rows
 from node.decision.policies.graduated_epsilon import rate
-from node.decision.policies.interface import LOCAL, Experience, Menu, Outcome, Pick, Policy
+from node.decision.policies.interface import LOCAL, Belief, Experience, Menu, Outcome, Pick, Policy
 from node.decision.policies.market_maker import believe as with_reports
 from node.decision.policies.pricing import column, features, price
 from node.decision.policies.registry import POLICIES, policy
@@ -35,7 +35,13 @@ def after(pick: Pick, *, good: bool = True, reward: float = 0.3) -> Outcome:
     shape = pick.seller.shape
     placed = np.full((*shape, FEATURES), 0.5)
     return Outcome(
-        pick.seller, np.full(shape, good), np.full(shape, reward), pick.explored, placed, np.ones(shape, bool)
+        pick.seller,
+        np.full(shape, good),
+        np.full(shape, reward),
+        pick.explored,
+        placed,
+        np.ones(shape, bool),
+        np.full(shape, 10e6),
     )
 
 
@@ -172,6 +178,7 @@ def test_graduated_exploration_begins_at_epsilon_and_grows_rarer_but_never_ends(
 def test_a_stuck_policy_tries_the_unproven_seller_that_could_be_worth_it(name: str) -> None:
     menu = plain(29.9, 29.5, 28.0, prior=0.35, value_usd=60)
     experience = seen(menu, good=0)._replace(jobs=np.array([0.0, 0.0, 9.0]), moment=np.full(FEATURES, -1.0))
+    experience = experience._replace(saved_micro=np.array(1e9))
     settings = PolicyConfig(stuck_after=25, unproven_value_micro=10**9, optimism=3.0, linear_bonus=0)
     assert chosen(POLICIES[name], menu, experience._replace(local_run=np.array(24.0)), settings).seller == LOCAL
     pick = chosen(POLICIES[name], menu, experience._replace(local_run=np.array(25.0)), settings)
@@ -179,7 +186,7 @@ def test_a_stuck_policy_tries_the_unproven_seller_that_could_be_worth_it(name: s
 
 
 def test_nothing_is_tried_that_could_not_be_worth_it_or_that_goes_over_a_cap() -> None:
-    experience = seen(plain(1, 1), good=0)._replace(local_run=np.array(1e6))
+    experience = seen(plain(1, 1), good=0)._replace(local_run=np.array(1e6), saved_micro=np.array(1e9))
     rule = POLICIES["expected-cost"]
     dear = plain(31, 45, prior=0.9)
     assert chosen(rule, dear, experience).seller == LOCAL
@@ -188,6 +195,8 @@ def test_nothing_is_tried_that_could_not_be_worth_it_or_that_goes_over_a_cap() -
     assert chosen(rule, doubtful, experience, settings).seller != LOCAL
     capped = doubtful._replace(explorable=np.zeros(2, bool))
     assert chosen(rule, capped, experience, settings).seller == LOCAL
+    poor = experience._replace(saved_micro=np.array(0.0))
+    assert chosen(rule, doubtful, poor, settings).seller == LOCAL, "what is tried is paid from what was saved"
     assert chosen(rule, doubtful, experience, PolicyConfig(optimism=3.0, stuck_after=0)).seller == LOCAL
 
 
@@ -260,13 +269,13 @@ def test_reports_of_others_count_less_than_own_jobs_and_are_bounded() -> None:
 
     def belief(successes: float, failures: float) -> float:
         told = fresh._replace(shared_successes=np.array([successes]), shared_failures=np.array([failures]))
-        return float(with_reports(menu, told, SETTINGS, None)[0])
+        return float(with_reports(menu, told, SETTINGS, None).success[0])
 
     assert belief(0, 20) < belief(0, 0) < belief(20, 0)
     # A million lies weigh what the bound says, ten jobs.
     assert belief(1e6, 0) == pytest.approx(belief(SETTINGS.shared_jobs_max / SETTINGS.shared_discount, 0), abs=1e-6)
     own = fresh._replace(failures=np.array([40.0]), shared_successes=np.array([1e6]))
-    assert with_reports(menu, own, SETTINGS, None)[0] < 0.3
+    assert with_reports(menu, own, SETTINGS, None).success[0] < 0.3
 
 
 def test_a_portfolio_gives_no_seller_more_than_its_share_while_others_can_be_had() -> None:
@@ -285,7 +294,7 @@ def test_a_portfolio_gives_no_seller_more_than_its_share_while_others_can_be_had
 def test_the_check_is_chosen_with_the_seller() -> None:
     menu = plain(10, prior=0.6, value_usd=500)
     experience = start((1,), SETTINGS)
-    priced = price(menu, np.array([0.6]))
+    priced = price(menu, Belief(np.array([0.6])))
     assert priced.by_level[1][0] < priced.by_level[0][0]
     assert int(chosen(POLICIES["ucb-structured"], menu, experience).level) == 1
     trusted = seen(menu, good=1000)

@@ -6,7 +6,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from coalesced.sim.market import two_kinds
 from coalesced.sim.market.binding import SIMULATED
 from coalesced.sim.market.jobs import ClusterError, Job, do, run_jobs, split
 from coalesced.sim.market.metrics import Summary, joined, reduction, summarise
@@ -20,6 +19,7 @@ from coalesced.sim.market.statistics import beta_ratio, estimate, f_tail, pearso
 from coalesced.sim.market.world import draw_worlds
 from node.decision.policies.experience import start
 from node.decision.policies.interface import CheckTerms, Menu
+from node.decision.policies.two_kinds import believe
 from node.errors import UsageError
 
 HONEST = Scenario(name="small", contractors=12, tasks=60)
@@ -247,7 +247,7 @@ def test_a_failure_says_more_of_a_bold_claim_than_of_a_modest_one() -> None:
     def after(claim: float, successes: float, failures: float) -> float:
         seen = start((1,), SIMULATED)._replace(successes=np.array([successes]), failures=np.array([failures]))
         prior = SIMULATED.prior_factor * np.array([claim])
-        return float(two_kinds.believe(MENU._replace(prior=prior), seen, SIMULATED, None)[0])
+        return float(believe(MENU._replace(prior=prior), seen, SIMULATED).success[0])
 
     bold, modest = (after(claim, 0.0, 1.0) / after(claim, 0.0, 0.0) for claim in (0.98, 0.75))
     assert bold < modest < 1.0

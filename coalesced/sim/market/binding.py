@@ -13,8 +13,8 @@ from coalesced.sim.market.scenario import Scenario
 from coalesced.sim.market.world import World
 from node.decision.policies import batch
 from node.decision.policies.interface import LOCAL, CheckTerms, Experience, Menu, Policy
-from node.decision.policies.pricing import features, posterior
-from node.decision.policies.registry import policy
+from node.decision.policies.pricing import features, pessimistic, posterior
+from node.decision.policies.registry import POLICIES, policy
 from node.decision.policies.settings import FEATURES, PolicyConfig
 from protocol.specification import Level
 
@@ -180,6 +180,16 @@ def _oracle(view: View, draw: np.random.Generator) -> Choice:
 def _local(view: View, draw: np.random.Generator) -> Choice:
     none = np.full(len(view.now.present), LOCAL)
     return plain_choice(none, np.zeros_like(none))
+
+
+BETA: Final = "beta"
+"""The default rule with one Beta prior a seller in place of two kinds, and no account of the savings."""
+
+
+def beta_rule(settings: PolicyConfig = SIMULATED) -> Rule:
+    """`BETA`: what the default was, to be compared with."""
+    found = POLICIES["expected-cost"]._replace(believe=pessimistic)
+    return Rule(BETA, lambda _: lambda view, draw: by_policy(found, view, settings, draw), settings)
 
 
 ORACLE: Final = Rule("oracle", lambda _: _oracle)

@@ -102,7 +102,7 @@ def step(scenario: Scenario, world: World, at: int, served: Ints, share: Floats)
         offered=answered & (price <= budget),
         answered=answered,
         price_usd=price,
-        bill_usd=np.where(switched, SWITCH_INVOICE * price, price),
+        bill_usd=np.where(switched & (not scenario.binding_quotes), SWITCH_INVOICE * price, price),
         success=np.where(baited, BAIT_SUCCESS, np.where(switched, SWITCH_SUCCESS, sellers.success)),
         time_min=time,
         overhead_usd=overhead,

@@ -2,12 +2,22 @@
 
 from typing import Final
 
-from coalesced.sim.market import authors, two_kinds
-from coalesced.sim.market.binding import ALL_LOCAL, GUARDED, ORACLE, SIMULATED, Rule, guarded_rule, policy_rule
+from coalesced.sim.market import authors
+from coalesced.sim.market.binding import (
+    ALL_LOCAL,
+    BETA,
+    GUARDED,
+    ORACLE,
+    SIMULATED,
+    Rule,
+    beta_rule,
+    guarded_rule,
+    policy_rule,
+)
 from node.decision.policies.registry import POLICIES
 from node.decision.policies.settings import PolicyConfig
 
-YARDSTICKS: Final = (ORACLE.name, ALL_LOCAL.name, authors.NAME, two_kinds.NAME)
+YARDSTICKS: Final = (ORACLE.name, ALL_LOCAL.name, authors.NAME, BETA)
 NAMES: Final = (*POLICIES, *YARDSTICKS)
 """What `sim run --policy` takes; each policy also with `+guarded`."""
 
@@ -16,15 +26,15 @@ def rule(name: str, settings: PolicyConfig = SIMULATED) -> Rule:
     """The rule of that name; UsageError with the nearest policies for any other.
 
     `oracle` knows the true parameters, `local` never hires, `authors` is the rule behind the paper's Table I,
-    `two-kinds` a belief that is proposed. A policy followed by `+guarded` runs under a security budget.
+    `beta` the default with a plainer belief. A policy followed by `+guarded` runs under a security budget.
     """
     for fixed in (ORACLE, ALL_LOCAL):
         if fixed.name == name:
             return fixed
     if name == authors.NAME:
         return authors.rule(settings)
-    if name == two_kinds.NAME:
-        return two_kinds.rule(settings)
+    if name == BETA:
+        return beta_rule(settings)
     if name.endswith(GUARDED):
         return guarded_rule(name.removesuffix(GUARDED), settings)
     return policy_rule(name, settings)

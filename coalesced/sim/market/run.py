@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from coalesced.sim.market.binding import Choice, Rule, View
+from coalesced.sim.market.binding import MICRO, Choice, Rule, View
 from coalesced.sim.market.outcome import Happened, happen, printed_cost_usd
 from coalesced.sim.market.parameters import Flags, Floats, Ints
 from coalesced.sim.market.quotes import Step, step
@@ -134,6 +134,7 @@ def _learnt(part: Experience, now: Step, choice: Choice, happened: Happened, by:
         seller=choice.seller,
         success=happened.seen_good,
         reward=1.0 - happened.spent_usd / local,
+        saved_micro=MICRO * (now.local_usd[:, 0] - happened.spent_usd),
         explored=choice.explored,
         features=choice.features,
         offered=np.asarray(now.offered.any(1)),

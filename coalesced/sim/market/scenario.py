@@ -55,6 +55,10 @@ class Scenario(Checked, frozen=True, kw_only=True):
     """Share of undetected bad work whose damage the client later traces to its seller."""
     signed_quotes: bool = True
     """Quotes are signed, as this node's are: a bill above the quote is seen as a fault, though the client pays it."""
+    binding_quotes: bool = False
+    """Nobody can bill more than the quote, as with this node's awards: only the work can be worse than promised."""
+    exaggeration: Probability = 0.0
+    """Share of their failures that honest sellers leave out of what they claim."""
 
     spoofers: Probability = 0.0
     fabricators: Probability = 0.0
@@ -125,7 +129,10 @@ def _named() -> dict[str, Scenario]:
         _vary(crowd, "shared-15", shared_reputation=True),
         _vary(crowd, "lying-15", shared_reputation=True, liars=0.2),
         _vary(cheap, "cheap-local"),
+        _vary(mixed(cheap, 0.2), "cheap-local-20"),
         _vary(mixed(cheap, 0.4), "cheap-local-40"),
+        _vary(parity, "exaggerating", exaggeration=0.5),
+        _vary(mixed(parity, 0.4), "exaggerating-40", exaggeration=0.5),
         _vary(parity, "costly-local", local_scale=1.0),
     ]
     return {one.name: one for one in made}

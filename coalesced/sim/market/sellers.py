@@ -129,7 +129,7 @@ def draw_sellers(scenario: Scenario, rng: np.random.Generator) -> Sellers:
         kind=kind,
         type=of_type,
         success=success,
-        claimed=np.where(lies, CLAIM, reliability),
+        claimed=np.where(lies, CLAIM, reliability + scenario.exaggeration * (1.0 - reliability)),
         advertised=np.where(lies, CERTIFICATE, 1.0),
         base_usd=price * PRICE_FACTOR[kind],
         latency_min=latency * LATENCY_FACTOR[kind],

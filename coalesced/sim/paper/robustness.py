@@ -44,8 +44,8 @@ THETAS = (0.5, 0.6, 0.7, 0.8, 0.9)
 SETTINGS = {
     f"{name}={value}": msgspec.structs.replace(SIMULATED, **{name: value})
     for name, values in (
-        ("pessimism", (0.25, 0.5, 0.75)),
-        ("prior_jobs", (1.0, 2.0, 4.0)),
+        ("dishonest_share", (0.1, 0.2, 0.3)),
+        ("claim_jobs", (10.0, 20.0, 40.0)),
         ("tie_share", (0.0, 0.02, 0.05)),
     )
     for value in values

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from node.decision.policies.interface import LOCAL, Draw, Experience, Floats, Menu, Pick, Policy, Priced
-from node.decision.policies.pricing import hire, optimistic, posterior, price
+from node.decision.policies.pricing import ceiling_micro, hire, optimistic, posterior, price
 from node.decision.policies.settings import PolicyConfig
 
 
@@ -20,7 +20,8 @@ def choose(policy: Policy, menu: Menu, experience: Experience, settings: PolicyC
     """The policy's choice in every row. Raises ValueError when it needs a draw and none is given."""
     if policy.draws and draw is None:
         raise ValueError(f"the policy {policy.name} draws at random: give it a numpy Generator")
-    priced = price(menu, policy.believe(menu, experience, settings, draw))
+    belief = policy.believe(menu, experience, settings, draw)
+    priced = price(menu, belief, ceiling_micro(menu, experience, settings))
     pick = policy.choose(menu, priced, experience, settings, draw)
     if settings.stuck_after and (experience.local_run >= settings.stuck_after).any():
         pick = unstick(pick, menu, priced, experience, settings)
@@ -30,14 +31,17 @@ def choose(policy: Policy, menu: Menu, experience: Experience, settings: PolicyC
 def unstick(pick: Pick, menu: Menu, priced: Priced, experience: Experience, settings: PolicyConfig) -> Pick:
     """Where a policy has chosen LOCAL for too long, the seller most worth a try instead, if there is one.
 
-    Only unproven sellers, only within their caps, and only those who would be worth it if they were as good as can
-    be hoped: where local work is cheaper than any seller, nothing is tried. Of those, the least of eq. (20) with its
+    Only unproven sellers, only within their caps, only where what hiring saved so far can bear it, and only those who
+    would be worth it if they were as good as can be hoped: where local work is cheaper than any seller, nothing is
+    tried. Of those, the least of eq. (20) with its
     sign turned round: C - lambda * I (a value of information added to a cost would favour knowing less).
     """
     stuck = (experience.local_run >= settings.stuck_after) & (pick.seller == LOCAL)
     hoped = price(menu, optimistic(menu, experience, settings)).cost_micro
     unproven = experience.jobs < settings.proven_jobs
     open_ = menu.explorable & unproven & (hoped < menu.limit_micro)
+    if priced.safe is not None:
+        open_ &= priced.safe
     value = np.where(
         open_, priced.cost_micro - settings.learning_value * information_micro(menu, experience, settings), np.inf
     )

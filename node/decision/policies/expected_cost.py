@@ -1,8 +1,9 @@
-"""The default rule: least expected total cost by a pessimistic belief, and only below the gate."""
+"""The default rule: least expected total cost, and only below the gate; doubtful sellers out of what was saved."""
 
 from node.decision.policies.interface import Draw, Experience, Menu, Pick, Policy, Priced
-from node.decision.policies.pricing import hire, least_cost, pessimistic
+from node.decision.policies.pricing import hire, least_cost
 from node.decision.policies.settings import PolicyConfig
+from node.decision.policies.two_kinds import believe
 
 
 def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyConfig, draw: Draw) -> Pick:
@@ -12,7 +13,7 @@ def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyC
 
 POLICY = Policy(
     name="expected-cost",
-    summary="least expected total cost, pessimistic, with a verification level",
-    believe=pessimistic,
+    summary="least expected total cost, doubt borne by what was saved, with a verification level",
+    believe=believe,
     choose=choose,
 )

@@ -3,8 +3,9 @@
 import numpy as np
 
 from node.decision.policies.interface import Draw, Experience, Floats, Menu, Pick, Policy, Priced
-from node.decision.policies.pricing import hire, least_cost, optimistic, pessimistic, price, random_of
+from node.decision.policies.pricing import hire, least_cost, optimistic, price, random_of
 from node.decision.policies.settings import PolicyConfig
+from node.decision.policies.two_kinds import believe
 
 
 def rate(experience: Experience, settings: PolicyConfig) -> Floats:
@@ -17,7 +18,8 @@ def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyC
     """Now and then one that could be worth it if it is as good as can be hoped, else the least expected cost."""
     assert draw is not None
     hoped = price(menu, optimistic(menu, experience, settings))
-    tried = random_of(menu.explorable & (hoped.cost_micro < menu.limit_micro), draw)
+    open_ = menu.explorable & (hoped.cost_micro < menu.limit_micro)
+    tried = random_of(open_ if priced.safe is None else open_ & priced.safe, draw)
     explores = draw.random(tried.shape) < rate(experience, settings)
     explores = explores & (tried >= 0)
     return hire(menu, priced, np.where(explores, tried, least_cost(menu, priced, settings)), explores)
@@ -26,7 +28,7 @@ def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyC
 POLICY = Policy(
     name="graduated-epsilon",
     summary="least expected cost, with random trials that grow rarer",
-    believe=pessimistic,
+    believe=believe,
     choose=choose,
     draws=True,
     explores=rate,

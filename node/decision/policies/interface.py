@@ -80,6 +80,17 @@ class Menu(NamedTuple):
     deadline_s: Amount
     tail: TailTerms | None = None
     """None: the expectation alone."""
+    has_local: bool = True
+    """This node can do the work itself. Where it cannot, no choice is safe, and doubt keeps no seller out."""
+
+
+class Belief(NamedTuple):
+    """(..., sellers) each: the chance of good work."""
+
+    success: Floats
+    """What a seller is priced with."""
+    careful: Floats | None = None
+    """What it is checked by, and must not cost too much by; None: the same, and no such limit."""
 
 
 class Priced(NamedTuple):
@@ -88,9 +99,14 @@ class Priced(NamedTuple):
     success: Floats
     """(..., sellers): the belief."""
     by_level: tuple[Floats, ...]
-    """(..., sellers) for each of `menu.checks`: what the level adds to accepting unseen; with a tail, the whole."""
+    """(..., sellers) for each of `menu.checks`: what the level adds to accepting unseen; with a tail, the whole. By the
+    careful belief, where there is one."""
     cost_micro: Floats
-    """(..., sellers): at the best level; infinite where the seller is not usable."""
+    """(..., sellers): at the level of least `by_level`; infinite where the seller is not usable, or not `safe`."""
+    careful: Floats | None = None
+    """(..., sellers): the careful belief."""
+    safe: Bools | None = None
+    """(..., sellers): within the ceiling by the careful belief; None: all are."""
 
 
 class Pick(NamedTuple):
@@ -117,6 +133,8 @@ class Experience(NamedTuple):
     """What others report, for `market-maker`."""
     reward: Floats
     """Sum of rewards, each in [-1, 1]: what a job saved as a share of the local cost."""
+    saved_micro: Floats
+    """(...,): what hiring has saved against LOCAL so far, losses taken off: what trials are paid from."""
     awards: Floats
     """Awards, each weighing less the longer ago it was: the shares of `portfolio`."""
     weights: Floats
@@ -151,6 +169,8 @@ class Outcome(NamedTuple):
     """(..., FEATURES): `pricing.features` of the hired seller when it was chosen; zeros for LOCAL."""
     offered: Bools
     """Whether any seller was usable at all."""
+    saved_micro: Amount = 0.0
+    """(local cost) - (all that the hire cost); ignored for LOCAL."""
 
 
 class Policy(NamedTuple):
@@ -158,7 +178,7 @@ class Policy(NamedTuple):
 
     name: PolicyName
     summary: str
-    believe: Callable[[Menu, Experience, PolicyConfig, Draw], Floats]
+    believe: Callable[[Menu, Experience, PolicyConfig, Draw], Belief]
     choose: Callable[[Menu, Priced, Experience, PolicyConfig, Draw], Pick]
     draws: bool = False
     """It needs a Generator."""

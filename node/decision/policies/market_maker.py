@@ -3,23 +3,22 @@
 import numpy as np
 
 from node.decision.policies.expected_cost import choose
-from node.decision.policies.interface import Draw, Experience, Floats, Menu, Policy
-from node.decision.policies.pricing import posterior
+from node.decision.policies.interface import Belief, Draw, Experience, Menu, Policy
 from node.decision.policies.settings import PolicyConfig
+from node.decision.policies.two_kinds import belief
 
 
-def believe(menu: Menu, experience: Experience, settings: PolicyConfig, draw: Draw) -> Floats:
-    """The pessimistic belief from own receipts and from reports, which weigh less and at most `shared_jobs_max`."""
+def believe(menu: Menu, experience: Experience, settings: PolicyConfig, draw: Draw) -> Belief:
+    """From own receipts and from reports, which weigh less and at most `shared_jobs_max`."""
     reported = experience.shared_successes + experience.shared_failures
     most = settings.shared_jobs_max / np.maximum(reported, 1e-9)
     weight = np.minimum(settings.shared_discount, most)
-    mean, deviation = posterior(
+    return belief(
         menu.prior,
         experience.successes + weight * experience.shared_successes,
         experience.failures + weight * experience.shared_failures,
-        settings.prior_jobs,
+        settings,
     )
-    return np.maximum(0.0, mean - settings.pessimism * deviation)
 
 
 POLICY = Policy(

@@ -9,7 +9,7 @@ to compute. Hard limits (`menu.usable`) come first in both phases.
 
 import numpy as np
 
-from node.decision.policies.interface import LOCAL, Draw, Experience, Floats, Menu, Pick, Policy, Priced
+from node.decision.policies.interface import LOCAL, Belief, Draw, Experience, Floats, Menu, Pick, Policy, Priced
 from node.decision.policies.pricing import posterior, random_of
 from node.decision.policies.settings import PolicyConfig
 from node.decision.weights import correlation_adjusted
@@ -21,9 +21,9 @@ EXPLORATION_CONFIDENCE, EXPLORATION_SCORE = 0.7, 0.5
 """What IV.A.3 reports for an exploration; neither enters the choice."""
 
 
-def believe(menu: Menu, experience: Experience, settings: PolicyConfig, draw: Draw) -> Floats:
+def believe(menu: Menu, experience: Experience, settings: PolicyConfig, draw: Draw) -> Belief:
     """Eq. (14) of counts that were aged before; no pessimism."""
-    return posterior(menu.prior, experience.successes, experience.failures, settings.prior_jobs)[0]
+    return Belief(posterior(menu.prior, experience.successes, experience.failures, settings.prior_jobs)[0])
 
 
 def criteria(menu: Menu, priced: Priced) -> Floats:

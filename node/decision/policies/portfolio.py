@@ -3,8 +3,9 @@
 import numpy as np
 
 from node.decision.policies.interface import LOCAL, Draw, Experience, Menu, Pick, Policy, Priced
-from node.decision.policies.pricing import hire, least_cost, pessimistic
+from node.decision.policies.pricing import hire, least_cost
 from node.decision.policies.settings import PolicyConfig
+from node.decision.policies.two_kinds import believe
 
 
 def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyConfig, draw: Draw) -> Pick:
@@ -20,6 +21,6 @@ def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyC
 POLICY = Policy(
     name="portfolio",
     summary="least expected cost, no seller above a share of recent awards",
-    believe=pessimistic,
+    believe=believe,
     choose=choose,
 )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from node.decision.policies.interface import (
     LOCAL,
     Amount,
+    Belief,
     Bools,
     CheckTerms,
     Draw,
@@ -43,29 +44,64 @@ def posterior(prior: Floats, successes: Floats, failures: Floats, jobs: float) -
     return mean, np.sqrt(spread, out=spread)
 
 
-def pessimistic(menu: Menu, experience: Experience, settings: PolicyConfig, draw: Draw = None) -> Floats:
+def pessimistic(menu: Menu, experience: Experience, settings: PolicyConfig, draw: Draw = None) -> Belief:
     """The posterior mean less c standard deviations, not below 0."""
     mean, deviation = posterior(menu.prior, experience.successes, experience.failures, settings.prior_jobs)
     deviation *= settings.pessimism
     mean -= deviation
-    return np.maximum(0.0, mean, out=mean)
+    return Belief(np.maximum(0.0, mean, out=mean))
 
 
-def optimistic(menu: Menu, experience: Experience, settings: PolicyConfig, draw: Draw = None) -> Floats:
+def optimistic(menu: Menu, experience: Experience, settings: PolicyConfig, draw: Draw = None) -> Belief:
     """The posterior mean plus `optimism` standard deviations, not above 1."""
     mean, deviation = posterior(menu.prior, experience.successes, experience.failures, settings.prior_jobs)
-    return np.minimum(1.0, mean + settings.optimism * deviation)
+    return Belief(np.minimum(1.0, mean + settings.optimism * deviation))
 
 
-def price(menu: Menu, success: Floats) -> Priced:
+def ceiling_micro(menu: Menu, experience: Experience, settings: PolicyConfig) -> Amount:
+    """What a seller may cost at most by the careful belief: the gate, and what may be staked of the savings so far."""
+    if not menu.has_local:
+        return np.inf
+    stake: Floats = settings.stake_share * np.maximum(0.0, experience.saved_micro)
+    return np.asarray(menu.limit_micro + stake[..., None])
+
+
+def price(menu: Menu, belief: Belief, ceiling_micro: Amount = np.inf) -> Priced:
     """Every seller at every level, and at its best one.
 
     q P + (1-q) (P + V) is P + (1-q) V; what a level adds to it is d (1-q) (redo - P - V) and its own cost. The level is
-    chosen by what it adds, or where the tail counts by the whole.
+    chosen by what it adds, or where the tail counts by the whole: to the careful belief, where there is one, and then
+    the seller is priced at that level by the other, and is out where the careful cost is above the ceiling.
     """
+    success, careful = belief
     bad = 1.0 - success
     unseen = menu.fixed_micro + menu.price_micro
-    unseen += bad * menu.value_micro
+    if careful is None:
+        by_level = _levels(menu, success, bad, unseen)
+        best = by_level[0]
+        for added in by_level[1:]:
+            best = np.minimum(best, added)
+        cost = best.copy() if menu.tail else unseen + bad * menu.value_micro + best
+        np.putmask(cost, ~menu.usable, np.inf)
+        return Priced(success, by_level, cost)
+    doubted = 1.0 - careful
+    by_level = _levels(menu, careful, doubted, unseen)
+    plain = _levels(menu, success, bad, unseen)
+    best, chosen = by_level[0], plain[0]
+    for added, beside in zip(by_level[1:], plain[1:], strict=True):
+        chosen = np.where(added < best, beside, chosen)
+        best = np.minimum(best, added)
+    if not menu.tail:
+        doubted *= menu.value_micro
+        best = best + (unseen + doubted)
+        unseen += bad * menu.value_micro
+        chosen = chosen + unseen
+    safe = best <= ceiling_micro
+    return Priced(success, by_level, np.where(safe & menu.usable, chosen, np.inf), careful, safe)
+
+
+def _levels(menu: Menu, success: Floats, bad: Floats, unseen: Floats) -> tuple[Floats, ...]:
+    """(..., sellers) for each level: what it adds to accepting unseen; with a tail, the whole."""
     found = menu.redo_micro - menu.value_micro - menu.price_micro
     found *= bad
     by_level: list[Floats] = []
@@ -78,14 +114,9 @@ def price(menu: Menu, success: Floats) -> Priced:
         if check.price_share:
             added += check.price_share * menu.price_micro
         if menu.tail is not None:
-            added = _with_tail(menu, menu.tail, check, success, unseen + added)
+            added = _with_tail(menu, menu.tail, check, success, added + (unseen + bad * menu.value_micro))
         by_level.append(added)
-    best = by_level[0]
-    for added in by_level[1:]:
-        best = np.minimum(best, added)
-    cost = best + unseen if menu.tail is None else best.copy()
-    np.putmask(cost, ~menu.usable, np.inf)
-    return Priced(success, tuple(by_level), cost)
+    return tuple(by_level)
 
 
 def _with_tail(menu: Menu, tail: TailTerms, check: CheckTerms, success: Floats, total: Floats) -> Floats:

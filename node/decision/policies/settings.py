@@ -26,15 +26,30 @@ CRITERIA = 4
 FEATURES = 1 + CRITERIA
 """What the linear policies learn from: 1, and the four criteria as goodness from 0 to 1."""
 Weight = Annotated[float, Meta(ge=0, le=1000)]
+Share = Annotated[float, Meta(ge=0.001, le=0.999)]
 
 
 class PolicyConfig(Checked, frozen=True, kw_only=True):
     """Which rule chooses, and how it learns."""
 
     policy: PolicyName = "expected-cost"
-    """Least expected total cost with a pessimistic success probability: least regret of all that were compared."""
+    """Least expected total cost: least regret of all that were compared."""
 
-    # --- how far a seller is trusted
+    # --- how far a seller is trusted (`two_kinds`): the default, `graduated-epsilon`, `market-maker`, `portfolio`
+    dishonest_share: Share = 0.2
+    """s: sellers that do not mean what they claim. Any share from .1 to .3 saves within half a point of the best."""
+    dishonest_success: Annotated[float, Meta(ge=0.01, le=0.9)] = 0.4
+    """p: how often those deliver good work; between the simulator's fabricators (.1) and bait-and-switch (.6)."""
+    claim_jobs: Annotated[float, Meta(ge=0.01, le=1000)] = 20.0
+    """n: once the kind is known, what is claimed weighs as much as twenty jobs."""
+    claim_most: Annotated[float, Meta(ge=0.1, le=0.999)] = 0.95
+    """No claim is taken for more: everybody fails now and then."""
+    doubted_share: Share = 0.9
+    """s of the careful belief. The sellers that look best to a stranger are those that lie best."""
+    stake_share: Probability = 0.2
+    """No more than a fifth of what hiring has saved so far is put at stake on one task. 0: doubt is never overruled."""
+
+    # --- how far the other policies trust a seller: one Beta prior
     pessimism: Annotated[float, Meta(ge=0, le=3)] = 0.5
     """c: standard deviations taken off the posterior mean of a seller's success."""
     prior_jobs: Annotated[float, Meta(ge=0.01, le=1000)] = 2.0

@@ -5,7 +5,7 @@ LOCAL is an arm of known reward 0. The rule knows no prices or claims: it is her
 
 import numpy as np
 
-from node.decision.policies.interface import Draw, Experience, Floats, Menu, Pick, Policy, Priced
+from node.decision.policies.interface import Belief, Draw, Experience, Menu, Pick, Policy, Priced
 from node.decision.policies.pricing import best_of, hire, posterior
 from node.decision.policies.settings import PolicyConfig
 
@@ -13,9 +13,9 @@ RANGE = 2.0
 """Rewards lie in [-1, 1]; the bound is stated for rewards in [0, 1]."""
 
 
-def believe(menu: Menu, experience: Experience, settings: PolicyConfig, draw: Draw) -> Floats:
+def believe(menu: Menu, experience: Experience, settings: PolicyConfig, draw: Draw) -> Belief:
     """The posterior mean; it only serves to choose the level."""
-    return posterior(menu.prior, experience.successes, experience.failures, settings.prior_jobs)[0]
+    return Belief(posterior(menu.prior, experience.successes, experience.failures, settings.prior_jobs)[0])
 
 
 def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyConfig, draw: Draw) -> Pick:
