@@ -117,6 +117,19 @@ def proof(face: Face, /, what: str, output: Path | None) -> None:
 
 @ledger.command()
 @click.argument("file", type=FILE)
+@command_options
+def submit(face: Face, /, file: Path) -> None:
+    """Have the signed transaction in FILE committed, and wait until it is final."""
+    try:
+        tx = file.read_bytes()
+    except OSError as error:
+        raise CliError(f"{file} cannot be read: {error.strerror}", code="failed", exit_code=1) from error
+    done = face.run(lambda client: client.ledger_submit(tx))
+    face.show(done)
+
+
+@ledger.command()
+@click.argument("file", type=FILE)
 @click.option("--genesis", "genesis_file", type=FILE, required=True, help="The genesis file that you trust.")
 @command_options
 def check(face: Face, /, file: Path, genesis_file: Path) -> int:

@@ -221,6 +221,10 @@ class ControlClient:
         """The proof of a transaction or of a peer's account."""
         return cast("shapes.LedgerProof", await self._call("GET", "/ledger/proof", query={"of": what}))
 
+    async def ledger_submit(self, tx: bytes) -> shapes.LedgerDone:
+        """Have a signed transaction committed; where it is, once it is final."""
+        return cast("shapes.LedgerDone", await self._call("POST", "/ledger/transactions", body={"tx": tx}))
+
     # --- how ---
 
     async def _call(

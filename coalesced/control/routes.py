@@ -28,6 +28,10 @@ class _StopBody(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     drain: bool = True
 
 
+class _SubmitBody(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.submit-request/1"):
+    tx: bytes
+
+
 class Routes:
     """Binds the calls to one node."""
 
@@ -86,6 +90,7 @@ class Routes:
             ("POST", "/ledger/verify", self._ledger_verify),
             ("GET", "/ledger/blocks", self._ledger_blocks),
             ("GET", "/ledger/proof", self._ledger_proof),
+            ("POST", "/ledger/transactions", self._ledger_submit),
         ]
         return [web.route(method, PREFIX + path, handler) for method, path, handler in table]
 
@@ -239,6 +244,10 @@ class Routes:
 
     async def _ledger_proof(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.ledger_proof(_query(request, "of")))
+
+    async def _ledger_submit(self, request: web.Request) -> web.Response:
+        body = await read_view(request, _SubmitBody)
+        return view_reply(await self._node.ledger_submit(body.tx))
 
 
 def _query(request: web.Request, name: str) -> str:

@@ -13,6 +13,7 @@ from node.owner.names import find_peer
 from node.views import (
     LedgerBlocksView,
     LedgerBrief,
+    LedgerDoneView,
     LedgerHeadView,
     LedgerMembersView,
     LedgerProofView,
@@ -117,6 +118,11 @@ class LedgerDesk:
             height=page.head_height,
             blocks=tuple(map(pack, page.blocks)),
         )
+
+    async def submit(self, tx: bytes) -> LedgerDoneView:
+        """Have a signed transaction committed; NotCommittedError says why it is not."""
+        done = await self._community.submit(tx)
+        return LedgerDoneView(transaction=done.tx_id.hex(), height=done.height)
 
     async def prove(self, text: str) -> LedgerProofView:
         """The proof of a transaction (its id in hexadecimal) or of a peer's account; UsageError when there is none."""

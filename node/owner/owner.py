@@ -19,6 +19,7 @@ from node.views import (
     JournalEntryView,
     JournalView,
     LedgerBlocksView,
+    LedgerDoneView,
     LedgerHeadView,
     LedgerMembersView,
     LedgerProofView,
@@ -105,6 +106,7 @@ class Owner:
     async def ledger_verify(self) -> LedgerVerifyView: return await self._ledger.verify()
     async def ledger_blocks(self, first: int) -> LedgerBlocksView: return await self._ledger.blocks(first)
     async def ledger_proof(self, what: str) -> LedgerProofView: return await self._ledger.prove(what)
+    async def ledger_submit(self, tx: bytes) -> LedgerDoneView: return await self._ledger.submit(tx)
     def events(self) -> AsyncIterator[EventView]: return self._daemon.parts.hub.stream()
     # fmt: on
 

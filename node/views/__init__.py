@@ -24,6 +24,7 @@ from node.views.journal import JournalEntryView, JournalRow, JournalView, Verify
 from node.views.ledger import (
     LedgerBlocksView,
     LedgerBrief,
+    LedgerDoneView,
     LedgerHeadView,
     LedgerMembersView,
     LedgerProofView,
@@ -65,6 +66,7 @@ __all__ = [
     "JournalView",
     "LedgerBlocksView",
     "LedgerBrief",
+    "LedgerDoneView",
     "LedgerHeadView",
     "LedgerMembersView",
     "LedgerProofView",

@@ -84,6 +84,13 @@ class LedgerVerifyView(View, frozen=True, kw_only=True, tag="coalesced.ledger-ve
     problem: str = ""
 
 
+class LedgerDoneView(View, frozen=True, kw_only=True, tag="coalesced.ledger-done/1"):
+    """A transaction is final, in the block of this height."""
+
+    transaction: str
+    height: int
+
+
 class LedgerBlocksView(View, frozen=True, kw_only=True, tag="coalesced.ledger-blocks/1"):
     """Consecutive blocks from `first` on: each packed with its certificate, in base64."""
 

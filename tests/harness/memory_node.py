@@ -25,6 +25,7 @@ from node.views import (
     JournalView,
     LedgerBlocksView,
     LedgerBrief,
+    LedgerDoneView,
     LedgerHeadView,
     LedgerMembersView,
     LedgerProofView,
@@ -460,6 +461,9 @@ class MemoryNode:
 
     async def ledger_proof(self, what: str, /) -> LedgerProofView:
         return LedgerProofView(chain="ab" * 32, height=12, about=f"account {what}", proof=b"proof")
+
+    async def ledger_submit(self, tx: bytes, /) -> LedgerDoneView:
+        return LedgerDoneView(transaction=tx.hex(), height=13)
 
     async def events(self) -> AsyncIterator[EventView]:
         yield EventView(

@@ -68,6 +68,12 @@ class LedgerVerify(TypedDict):
     problem: str
 
 
+class LedgerDone(TypedDict):
+    schema: str
+    transaction: str
+    height: int
+
+
 class LedgerBlocks(TypedDict):
     schema: str
     genesis: str
