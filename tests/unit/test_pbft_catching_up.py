@@ -16,14 +16,17 @@ from node.ledger.pbft.effects import (
     Halt,
     NeedSnapshot,
     Offence,
+    SendBlocks,
 )
 from node.ledger.pbft.opened import verify
 from node.ledger.pbft.records import Accepted, AskedView, EnteredView, RecordError, decode_record
 from node.ledger.pbft.state import Stage
 from node.ledger.pbft.sync import Snapshot
 from protocol.consensus import (
+    NO_HASH,
     Blocks,
     CommitteeLink,
+    NewView,
     Proposal,
     Status,
     SyncRequest,
@@ -67,9 +70,12 @@ def test_a_block_that_no_longer_executes_after_a_crash_halts_the_replica() -> No
     t.submit(0, "first")
     t.deliver("proposal", to=1)
     records = [decode_record(record) for record in t.nodes[1].disk.log]
-    assert [effect.reason for effect in core_of(1, 4, Odd()).restore(records) if isinstance(effect, Halt)] == [
+    odd = core_of(1, 4, Odd())
+    effects = odd.restore([*records, EnteredView(height=1, view=1, bound_to=NO_HASH)])
+    assert [effect.reason for effect in effects if isinstance(effect, Halt)] == [
         "block 1 was executed here before, and now cannot be: block 1 leads to another state than its header says"
     ]
+    assert odd.replica.stage is Stage.HALTED, "whatever else the log says"
     head = replace(t.replica(1).head, height=1, hash=bytes(32))
     after = Core(identity_of(1), KeyValues(), PbftConfig(), chain=t.genesis.chain, head=head, state=t.genesis.state)
     assert after.restore(records) == [], "what is decided is passed over"
@@ -100,6 +106,20 @@ def test_a_view_of_a_decided_height_counts_only_beyond_that_of_its_certificate()
         )
         core.restore([AskedView(height=5, view=view)])
         assert (core.replica.view, core.replica.stage) == expected
+
+
+# --- being asked
+
+
+def test_who_asks_for_blocks_is_answered_but_not_over_and_over() -> None:
+    t = Table(4)
+    t.submit(0, "a")
+    t.settle()
+    core, peer = t.nodes[0].core, t.key(2).public_key
+    assert core is not None
+    for height, now_s, expected in ((0, 1.0, [1]), (0, 1.1, []), (1, 1.2, [1]), (1, 5.0, [1]), (2, 6.0, [])):
+        effects = core.step(at(now_s), peer, SyncRequest(height=height))
+        assert [effect.height for effect in effects if isinstance(effect, SendBlocks)] == expected
 
 
 # --- the committee
@@ -229,3 +249,22 @@ def test_a_replica_whose_machine_differs_halts_instead_of_following() -> None:
     assert odd.tick(at(100)) == []
     assert odd.deadline() is None
     assert odd.step(at(100), t.key(0).public_key, verify(t.nodes[0].disk.page(1))) == []
+
+
+def test_a_primary_that_cannot_execute_what_its_view_is_bound_to_halts_and_sends_nothing() -> None:
+    class Odd(KeyValues):
+        def root(self, state: Values) -> bytes:
+            return super().root(state)[::-1]
+
+    t = Table(4)
+    t.submit(0, "first")
+    t.deliver("proposal")
+    t.deliver("prepare")
+    t.time_out(0, 2, 3)
+    odd = core_of(1, 4, Odd())
+    effects = []
+    for frm in (0, 2, 3):
+        change = next(m for who, to, m in t.flying if who == frm and to == 1 and isinstance(m, ViewChange))
+        effects += odd.step(at(t.now_s), t.key(frm).public_key, verify(change))
+    assert [effect for effect in effects if isinstance(effect, Halt)]
+    assert not [m for m in sent(effects) if isinstance(m, NewView)]

@@ -16,6 +16,8 @@ from protocol.errors import RemoteProtocolError
 def restore(r: Replica[S], records: Sequence[AnyRecord]) -> None:
     """Go through what was written since the head was committed, in order; RecordError when it contradicts itself."""
     for record in records:
+        if r.stage is Stage.HALTED:
+            return
         try:
             _redo(r, record)
         except RemoteProtocolError as error:

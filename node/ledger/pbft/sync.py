@@ -37,7 +37,7 @@ def take_request(r: Replica[S], now: Now, sender: bytes, request: SyncRequest) -
     asked = (request.height, -1)
     if request.height <= r.head.height and (at != asked or now.s - given_s >= r.config.resend_ms / 1000):
         r.helped[sender] = (asked, now.s)
-        r.emit(SendBlocks(sender, request.height))
+        r.emit(SendBlocks(sender, max(request.height, 1)))
 
 
 def take_blocks(r: Replica[S], now: Now, sender: bytes, opened: OpenBlocks) -> None:

@@ -141,14 +141,14 @@ def lead(r: Replica[S], now: Now) -> bool:
     chosen = choose(opened.change for opened in usable)
     changes = tuple(opened.change.change for opened in usable)
     proof = next((o for o in usable if (o.change.terms.prepared_view, o.change.terms.prepared) == chosen), None)
-    if proof is None or proof.prepared is None or proof.block is None:
-        enter(r, now, r.view, NewView(changes=changes), None, None)
-    else:
-        vote = sign_vote(r, "prepare", r.view, proof.block.hash)
-        message = NewView(changes=changes, prepared=proof.prepared.certificate, block=proof.block.block, vote=vote.vote)
-        enter(r, now, r.view, message, proof.block, vote)
-    if r.new_view is not None:
-        r.emit(Broadcast(r.new_view))
+    block, vote = None, None
+    message = NewView(changes=changes)
+    if proof is not None and proof.prepared is not None and proof.block is not None:
+        block = proof.block
+        vote = sign_vote(r, "prepare", r.view, block.hash)
+        message = NewView(changes=changes, prepared=proof.prepared.certificate, block=block.block, vote=vote.vote)
+    if enter(r, now, r.view, message, block, vote):
+        r.emit(Broadcast(message))
     return True
 
 
@@ -164,7 +164,7 @@ def take_new_view(r: Replica[S], now: Now, sender: bytes, opened: OpenNewView) -
         return
     check_new_view(opened, r.committee)
     enter(r, now, terms.view, opened.message, opened.block, opened.vote)
-    if r.stage is Stage.PREPARING and r.accepted_hash is not None and opened.block is not None:
+    if r.accepted_hash is not None:
         r.emit(Broadcast(sign_vote(r, "prepare", r.view, r.accepted_hash).vote))
 
 
@@ -191,8 +191,11 @@ def check_new_view(opened: OpenNewView, committee: Committee) -> None:
         raise RemoteProtocolError("bad_new_view", f"the block is not proposed by the primary of view {terms.view}")
 
 
-def enter(r: Replica[S], now: Now, view: int, message: NewView, block: OpenBlock | None, vote: OpenVote | None) -> None:
-    """Begin a justified view; if it is bound to a block, execute and accept that. The clock has no say in it."""
+def enter(r: Replica[S], now: Now, view: int, message: NewView, block: OpenBlock | None, vote: OpenVote | None) -> bool:
+    """Begin a justified view; if it is bound to a block, execute and accept that. The clock has no say in it.
+
+    False when the block cannot be executed here: then this replica has halted.
+    """
     r.view = view
     r.emit(Persist(EnteredView(height=r.height, view=view, bound_to=block.hash if block else NO_HASH)))
     r.go(Event.NEW_VIEW)
@@ -200,13 +203,14 @@ def enter(r: Replica[S], now: Now, view: int, message: NewView, block: OpenBlock
     r.new_view, r.timer_s, r.replay_due = message, None, True
     r.pool.wait_afresh(now.s)
     if block is None or vote is None:
-        return
+        return True
     r.bound_to = block.hash
     try:
         candidate = r.candidates.get(block.hash) or blocks.execute(r, block)
     except InvalidBlock as error:
         halt(r, f"block {r.height} has q PREPAREs and cannot be executed here: {error.text}")
-        return
+        return False
     r.votes.add(vote)
-    if r.voted.get(("prepare", r.view), block.hash) == block.hash:
-        accept(r, candidate, Proposal(block=block.block, vote=vote.vote), sign_vote(r, "prepare", r.view, block.hash))
+    if r.voted.get(("prepare", view), block.hash) == block.hash:
+        accept(r, candidate, Proposal(block=block.block, vote=vote.vote), sign_vote(r, "prepare", view, block.hash))
+    return True
