@@ -23,7 +23,7 @@ from node.skills.labels import check_label, unknown_label
 from node.store.blobs import Blobs
 from node.store.tasks import TaskChange, TaskRow, Tasks
 from node.tasks.content import Content
-from node.tasks.lifecycle import TaskState
+from node.tasks.lifecycle import ENDED, TaskState
 from node.tasks.plan import Plan, Step
 from node.views import AskRequest, DecisionView, ReplayView, TaskView
 from protocol.messages import MAX_ANSWER_CHARS
@@ -101,7 +101,8 @@ class Client:
 
     async def cancel(self, task_id: bytes) -> TaskView:
         """End a task now; its contractor is told. UsageError when it has ended already."""
-        if not self._running.cancel(task_id):
+        # An ended one may still be taking leave of its contractor.
+        if (await self._log.view(task_id)).state in ENDED or not self._running.cancel(task_id):
             view = await self._log.view(task_id)
             if view.side == "contractor":
                 raise UsageError(f"task {view.id[:8]} is done here for {view.peer}: only its client can cancel it")
