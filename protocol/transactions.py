@@ -309,7 +309,7 @@ def transaction_id(tx: bytes) -> bytes:
     return tagged_hash(b"transaction", envelope.kind.encode(), envelope.body)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def open_transaction(tx: bytes) -> Opened:
     """What a transaction says, every signature in it checked; RemoteProtocolError otherwise.
 

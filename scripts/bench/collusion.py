@@ -43,7 +43,7 @@ CANDIDATES = 10
 EXPLORED = 0.02
 COLLUDER_RATE = 0.3
 FAKE_RATINGS = 2
-EPOCH_ROUNDS = 5
+EPOCH_ROUNDS = 10
 """How often a node works out level 2 anew."""
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
 MONTHS_PER_DAY = 1 / 30.436875

@@ -92,7 +92,7 @@ def test_a_bound_lies_below_the_mean_and_its_probability_is_five_per_cent(a: flo
 # Level 2
 
 
-def community(bad_members: int = 0) -> tuple[l2.Ratings, list[int], np.ndarray]:
+def community(bad_members: int = 0, *, camouflage: bool = False) -> tuple[l2.Ratings, list[int], np.ndarray]:
     """Forty agents. The first twelve collude: they praise one another and slander the rest. Seven members."""
     rng = np.random.default_rng(1)
     good, bad = np.zeros((40, 40)), np.zeros((40, 40))
@@ -102,7 +102,10 @@ def community(bad_members: int = 0) -> tuple[l2.Ratings, list[int], np.ndarray]:
             good[client, contractor] = rng.binomial(6, rate)
             bad[client, contractor] = 6 - good[client, contractor]
     good[:12, :12] = 8
-    bad[:12, 12:] = 8
+    if camouflage:
+        good[:12, 12:], bad[:12, 12:] = 1, rng.random((12, 28)) < 0.1
+    else:
+        bad[:12, 12:] = 8
     for counts in (good, bad):
         np.fill_diagonal(counts, 0)
     raters, contractors = np.nonzero(good + bad)
@@ -131,6 +134,14 @@ def test_who_is_believed_are_those_who_agree_with_the_anchor() -> None:
     assert view.belief[30] == 1.0
     assert view.belief[:12].max() < 0.01
     assert np.median(view.belief[12:]) > 0.9
+
+
+def test_who_tells_the_truth_about_others_is_not_believed_about_its_friends() -> None:
+    ratings, members, level_1 = community(camouflage=True)
+    views = [l2.view_of(ratings, anchor) for anchor in (30, *members)]
+    trust = l2.combine(views, [1.0] + [0.5] * 7, level_1)
+    assert level_1[:12].mean() > 0.6
+    assert trust.scores[:12].max() < 0.5 < trust.scores[12:].min()
 
 
 def test_any_number_of_invented_clients_weighs_nothing() -> None:

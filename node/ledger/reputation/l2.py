@@ -14,7 +14,7 @@ Floats: for one node's own decisions, never for what is agreed on.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,9 @@ LEAST_JOBS = 1e-6
 """Below this a view says nothing about a contractor: what is left where a rater's own words were all there was."""
 SURE = 8.0
 """Agreement on one contractor counts up to a factor e^8 for or against, so that no single one decides."""
+LOST = 3.0
+"""How much faster belief is lost than won. With 1, colluders who also tell the truth about others win a fifth of the
+jobs (docs/ledger.md, camouflage); at 3 and at 6 a hundredth."""
 KNOWING_JOBS = 5.0
 """An anchor with so many jobs of its own has half its weight, since what it knows may be luck."""
 NEAR = 0.15
@@ -55,6 +58,8 @@ class Ratings:
     contractors: Integers
     successes: Floats
     failures: Floats
+    alone: Floats = field(init=False, repr=False)
+    """log B(1 + successes, 1 + failures) of each pair, which every anchor needs."""
 
     def __post_init__(self) -> None:
         length = len(self.raters)
@@ -63,6 +68,7 @@ class Ratings:
         for indices in (self.raters, self.contractors):
             if length and not (indices.min() >= 0 and indices.max() < self.agents):
                 raise ValueError(f"ratings name agents outside 0 to {self.agents - 1}")
+        object.__setattr__(self, "alone", _log_beta(1.0 + self.successes, 1.0 + self.failures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +144,9 @@ def _agreement(ratings: Ratings, belief: Floats) -> Floats:
     others_good, others_bad = 1.0 + others_good * shrink, 1.0 + others_bad * shrink
     own_good, own_bad = ratings.successes[known], ratings.failures[known]
     together = _log_beta(others_good + own_good, others_bad + own_bad)
-    apart = _log_beta(others_good, others_bad) + _log_beta(1.0 + own_good, 1.0 + own_bad)
-    odds = np.bincount(ratings.raters[known], np.clip(together - apart, -SURE, SURE), ratings.agents)
+    apart = _log_beta(others_good, others_bad) + ratings.alone[known]
+    each = np.clip(together - apart, -SURE, SURE)
+    odds = np.bincount(ratings.raters[known], np.where(each < 0.0, LOST * each, each), ratings.agents)
     # What is above even odds: of whom the view shares no contractor with, nothing is known, and nothing is believed.
     return np.maximum(0.0, np.tanh(odds / 2.0))
 
