@@ -19,6 +19,7 @@ from node.ledger.chain.genesis import chain_id
 from node.ledger.chain.machine import ChainMachine
 from node.ledger.chain.proofs import Proved, ProvedEntry, ProvedTransaction, check_proof
 from node.ledger.pbft.quorum import tolerated
+from node.store import keyfile
 from protocol.consensus import Committed
 from protocol.errors import RemoteProtocolError
 from protocol.packing import unpack
@@ -27,6 +28,8 @@ EXPORT: Final = "coalesced.ledger-export/1"
 PROOF: Final = "coalesced.ledger-proof/1"
 MAX_LINE_BYTES: Final = 8 * 2**20
 MAX_SHOWN_DEPTH: Final = 8
+KEY_FILE: Final = "identity.key"
+TESTNET_CREDITS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,15 @@ def create_genesis(
         "tolerates": tolerated(count),
         "file": str(output),
     }
+
+
+def found_testnet(name: str, network: str, homes: Sequence[Path], validators: int, output: Path) -> None:
+    """Draw every node's key and write the genesis: the first `validators` are members, everybody has credits."""
+    try:
+        keys = [keyfile.create(home / KEY_FILE, Env().entropy).public_key for home in homes]
+    except NodeError as error:
+        raise CliError(str(error), code=error.code, exit_code=error.exit_code) from error
+    create_genesis(name, network, keys[:validators], keys[validators:], each_credits=TESTNET_CREDITS, output=output)
 
 
 def read_genesis(path: Path) -> bytes:

@@ -14,6 +14,7 @@ from coalesced.cli.errors import INTERRUPTED, CliError
 from coalesced.cli.face import Face, command_options
 
 if TYPE_CHECKING:
+    from coalesced.control.shapes import Status
     from coalesced.testnet.chaos import Disturbance
     from coalesced.testnet.runner import NodeState
 
@@ -64,18 +65,33 @@ def place_options(function: Callable[Concatenate[Face, Place, P], T]) -> Callabl
 
 @testnet.command()
 @click.option("-n", "--nodes", type=click.IntRange(1, 64), default=5, show_default=True, help="How many nodes.")
+@click.option(
+    "--validators", type=click.IntRange(0, 64), default=0, help="How many of them vote on a common ledger: 4 stand one."
+)
 @place_options
-def up(face: Face, place: Place, nodes: int) -> None:
-    """Start a testnet: sellers, the last node a buyer. Returns when all nodes see each other."""
+def up(face: Face, place: Place, nodes: int, validators: int) -> None:
+    """Start a testnet: sellers, the last node a buyer. Returns when all nodes see each other.
+
+    Without --validators the first node keeps the ledger alone, and the others follow it.
+    """
+    if validators > nodes:
+        raise CliError(f"{validators} validators need as many nodes, and there are {nodes}: give -n {validators}")
     from coalesced.cli.escape import escaped
     from coalesced.testnet import runner
-    from coalesced.testnet.manifest import roles_for
+    from coalesced.testnet.manifest import Manifest, roles_for
+
+    def prepare(manifest: Manifest) -> None:
+        if validators:
+            from coalesced.cli.ledger_files import found_testnet
+
+            homes = [manifest.home(node) for node in manifest.nodes]
+            found_testnet(manifest.name, manifest.network, homes, validators, manifest.genesis)
 
     def report(text: str) -> None:
         face.note(escaped(text))
 
     try:
-        manifest = asyncio.run(runner.up(place.name, place.directory, roles_for(nodes), report))
+        manifest = asyncio.run(runner.up(place.name, place.directory, roles_for(nodes), report, prepare))
     except asyncio.CancelledError:
         face.note("interrupted; everything was taken down")
         click.get_current_context().exit(INTERRUPTED)
@@ -159,9 +175,15 @@ def _show(face: Face, place: Place) -> "list[NodeState]":
         Column("sells", "skills_sold", "words"),
         Column("tasks", "tasks", "count"),
         Column("home", "home"),
+        Column("ledger", "ledger"),
     )
     draw_table(columns, rows, face.out)
     return states
+
+
+def _chain(status: "Status") -> str:
+    ledger = status["ledger"]
+    return f"{ledger['role']} at {ledger['height']}" if ledger and ledger["role"] else "-"
 
 
 def _row(state: "NodeState", home: Path) -> dict[str, object]:
@@ -176,6 +198,7 @@ def _row(state: "NodeState", home: Path) -> dict[str, object]:
         "node": status["node"] if status else "",
         "contacts": status["contacts"] if status else None,
         "skills_sold": status["skills_sold"] if status else [],
+        "ledger": _chain(status) if status else None,
         "tasks": sum(status["tasks"].values()) if status else None,
         "home": str(home),
     }

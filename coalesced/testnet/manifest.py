@@ -21,6 +21,8 @@ Conduct = Literal["honest", "fabricator", "baiter", "corner-cutter"]
 MAX_NODES = 64
 """Real processes of some 60 MiB each: more belongs into the simulator."""
 MANIFEST_FILE = "testnet.json"
+GENESIS_FILE = "genesis.json"
+"""Beside the manifest, where the nodes share a community chain."""
 HOST = "127.0.0.1"
 
 
@@ -75,6 +77,11 @@ class Manifest(
                 return node
         names = ", ".join(node.name for node in self.nodes)
         raise TestnetError(f"testnet {self.name!r} has no node {name!r}: it has {names}")
+
+    @property
+    def genesis(self) -> Path:
+        """The file that names the testnet's chain, if it was founded with one."""
+        return Path(self.directory) / GENESIS_FILE
 
     @property
     def bootstrap(self) -> NodePlan:

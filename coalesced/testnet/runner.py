@@ -37,6 +37,8 @@ LOG_TAIL_LINES = 12
 Report = Callable[[str], None]
 Describe = Callable[[tuple[int, ...], str], Manifest]
 """Makes a manifest of free ports and a random text for the network's name."""
+Prepare = Callable[[Manifest], None]
+"""Lays out what the nodes are to find when they start."""
 
 
 class StartFailedError(TestnetError):
@@ -71,16 +73,20 @@ def log_tail(home: Path, lines: int) -> list[str]:
         return []
 
 
-async def up(name: str, directory: Path, roles: tuple[Role, ...], report: Report) -> Manifest:
+async def up(
+    name: str, directory: Path, roles: tuple[Role, ...], report: Report, prepare: Prepare | None = None
+) -> Manifest:
     """Start a testnet of the usual nodes in these roles; see `raise_up`."""
 
     def describe(ports: tuple[int, ...], nonce: str) -> Manifest:
         return plan(name, directory, roles=roles, ports=ports, nonce=nonce)
 
-    return await raise_up(directory, len(roles), describe, report)
+    return await raise_up(directory, len(roles), describe, report, prepare)
 
 
-async def raise_up(directory: Path, count: int, describe: Describe, report: Report) -> Manifest:
+async def raise_up(
+    directory: Path, count: int, describe: Describe, report: Report, prepare: Prepare | None = None
+) -> Manifest:
     """Start the testnet of `count` nodes that `describe` makes of free ports; wait until its nodes know each other.
 
     What a crashed earlier run left there is removed first. On failure, or when cancelled, nothing is left.
@@ -91,6 +97,8 @@ async def raise_up(directory: Path, count: int, describe: Describe, report: Repo
         manifest = describe(free_ports(count), secrets.token_hex(4))
         save(manifest)
         try:
+            if prepare is not None:
+                prepare(manifest)
             await _start_all(manifest, report)
         except StartFailedError as failure:
             down(directory)
@@ -158,6 +166,8 @@ def start_command(manifest: Manifest, node: NodePlan) -> list[str]:
     program = ["coalesced"] if node.conduct == "honest" else ["coalesced.testnet.dishonest", node.conduct]
     command = [sys.executable, "-m", *program, "start", "--home", str(manifest.home(node))]
     command += ["--listen", node.endpoint, "--network", manifest.network]
+    if manifest.genesis.exists():
+        command += ["--genesis", str(manifest.genesis)]
     for other in manifest.nodes[:2]:
         # Two addresses, so that a node can join again while the first node is dead.
         if other != node:

@@ -28,6 +28,8 @@ DELIVERY_TIMEOUT_S: Final = 10.0
 FIRST_PAUSE_S: Final = 0.2
 MAX_PAUSE_S: Final = 4.0
 """Between two attempts to reach a member that is down: it may be back at any time, and blocks wait for it."""
+REMEMBERED_S: Final = 15.0
+"""That a peer could not be reached: three times what passes between two messages to every member."""
 REFUSED_PAUSE_S: Final = 30.0
 """After a peer said that it does not follow this chain."""
 MAX_FOLLOWERS: Final = 256
@@ -48,7 +50,13 @@ class Link:
         self._queue: deque[bytes] = deque(maxlen=max_messages)
         self._filled = asyncio.Event()
         self._under_way = asyncio.Semaphore(MAX_UNDER_WAY)
-        self.is_failing = False
+        self._failed_s = float("-inf")
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the peer could not be reached lately, and has not come by itself since."""
+        is_recent = asyncio.get_running_loop().time() < self._failed_s + REMEMBERED_S
+        return is_recent and self._peers.open_session(self._peer) is None
 
     def put(self, data: bytes) -> None:
         """Queue a message; when there is no room, the oldest is dropped."""
@@ -63,12 +71,12 @@ class Link:
                 await self._filled.wait()
                 session = await self._session()
                 if session is None:
-                    self.is_failing = True
+                    self._failed_s = asyncio.get_running_loop().time()
                     await asyncio.sleep(pause_s)
                     pause_s = min(2 * pause_s, MAX_PAUSE_S)
                     self._drop()
                     continue
-                self.is_failing, pause_s = False, FIRST_PAUSE_S
+                self._failed_s, pause_s = float("-inf"), FIRST_PAUSE_S
                 await self._under_way.acquire()
                 if batch := self._take():
                     group.create_task(self._deliver(session, batch))
