@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +11,10 @@ from node.decision.book import Book
 from node.decision.decision import Decision
 from node.decision.engine import decide, replay
 from node.decision.explain import explain
-from node.decision.inputs import Candidate, Inputs, InternalCost
+from node.decision.inputs import Candidate, Inputs, InternalCost, PolicyMemory
+from node.decision.policies.interface import Belief
+from node.decision.policies.settings import PolicyConfig
+from node.decision.policies.two_kinds import belief
 from tests.harness.decisions import worlds
 
 GIVEN = settings(deadline=None, suppress_health_check=(HealthCheck.too_slow,))
@@ -38,6 +42,7 @@ def test_a_hire_is_never_worse_than_local_by_its_own_estimate(world: Inputs) -> 
         assert decision.choice == ("local" if decision.local.feasible else "none")
     else:
         assert row.score_micro < decision.limit_micro <= decision.local.score_micro
+        assert decision.ceiling_micro is None or row.doubted_micro <= decision.ceiling_micro
         assert row.price_micro <= world.facts.budget_micro
         assert decision.ranking[0] == row.contractor
 
@@ -63,8 +68,9 @@ def test_every_seller_has_a_row_or_a_reason_and_its_terms_add_up(world: Inputs) 
         assert abs(parts - row.total_micro) <= 1e-9 * max(1.0, row.total_micro)
         assert 0 <= row.success <= row.p_good <= 1 + 1e-12
         assert 0 <= row.topsis <= 1
-        if world.config.risk_weight == 0:
-            assert row.total_micro == min(total for _, total in row.levels)
+        assert (
+            row.total_micro == dict(row.levels)[row.level] <= row.doubted_micro + 1e-9 or world.config.risk_weight > 0
+        )
 
 
 @GIVEN
@@ -190,3 +196,38 @@ def test_the_lean_path_and_the_explaining_path_choose_alike(world: Inputs) -> No
     decision = replay(world)
     assert (quick.contractor, quick.level) == (decision.contractor, decision.level)
     assert quick.explain() == decision
+
+
+COUNTS = st.floats(0, 1e6)
+
+
+@GIVEN
+@given(st.floats(0, 1), COUNTS, COUNTS, st.floats(0, 100))
+def test_belief_rises_with_good_jobs_falls_with_bad_ones_and_care_is_never_the_brighter(
+    claim: float, good: float, bad: float, more: float
+) -> None:
+    config = PolicyConfig()
+
+    def after(good: float, bad: float) -> Belief:
+        return belief(np.array([config.prior_factor * claim]), np.array([good]), np.array([bad]), config)
+
+    now, better, worse = after(good, bad), after(good + more, bad), after(good, bad + more)
+    for one, two in ((worse, now), (now, better)):
+        assert one.success[0] <= two.success[0] + 1e-12
+        assert one.careful is not None
+        assert two.careful is not None
+        assert one.careful[0] <= two.careful[0] + 1e-12
+    assert now.careful is not None
+    assert 0 < now.careful[0] <= now.success[0] < 1
+
+
+@GIVEN
+@given(worlds(), st.floats(0, 1e6))
+def test_what_was_saved_only_ever_admits_sellers(world: Inputs, saved: float) -> None:
+    poor = replay(msgspec.structs.replace(world, memory=PolicyMemory()))
+    rich = replay(msgspec.structs.replace(world, memory=PolicyMemory(saved_micro=saved)))
+    if poor.chosen is not None:
+        assert rich.chosen is not None
+        assert rich.chosen.score_micro <= poor.chosen.score_micro * (1 + world.config.tie_share) + 1e-9
+    quick = Book(world.candidates, world.options, world.config).choose(world.facts, world.local, saved)
+    assert (quick.contractor, quick.level) == (rich.contractor, rich.level)
