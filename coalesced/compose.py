@@ -131,10 +131,6 @@ def build(config: Config, ground: Ground) -> Built:
         ),
         in_background=Background(ground.group),
     )
-    selling, buying = _selling(base), _buying(base)
-    countersigner = Countersigner(
-        identity=identity, env=env, journal=store.journal, tasks=base.tasks, earnings=store.earnings
-    )
     community = Community(
         identity=identity,
         network=network,
@@ -145,6 +141,11 @@ def build(config: Config, ground: Ground) -> Built:
         advertised=ground.addresses.advertised,
         bootstrap=ground.bootstrap,
         config=config.ledger,
+        journal=store.journal,
+    )
+    selling, buying = _selling(base), _buying(base, community)
+    countersigner = Countersigner(
+        identity=identity, env=env, journal=store.journal, tasks=base.tasks, earnings=store.earnings
     )
     router = Router(selling.desk, selling.contractor, countersigner, community)
     daemon = Daemon(_parts(base, selling, buying, community), ground.addresses, ground.bootstrap, ground.group)
@@ -179,7 +180,7 @@ def _selling(base: _Base) -> _Selling:
     return _Selling(shop, desk, contractor)
 
 
-def _buying(base: _Base) -> _Buying:
+def _buying(base: _Base, community: Community) -> _Buying:
     """The client's role."""
     config, env, store, identity = base.config, base.ground.env, base.ground.store, base.ground.identity
     surveyor = Surveyor(
@@ -213,6 +214,7 @@ def _buying(base: _Base) -> _Buying:
         promises=promises,
         outcomes=store.outcomes,
         settlement=Settlement(identity=identity, env=env, journal=store.journal, peers=base.peers, timeout_s=timeout_s),
+        community=community,
         in_background=base.in_background,
     )
     attempts = Attempts(

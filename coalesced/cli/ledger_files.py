@@ -15,7 +15,7 @@ from node.community.audit import Audit
 from node.community.genesis_file import make_genesis, parse_genesis, render_genesis
 from node.env import Env
 from node.errors import NodeError
-from node.ledger.chain.genesis import chain_id
+from node.ledger.chain.genesis import Parameters, chain_id
 from node.ledger.chain.machine import ChainMachine
 from node.ledger.chain.proofs import Proved, ProvedEntry, ProvedTransaction, check_proof
 from node.ledger.pbft.quorum import tolerated
@@ -30,6 +30,8 @@ MAX_LINE_BYTES: Final = 8 * 2**20
 MAX_SHOWN_DEPTH: Final = 8
 KEY_FILE: Final = "identity.key"
 TESTNET_CREDITS: Final = 1_000_000
+TESTNET_RULES: Final = Parameters(epoch_ms=20_000, reveal_epochs=1000)
+"""A rating shows within a minute instead of within two days, and may be late by hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,14 @@ class Checked:
 
 
 def create_genesis(
-    name: str, network: str, members: Sequence[bytes], others: Sequence[bytes], *, each_credits: int, output: Path
+    name: str,
+    network: str,
+    members: Sequence[bytes],
+    others: Sequence[bytes],
+    *,
+    each_credits: int,
+    output: Path,
+    parameters: Parameters | None = None,
 ) -> dict[str, object]:
     """Write a genesis file that did not exist; what it says of itself."""
     try:
@@ -52,6 +61,7 @@ def create_genesis(
             members=members,
             each_credits=each_credits,
             others=others,
+            parameters=parameters,
         )
     except NodeError as error:
         raise CliError(str(error), code=error.code, exit_code=error.exit_code) from error
@@ -81,7 +91,15 @@ def found_testnet(name: str, network: str, homes: Sequence[Path], validators: in
         keys = [keyfile.create(home / KEY_FILE, Env().entropy).public_key for home in homes]
     except NodeError as error:
         raise CliError(str(error), code=error.code, exit_code=error.exit_code) from error
-    create_genesis(name, network, keys[:validators], keys[validators:], each_credits=TESTNET_CREDITS, output=output)
+    create_genesis(
+        name,
+        network,
+        keys[:validators],
+        keys[validators:],
+        each_credits=TESTNET_CREDITS,
+        output=output,
+        parameters=TESTNET_RULES,
+    )
 
 
 def read_genesis(path: Path) -> bytes:

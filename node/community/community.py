@@ -3,6 +3,7 @@
 What is wrong with the chain or its file ends at this door: the node lives on, refuses to vote, and says why.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,9 @@ from dht.service import KademliaDiscovery
 from node.community.config import LedgerConfig
 from node.community.directory import Directory
 from node.community.facts import Facts
-from node.community.following import Following
+from node.community.following import Following, guarded
 from node.community.joining import Joining
+from node.community.rater import Rater
 from node.community.waiters import Done, NotCommittedError
 from node.env import Env
 from node.errors import NodeError
@@ -23,8 +25,11 @@ from node.net.endpoint import Endpoint
 from node.net.errors import Refusal
 from node.net.peers import Peers
 from node.store.errors import StorageError
+from node.store.journal_store import Journal
 from node.store.ledger_store import LedgerStore, Pinned
 from protocol.messages import GenesisFound, LedgerBatch, Message, Ok
+from protocol.receipts import Receipt, Signed
+from protocol.signed import AcceptanceTerms
 
 SUBMIT_TIMEOUT_S = 20.0
 """Long enough for two changes of the primary."""
@@ -62,6 +67,7 @@ class Community:
         advertised: Endpoint,
         bootstrap: Sequence[Endpoint],
         config: LedgerConfig,
+        journal: Journal,
     ) -> None:
         """`store` may be what was wrong with the file: then there is no ledger, and that is why."""
         self._identity = identity
@@ -73,6 +79,7 @@ class Community:
         self._advertised = advertised
         self._config = config
         self._bootstrap = tuple(bootstrap)
+        self._rater = Rater(identity, env, journal)
         self._following: Following | None = None
         self._problem = str(store) if isinstance(store, StorageError) else ""
 
@@ -102,7 +109,9 @@ class Community:
             self._problem = str(error)
             log.error("ledger.not_joined", error=self._problem)
             return
-        await self.following.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.following.run())
+            group.create_task(guarded(self._rater.run(self.following)))
 
     def _joining(self, store: LedgerStore) -> Joining:
         return Joining(self._identity, self._network, self._env, store, self._peers, self._discovery, self._bootstrap)
@@ -151,6 +160,15 @@ class Community:
     async def submit(self, tx: bytes, *, timeout_s: float = SUBMIT_TIMEOUT_S) -> Done:
         """Have a transaction committed; NotCommittedError says why it is not, or not yet."""
         return await self.following.submit(tx, timeout_s=timeout_s)
+
+    async def rate(self, receipt: Receipt, acceptance: Signed[AcceptanceTerms], task_id: bytes) -> None:
+        """Say on the chain how a job ended, once that may be shown. Without a chain, nothing is said."""
+        if self._following is None:
+            return
+        try:
+            await self._rater.rate(self._following, receipt, acceptance, task_id)
+        except NodeError as error:
+            log.warning("rating.not_kept", error=str(error))
 
     @property
     def standing(self) -> Standing | None:

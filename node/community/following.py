@@ -69,7 +69,7 @@ class Following:
             peers,
             directory,
             config,
-            lambda link: self._group.create_task(_guarded(link.run())),
+            lambda link: self._group.create_task(guarded(link.run())),
         )
         self._shell: Shell | None = None
 
@@ -141,7 +141,7 @@ class Following:
         self._shell = shell
         log.info("ledger.following", chain=self.machine.chain.hex(), height=loaded.head.height, role=shell.facts.role)
         if shell.facts.role == "member":
-            self._group.create_task(_guarded(self._directory.announce()))
+            self._group.create_task(guarded(self._directory.announce()))
         await shell.run(loaded.records)
 
     async def _rest(self, error: NodeError, pause_s: float) -> None:
@@ -163,7 +163,7 @@ class Following:
         self.inbox.put(None, sign_transaction(terms, me))
 
 
-async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+async def guarded(work: Coroutine[Any, Any, None]) -> None:
     """The edge of what runs beside the shell: an error of ours there is logged and ends nothing else."""
     try:
         await work

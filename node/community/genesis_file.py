@@ -41,6 +41,7 @@ def make_genesis(
     members: Sequence[bytes],
     each_credits: int = 0,
     others: Sequence[bytes] = (),
+    parameters: Parameters | None = None,
 ) -> bytes:
     """A packed genesis: `members`, and `others` that have an account from the start; each holds so many credits.
 
@@ -52,6 +53,7 @@ def make_genesis(
         time_unix_ms=time_unix_ms,
         members=tuple(members),
         accounts=tuple(Holding(key=key, credits=each_credits) for key in sorted({*members, *others})),
+        parameters=parameters or Parameters(),
     )
     try:
         return encode_genesis(genesis)

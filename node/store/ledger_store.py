@@ -21,6 +21,7 @@ from node.store.database import Database
 from node.store.errors import damaged
 from node.store.memory_disk import MemoryFile
 from node.store.migrations import LEDGER
+from node.store.own_ratings import OwnRatings
 from protocol.consensus import (
     MAX_BLOCK_TXS,
     MAX_PAGE_BLOCKS,
@@ -75,6 +76,7 @@ class LedgerStore:
     def __init__(self, database: Database, name: str) -> None:
         self._database = database
         self._name = name
+        self.own_ratings = OwnRatings(database)
 
     @classmethod
     async def open(cls, where: Path | MemoryFile | None, *, inline: bool = False) -> "LedgerStore":

@@ -26,6 +26,7 @@ from node.net.ports import free_port
 from node.net.session import Call
 from node.net.websocket import WebSocketTransport
 from node.store.errors import StorageError
+from node.store.journal_store import Journal
 from node.store.ledger_store import LedgerStore
 from node.store.memory_disk import MemoryDisk
 from protocol.messages import GenesisRequest, LedgerBatch, Message
@@ -104,6 +105,8 @@ class Neighbour:
                 stack.push_async_callback(store.close)
             except StorageError as error:
                 store = error
+            journal = await Journal.open(None, self.identity)
+            stack.push_async_callback(journal.close)
             env = Env()
             net = NetConfig(drain_s=0.2)
             peers = Peers(
@@ -132,6 +135,7 @@ class Neighbour:
                 discovery=discovery,
                 advertised=self.endpoint,
                 bootstrap=bootstrap,
+                journal=journal,
                 config=LedgerConfig(genesis=genesis, endpoints=endpoints, agreement=QUICK, **config),
             )
             self.peers, self._parts = peers, (community, store)

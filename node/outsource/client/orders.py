@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from crypto.identity import Identity
 from node.background import Background, completed
+from node.community.community import Community
 from node.env import Env
 from node.errors import RefusedError
 from node.ledger.journal import award_record
@@ -30,7 +31,7 @@ from node.tasks.verify import Judgement
 from node.views.receipts import fault_view, receipt_view
 from protocol.messages import MAX_PART_BYTES, Award
 from protocol.receipts import Signed, outcome_of
-from protocol.signed import AwardTerms, ReceiptTerms, sign
+from protocol.signed import AcceptanceTerms, AwardTerms, ReceiptTerms, sign
 from protocol.specification import Level
 
 
@@ -63,6 +64,7 @@ class Orders:
         promises: Promises,
         outcomes: Outcomes,
         settlement: Settlement,
+        community: Community,
         in_background: Background,
     ) -> None:
         self._identity = identity
@@ -73,6 +75,7 @@ class Orders:
         self._promises = promises
         self._outcomes = outcomes
         self._settlement = settlement
+        self._community = community
         self._in_background = in_background
 
     # --- placing
@@ -187,10 +190,12 @@ class Orders:
         else:
             text = "; ".join(judgement.reasons) or "verification refused the result"
             await self._report(order, Fault("bad_result", text[:500], proof_of(offer, delivered.delivery.result)))
-        return self._in_background(self.collect(order, offered))
+        return self._in_background(self.collect(order, offered, delivered.delivery.acceptance))
 
-    async def collect(self, order: Order, offered: Signed[ReceiptTerms]) -> None:
-        """The receipt with both signatures, into journal and log; or why there is none."""
+    async def collect(
+        self, order: Order, offered: Signed[ReceiptTerms], acceptance: Signed[AcceptanceTerms] | None = None
+    ) -> None:
+        """The receipt with both signatures, into journal and log, and a rating under way; or why there is none."""
         settled = await self._settlement.countersigned(order, offered)
         if isinstance(settled, Fault):
             await self._report(order, settled, counts=False)
@@ -199,6 +204,8 @@ class Orders:
         text = f"signed by both sides: {receipt.terms.paid_micro} micro-dollars to {order.name}"
         view = receipt_view(order.task_id, receipt, height)
         await self._tasks.note(order.task_id, "receipt", text, peer=order.name, receipt=view)
+        if acceptance is not None:
+            await self._community.rate(receipt, acceptance, order.task_id)
 
     async def _report(self, order: Order, fault: Fault, *, counts: bool = True) -> None:
         report, height = await self._settlement.record(order, fault)

@@ -1,0 +1,60 @@
+"""From a receipt that two nodes signed to a rating that everybody on their chain agrees on."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from crypto.identity import Identity
+from node.community.config import LedgerConfig
+from node.community.genesis_file import make_genesis, render_genesis
+from node.env import Env
+from node.ledger.chain.genesis import Parameters
+from node.ledger.chain.state import Account, State, account_key
+from tests.harness.communities import QUICK
+from tests.harness.nodes import LIMIT_S, NETWORK, Node, world
+
+pytestmark = pytest.mark.timeout(60)
+
+TEXT = "The room was not clean, but the staff were wonderful. " * 40
+SEEDS = tuple(number.to_bytes(32, "big") for number in (1, 2))
+
+
+def of_both(directory: Path) -> LedgerConfig:
+    """A chain of the seller, on which the buyer has an account too, with short epochs."""
+    seller, buyer = (Identity(seed).public_key for seed in SEEDS)
+    genesis = make_genesis(
+        name="two",
+        network=NETWORK,
+        time_unix_ms=Env().unix_ms() - 1000,
+        members=[seller],
+        others=[buyer],
+        parameters=Parameters(epoch_ms=400, reveal_epochs=1000),
+    )
+    file = directory / "genesis.json"
+    file.write_text(render_genesis(genesis))
+    return LedgerConfig(genesis=str(file), agreement=QUICK)
+
+
+def account(node: Node, of: Node) -> Account:
+    state: State = node.parts.community.following.state
+    owner = state.account_of(of.key)
+    assert owner is not None
+    return state.the(Account, account_key(owner))
+
+
+async def test_a_hired_job_ends_as_one_rating_on_the_chain_of_both(tmp_path: Path) -> None:
+    async with world() as made:
+        ledger = of_both(tmp_path)
+        seller = await made.seller(seed=SEEDS[0], sections={"ledger": ledger})
+        buyer = await made.buyer(seed=SEEDS[1], sections={"ledger": ledger})
+        task = await buyer.ask("sentiment", TEXT)
+        assert (task.state, task.choice) == ("completed", "outsource")
+        async with asyncio.timeout(LIMIT_S):
+            while not account(buyer, seller).ratings:  # noqa: ASYNC110  # a block has no event for its reader
+                await asyncio.sleep(0.02)
+        rated = account(buyer, seller)
+        assert (rated.ratings, rated.failures) == (1, 0)
+        assert rated.successes > 0
+        assert await buyer.journal("rating") == ["rating"]
+        assert account(seller, seller) == rated
