@@ -1,6 +1,7 @@
 """Seventeen schedules by hand (coalesced/sim/ledger/scripts.py), and bugs that make them fail."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from coalesced.sim.ledger.scripts import SCRIPTS
 from coalesced.sim.ledger.table import Broken, Table
 from coalesced.sim.ledger.world import simulate
 from node.ledger.pbft import quorum
+from node.ledger.pbft.state import diagram
 
 NAMES = (
     "committed_at_one",
@@ -74,3 +76,12 @@ def test_a_broken_claim_shows_the_transcript() -> None:
     assert "not so: replica 2 is at 1 (it is at 0)" in str(error.value)
     assert "0 -> 1 proposal" in str(error.value)
     assert "1: h=1 v=0 preparing" in str(error.value)
+
+
+def test_the_documentation_names_every_script_scenario_and_bug_and_shows_the_stages() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "ledger-testing.md").read_text(encoding="utf-8")
+    assert diagram() in text
+    for name in (*SCRIPTS, *SCENARIOS):
+        assert f"| `{name}` | " in text, name
+    for mutant in MUTANTS:
+        assert f"\n| {mutant.name} | " in text, mutant.name
