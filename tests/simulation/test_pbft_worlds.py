@@ -77,5 +77,5 @@ def test_the_hunt_prints_a_row_for_each_bug(capsys: pytest.CaptureFixture[str]) 
     assert main(["--ledger", "--mutants", "--only", "quorum one short", "--runs", "30"]) == 0
     told = capsys.readouterr().out
     assert "| quorum one short | " in told
-    assert "`five_members_need_four`" in told
+    assert " more | `twins` seed 1 | 4 |" in told
     assert "0 not caught" in told
