@@ -33,11 +33,13 @@ from node.outsource.client.running import Running
 from node.outsource.client.settlement import Settlement
 from node.outsource.client.survey import Surveyor
 from node.outsource.client.unanswered import Unanswered
+from node.outsource.contractor.clients import Clients
 from node.outsource.contractor.contractor import Contractor
 from node.outsource.contractor.countersigner import Countersigner
 from node.outsource.contractor.quotedesk import QuoteDesk
 from node.outsource.contractor.sales import Sales
 from node.outsource.contractor.shop import Shop
+from node.outsource.contractor.turns import Turns
 from node.outsource.localwork import LocalWork
 from node.outsource.orphans import Orphans
 from node.outsource.tasklog import TaskLog
@@ -88,6 +90,7 @@ class _Base:
 
 @dataclass(frozen=True, slots=True)
 class _Selling:
+    clients: Clients
     shop: Shop
     desk: QuoteDesk
     contractor: Contractor
@@ -145,7 +148,12 @@ def build(config: Config, ground: Ground) -> Built:
     )
     selling, buying = _selling(base), _buying(base, community)
     countersigner = Countersigner(
-        identity=identity, env=env, journal=store.journal, tasks=base.tasks, earnings=store.earnings
+        identity=identity,
+        env=env,
+        journal=store.journal,
+        tasks=base.tasks,
+        earnings=store.earnings,
+        clients=selling.clients,
     )
     router = Router(selling.desk, selling.contractor, countersigner, community)
     daemon = Daemon(_parts(base, selling, buying, community), ground.addresses, ground.bootstrap, ground.group)
@@ -156,6 +164,7 @@ def _selling(base: _Base) -> _Selling:
     """The contractor's role."""
     config, ground = base.config, base.ground
     identity, env, network = ground.identity, ground.env, config.node.network
+    clients, turns = Clients(), Turns(ground.executor.slots)
     shop = Shop(
         network=network,
         config=config.contractor,
@@ -163,8 +172,17 @@ def _selling(base: _Base) -> _Selling:
         work=base.work,
         discovery=base.discovery,
         advertised=ground.addresses.advertised,
+        turns=turns,
     )
-    desk = QuoteDesk(identity=identity, network=network, config=config.contractor, env=env, work=base.work, shop=shop)
+    desk = QuoteDesk(
+        identity=identity,
+        network=network,
+        config=config.contractor,
+        env=env,
+        work=base.work,
+        shop=shop,
+        clients=clients,
+    )
     contractor = Contractor(
         identity=identity,
         network=network,
@@ -173,11 +191,13 @@ def _selling(base: _Base) -> _Selling:
         work=base.work,
         shop=shop,
         desk=desk,
+        clients=clients,
+        turns=turns,
         tasks=base.tasks,
         journal=ground.store.journal,
         hub=base.hub,
     )
-    return _Selling(shop, desk, contractor)
+    return _Selling(clients, shop, desk, contractor)
 
 
 def _buying(base: _Base, community: Community) -> _Buying:
@@ -273,6 +293,7 @@ def _parts(base: _Base, selling: _Selling, buying: _Buying, community: Community
             hub=base.hub,
         ),
         desk=selling.desk,
+        clients=selling.clients,
         contractor=selling.contractor,
         client=buying.client,
         orphans=Orphans(

@@ -29,6 +29,7 @@ from node.outsource.client.client import Client
 from node.outsource.client.running import Running
 from node.outsource.client.unanswered import Unanswered
 from node.outsource.config import ContractorConfig
+from node.outsource.contractor.clients import Clients
 from node.outsource.contractor.contractor import Contractor
 from node.outsource.contractor.quotedesk import QuoteDesk
 from node.outsource.contractor.sales import Sales
@@ -66,6 +67,7 @@ class Parts:
     shop: Shop
     sales: Sales
     desk: QuoteDesk
+    clients: Clients
     contractor: Contractor
     client: Client
     orphans: Orphans
@@ -100,6 +102,7 @@ class Daemon:
         await parts.orphans.end_all()
         await parts.work.load()
         await parts.community.open()
+        parts.clients.remember(await parts.store.tasks.payers())
         for blocked in await parts.store.peers.blocked():
             parts.peers.block(blocked.public_key, float("inf"))
         try:

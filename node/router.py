@@ -52,7 +52,7 @@ class Router:
             case Ping():
                 return Pong()
             case QuoteRequest() as request:
-                return self._desk.quote(call.peer_key, request)
+                return await self._desk.answer(call.peer_key, request)
             case Award() as award:
                 return await self._contractor.work(call, award)
             case InputPart() as part:

@@ -46,11 +46,17 @@ class ContractorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     quote_valid_s: PositiveSeconds = 60.0
     """How long a quoted price binds: long enough to compare, short enough that load has not changed."""
     max_queued_jobs: Annotated[int, Meta(ge=0, le=10_000)] = 8
-    """Jobs waiting beside the running ones; above it, requests are declined as busy."""
+    """Jobs waiting beside the running ones; above it, requests are declined as busy. Strangers may fill half of it."""
     max_input_bytes: ByteSetting = 64 * 2**20
     max_output_bytes: ByteSetting = 64 * 2**20
     max_quotes_per_peer: Annotated[int, Meta(ge=1, le=100_000)] = 64
     """Unexpired quotes one peer may hold; the next request is declined, which bounds a quote flood."""
+    quotes_per_s: Annotated[float, Meta(gt=0, le=100_000)] = 100.0
+    """How fast requests are answered: to each client that has paid here before, and to all strangers together. What
+    comes faster waits. A hundred quotes take about a tenth of a core."""
+    max_unsigned_jobs: Annotated[int, Meta(ge=1, le=10_000)] = 8
+    """Jobs without a receipt, in ten minutes, after which a client is declined; each receipt that it ever signed allows
+    one more. An honest client signs within seconds."""
     privacy: Privacy = "confidential"
     """The most sensitive work taken on; more is declined."""
     regions: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ Both roles use it: the client to price and do local work and to verify, the cont
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 
 import msgspec
 import structlog
@@ -153,11 +153,12 @@ class LocalWork:
         ask: Ask | None = None,
         units: int = 1,
         worth_micro: float | None = None,
+        turn: AbstractAsyncContextManager[None] | None = None,
     ) -> Execution:
         """Do the work here, within the skill's own limits too, and learn from how long it took.
 
         `units` and `worth_micro` say how much work it is and what doing it brings, for what comes while it waits; None
-        takes its own cost. Raises what the executor raises.
+        takes its own cost. `turn` is held while it runs. Raises what the executor raises.
         """
         skill = self.executor.skill(label)
         if skill.time_limit_s is not None:
@@ -165,16 +166,17 @@ class LocalWork:
         if skill.memory_limit_bytes is not None:
             memory_bytes = min(memory_bytes or skill.memory_limit_bytes, skill.memory_limit_bytes)
         with self.counted(label, effort, units, worth_micro):
-            execution = await self.executor.run(
-                label,
-                content.data,
-                content.media_type,
-                effort=effort,
-                timeout_s=timeout_s,
-                memory_bytes=memory_bytes,
-                on_progress=on_progress,
-                ask=ask,
-            )
+            async with turn or nullcontext():
+                execution = await self.executor.run(
+                    label,
+                    content.data,
+                    content.media_type,
+                    effort=effort,
+                    timeout_s=timeout_s,
+                    memory_bytes=memory_bytes,
+                    on_progress=on_progress,
+                    ask=ask,
+                )
         await self._learn(_key(label, effort), await self.units(label, content), execution.wall_s)
         return execution
 

@@ -6,6 +6,7 @@ on; a released one counts nothing. After a restart the caller settles or release
 """
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -87,6 +88,13 @@ def peer_exposure_micro(connection: sqlite3.Connection, peer: bytes, day: int, u
         (peer, day - unverified_days),
     ).fetchone()
     return int(promised) + int(unverified)
+
+
+def exposures_micro(
+    connection: sqlite3.Connection, peers: Sequence[bytes], day: int, unverified_days: int
+) -> dict[bytes, int]:
+    """`peer_exposure_micro` of several."""
+    return {peer: peer_exposure_micro(connection, peer, day, unverified_days) for peer in peers}
 
 
 def reserve(
@@ -221,6 +229,10 @@ class Spending:
     async def peer_exposure_micro(self, peer: bytes, unix_ms: int) -> int:
         """What `peer` may still cost; see `peer_exposure_micro`."""
         return await self._database.read(peer_exposure_micro, peer, day_of(unix_ms), self.caps.unverified_days)
+
+    async def exposures_micro(self, peers: Sequence[bytes], unix_ms: int) -> dict[bytes, int]:
+        """See `exposures_micro`."""
+        return await self._database.read(exposures_micro, peers, day_of(unix_ms), self.caps.unverified_days)
 
     async def forget(self, unix_ms: int) -> int:
         """Delete settled payments that no cap looks at any more; how many went."""

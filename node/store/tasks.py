@@ -188,6 +188,15 @@ def count_by_state(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall())
 
 
+def payers(connection: sqlite3.Connection) -> dict[bytes, int]:
+    """Clients that signed to pay for work done here, and for how many tasks of those that are kept."""
+    return dict(
+        connection.execute(
+            "SELECT peer, count(*) FROM tasks WHERE role = 'contractor' AND paid_micro > 0 GROUP BY peer"
+        ).fetchall()
+    )
+
+
 def unfinished(connection: sqlite3.Connection) -> list[TaskRow]:
     """Every task that was under way, oldest first: what a restarted node has to end or go on with."""
     rows = connection.execute(f"{_SELECT} WHERE finished_unix_ms IS NULL ORDER BY created_unix_ms, task_id")
@@ -314,6 +323,10 @@ class Tasks:
     async def count_by_state(self) -> dict[str, int]:
         """See `count_by_state`."""
         return await self._database.read(count_by_state)
+
+    async def payers(self) -> dict[bytes, int]:
+        """See `payers`."""
+        return await self._database.read(payers)
 
     async def unfinished(self) -> list[TaskRow]:
         """See `unfinished`."""

@@ -83,9 +83,13 @@ class Party:
 
 
 class Seller(Party):
-    """An honest seller of one builtin skill, at a fixed price. Override a step to misbehave in it."""
+    """An honest seller of one builtin skill, or of what gives back `answer`, at a fixed price.
+
+    Override a step to misbehave in it.
+    """
 
     label = "sentiment"
+    answer: bytes | None = None
     price_micro = 10
     duration_ms = 10
     p95_ms = 20
@@ -165,6 +169,8 @@ class Seller(Party):
         return await self.deliver(call, award, self.output(award))
 
     def output(self, award: Award) -> bytes:
+        if self.answer is not None:
+            return self.answer
         specification = unpack(Specification, award.specification)
         data = award.input or bytes(self.input)
         return WORK.run(self.label, data, specification.input.media_type, specification.effort)

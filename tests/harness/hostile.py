@@ -11,6 +11,7 @@ import msgspec
 from crypto.identity import Identity
 from node.net.errors import Refusal
 from node.net.session import Call
+from node.net.wsstream import WebSocketStream
 from protocol.messages import (
     Award,
     Decline,
@@ -90,6 +91,30 @@ class Overcharging(Seller):
 
     def invoice_micro(self, quoted: QuoteTerms) -> int:
         return quoted.price_micro + 1
+
+
+class Huge(Seller):
+    """Accepts the job and sends a frame that no message fits into."""
+
+    frame_bytes = 4 * 2**20
+
+    async def work(self, call: Call, award: Award) -> Message:
+        await call.emit(accept(self.identity, self.quoted(award), os.urandom(16), self.env.unix_ms()))
+        call.session._stream.write(bytes(self.frame_bytes))
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+
+class SlowReading(Seller):
+    """Accepts the job and takes nothing more from its socket: what is sent to it piles up."""
+
+    async def work(self, call: Call, award: Award) -> Message:
+        await call.emit(accept(self.identity, self.quoted(award), os.urandom(16), self.env.unix_ms()))
+        stream = call.session._stream
+        assert isinstance(stream, WebSocketStream)
+        stream._transport.pause_reading()
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
 
 
 class Fabricating(Seller):

@@ -1,5 +1,6 @@
 """What one task's decision is made from: local work priced, sellers found, their quotes, their records here."""
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import msgspec
 import structlog
 
 from dht.ids import skill_key
+from dht.records import Record
 from dht.service import Discovery
 from node.decision.audit import audit_draw
 from node.decision.config import DecisionConfig
@@ -108,6 +110,7 @@ class Surveyor:
         self._entropy = entropy
         self._audit_key = audit_key
         self._id_key = id_key
+        self._looking: dict[bytes, asyncio.Future[list[Record]]] = {}
 
     async def alone(self, ask: Ask) -> str:
         """Why nobody else may be asked for this task, as a sentence; empty when they may."""
@@ -121,7 +124,7 @@ class Surveyor:
         """Who sells `skill`, as the DHT answers now: never this node, nobody blocked, each once."""
         limit_s = self._config.find_timeout_s if timeout_s is None else min(timeout_s, self._config.find_timeout_s)
         found: list[Listing] = []
-        for record in await self._discovery.find(skill_key(self._network, skill), timeout_s=limit_s):
+        for record in await self._records(skill_key(self._network, skill), limit_s):
             if record.public_key == self._own_key or self._is_blocked(record.public_key):
                 continue
             try:
@@ -133,6 +136,25 @@ class Surveyor:
             if advert.skill == skill and where.may_be_dialled_from(self._own_endpoint):
                 found.append(Listing(Seller(record.public_key, where), advert, record.expires_unix_ms))
         return found
+
+    async def _records(self, key: bytes, timeout_s: float) -> list[Record]:
+        """What the DHT holds under `key`. Who asks while a look-up is under way takes what it finds."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + timeout_s
+        while (looking := self._looking.get(key)) is not None:
+            await asyncio.wait([looking], timeout=max(0.0, ends - loop.time()))
+            if not looking.done():
+                return []
+            if not looking.cancelled():
+                return looking.result()
+        looking = self._looking[key] = loop.create_future()
+        try:
+            found = await self._discovery.find(key, timeout_s=max(0.0, ends - loop.time()))
+            looking.set_result(found)
+            return found
+        finally:
+            del self._looking[key]
+            looking.cancel()  # Where the one who looked was cut short, the next one looks.
 
     def nearest(self, skill: str) -> tuple[str, ...]:
         """Labels that this node knows and that are like `skill`; empty when it knows `skill` itself."""
@@ -172,7 +194,7 @@ class Surveyor:
         now = self._unix_ms()
         keys = [offer.seller.key for offer in offers]
         caps = self._spending.caps
-        exposed = {key: await self._spending.peer_exposure_micro(key, now) for key in keys}
+        exposed = await self._spending.exposures_micro(keys, now)
         return Survey(
             ask=ask,
             local=local,

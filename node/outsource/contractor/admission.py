@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from node.decision.calibrate import Prediction
 from node.market.pricing import Load
 from node.outsource.config import ContractorConfig
+from node.outsource.contractor.clients import Standing
 from protocol.messages import Decline
 from protocol.specification import PRIVACY_LEVELS, Specification
 
@@ -35,11 +36,29 @@ def decline_form(specification: Specification, config: ContractorConfig, media_t
     return None
 
 
+def decline_client(standing: Standing, config: ContractorConfig) -> Decline | None:
+    """Refuse a client that takes work and signs nothing for it; None for all others."""
+    if standing.unsigned >= config.max_unsigned_jobs + standing.receipts:
+        text = f"{standing.unsigned} jobs that I did for you lack your receipt: offer them first"
+        return Decline(code="unsigned", text=text, retry_after_ms=BUSY_RETRY_MS)
+    return None
+
+
+def queue_limit(standing: Standing, config: ContractorConfig) -> int:
+    """How many jobs may wait here when one of this client's is to join them: the other half is not for strangers."""
+    return config.max_queued_jobs if standing.is_known else (config.max_queued_jobs + 1) // 2
+
+
 def decline_time(
-    specification: Specification, config: ContractorConfig, *, load: Load, prediction: Prediction
+    specification: Specification,
+    config: ContractorConfig,
+    *,
+    standing: Standing,
+    load: Load,
+    prediction: Prediction,
 ) -> Decline | None:
     """Refuse what this node cannot do in time or under its present load; None when it can."""
-    if load.demand - load.slots >= config.max_queued_jobs:
+    if load.demand - load.slots >= queue_limit(standing, config):
         text = f"{load.demand} jobs run or wait here already"
         return Decline(code="busy", text=text, retry_after_ms=BUSY_RETRY_MS)
     allowed_ms = specification.constraints.deadline_ms

@@ -15,11 +15,14 @@ from node.ledger.journal import note_record
 from node.net.errors import Refusal
 from node.net.session import Call
 from node.outsource.config import ContractorConfig
+from node.outsource.contractor.admission import queue_limit
+from node.outsource.contractor.clients import Clients
 from node.outsource.contractor.delivered import Delivered
 from node.outsource.contractor.intake import Intake
 from node.outsource.contractor.quotedesk import QuoteDesk
 from node.outsource.contractor.relay import ProgressRelay
 from node.outsource.contractor.shop import Shop
+from node.outsource.contractor.turns import Turns
 from node.outsource.localwork import LocalWork
 from node.outsource.patience import limit_s, patience
 from node.outsource.tasklog import TaskLog
@@ -60,6 +63,8 @@ class Contractor:
         work: LocalWork,
         shop: Shop,
         desk: QuoteDesk,
+        clients: Clients,
+        turns: Turns,
         tasks: TaskLog,
         journal: Journal,
         hub: EventHub,
@@ -71,6 +76,8 @@ class Contractor:
         self._work = work
         self._shop = shop
         self._desk = desk
+        self._clients = clients
+        self._turns = turns
         self._tasks = tasks
         self._journal = journal
         self._hub = hub
@@ -97,7 +104,8 @@ class Contractor:
         if closed := self._desk.closed:
             return Failed(code=closed.code, text=closed.text)
         quote, specification = self._check_award(call.peer_key, award)
-        most = self._work.executor.slots + OVERBOOKING * self._config.max_queued_jobs
+        standing = self._clients.standing(quote.client, asyncio.get_running_loop().time())
+        most = self._work.executor.slots + OVERBOOKING * queue_limit(standing, self._config)
         if len(self._running) >= most:
             return Failed(code="busy", text=f"{len(self._running)} jobs are under way here, the most that I take on")
         self.intake.open(quote.task_id, call.peer_key, specification.input.size_bytes)
@@ -179,6 +187,7 @@ class Contractor:
                 text = "the client's deadline has passed"
                 await asyncio.shield(self._close(quote.task_id, "failed", DeadlineError.code, text))
             else:
+                self._clients.took(quote.client, quote.task_id, asyncio.get_running_loop().time())
                 await asyncio.shield(self._close(quote.task_id, "cancelled", CANCELLED, CLIENT_LEFT))
             raise
         except Exception:
@@ -233,6 +242,7 @@ class Contractor:
             return answer
 
         relay, most_s = ProgressRelay(call), limit_s(quote.p95_ms / 1000)
+        standing = self._clients.standing(quote.client, asyncio.get_running_loop().time())
         try:
             async with patience(most_s) as clock, background(relay.run()):
                 return await self._work.run(
@@ -245,6 +255,7 @@ class Contractor:
                     ask=ask,
                     units=specification.input.work_units,
                     worth_micro=quote.price_micro,
+                    turn=self._turns.turn(quote.client, is_known=standing.is_known),
                 )
         except TimeoutError as error:
             raise DeadlineError(f"the work did not end within {most_s:g} s and was given up") from error
@@ -266,6 +277,7 @@ class Contractor:
         body, signature = sign(self._identity, terms)
         note = Delivered(quote=award.quote.terms, award=award.terms, result=body).note(quote.task_id)
         await self._journal.append("note", note_record(note), self._env.unix_ms())
+        self._clients.took(quote.client, quote.task_id, asyncio.get_running_loop().time())
         in_parts = len(output) > MAX_PART_BYTES
         if in_parts:
             for offset in range(0, len(output), MAX_PART_BYTES):

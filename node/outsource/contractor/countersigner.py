@@ -9,6 +9,7 @@ from node.env import Env
 from node.errors import NodeError
 from node.ledger.journal import fault_record, open_body, receipt_record
 from node.net.errors import Refusal
+from node.outsource.contractor.clients import Clients
 from node.outsource.contractor.delivered import find_delivered, job_of
 from node.outsource.tasklog import TaskLog
 from node.store.earnings import Earnings
@@ -27,12 +28,15 @@ log = structlog.get_logger()
 class Countersigner:
     """Signs receipts that say what this node knows about its own deliveries, each once."""
 
-    def __init__(self, *, identity: Identity, env: Env, journal: Journal, tasks: TaskLog, earnings: Earnings) -> None:
+    def __init__(
+        self, *, identity: Identity, env: Env, journal: Journal, tasks: TaskLog, earnings: Earnings, clients: Clients
+    ) -> None:
         self._identity = identity
         self._env = env
         self._journal = journal
         self._tasks = tasks
         self._earnings = earnings
+        self._clients = clients
         self._one_at_a_time = asyncio.Lock()
 
     async def countersign(self, client: bytes, offer: ReceiptOffer) -> ReceiptSigned:
@@ -59,6 +63,7 @@ class Countersigner:
                 raise Refusal("duplicate", "this job has another receipt, with my signature")
         receipt = countersign(self._identity, offer.terms, offer.signature, job)
         entry = await self._journal.append("receipt", receipt_record(receipt), self._env.unix_ms())
+        self._clients.signed(client, receipt.terms.task_id, receipt.terms.paid_micro)
         await self._note(receipt, entry.height)
         return receipt.contractor_signature
 

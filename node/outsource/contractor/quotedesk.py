@@ -1,9 +1,21 @@
 """The contractor's quotes: what it declines, what it asks for the rest, and its signature under it."""
 
+import asyncio
+from typing import Final
+
 from crypto.identity import Identity
 from node.env import Env
 from node.outsource.config import ContractorConfig
-from node.outsource.contractor.admission import decline_form, decline_price, decline_time, wait_and_run_s
+from node.outsource.contractor.admission import (
+    BUSY_RETRY_MS,
+    decline_client,
+    decline_form,
+    decline_price,
+    decline_time,
+    wait_and_run_s,
+)
+from node.outsource.contractor.clients import Clients
+from node.outsource.contractor.pace import Pace
 from node.outsource.contractor.quotebook import QuoteBook
 from node.outsource.contractor.shop import Shop
 from node.outsource.localwork import LocalWork
@@ -13,12 +25,25 @@ from protocol.messages import Decline, Quote, QuoteRequest
 from protocol.signed import QuoteTerms, sign
 from protocol.specification import Specification
 
+STRANGERS: Final = b""
+"""The line in which all wait who have never paid here."""
+HELD_BACK_S: Final = 10.0
+"""How long what came too fast goes unanswered; its sender may have given it up by then."""
+
 
 class QuoteDesk:
     """Answers quote requests, until it is closed."""
 
     def __init__(
-        self, *, identity: Identity, network: str, config: ContractorConfig, env: Env, work: LocalWork, shop: Shop
+        self,
+        *,
+        identity: Identity,
+        network: str,
+        config: ContractorConfig,
+        env: Env,
+        work: LocalWork,
+        shop: Shop,
+        clients: Clients,
     ) -> None:
         self._identity = identity
         self._network = network
@@ -26,6 +51,8 @@ class QuoteDesk:
         self._env = env
         self._work = work
         self._shop = shop
+        self._clients = clients
+        self._pace = Pace(config.quotes_per_s)
         self._book = QuoteBook(config.max_quotes_per_peer)
         self.closed: Decline | None = None
         """What every request is answered with from now on, if anything."""
@@ -34,15 +61,29 @@ class QuoteDesk:
         """Take no new business."""
         self.closed = Decline(code=code, text=text)
 
+    async def answer(self, client: bytes, request: QuoteRequest) -> Quote | Decline:
+        """See `quote`, at the pace at which this client is answered: a flood waits for itself, and costs no work."""
+        now_s = asyncio.get_running_loop().time()
+        line = client if self._clients.standing(client, now_s).is_known else STRANGERS
+        wait_s = self._pace.wait_s(line, now_s)
+        if wait_s is None:
+            # Held back first: a refusal at once would be asked for again at once.
+            await asyncio.sleep(HELD_BACK_S)
+            return Decline(code="busy", text="more requests come than are answered here", retry_after_ms=BUSY_RETRY_MS)
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        return self.quote(client, request)
+
     def quote(self, client: bytes, request: QuoteRequest) -> Quote | Decline:
         """A signed price for this task, or why there is none."""
         specification = request.specification
-        if declined := self._decline_form(specification):
+        standing = self._clients.standing(client, asyncio.get_running_loop().time())
+        if declined := self._decline_form(specification) or decline_client(standing, self._config):
             return declined
         load = self._shop.load()
         units = self._shop.units(specification)
         prediction = self._work.predict(specification.skill, specification.effort, units)
-        if declined := decline_time(specification, self._config, load=load, prediction=prediction):
+        if declined := decline_time(specification, self._config, standing=standing, load=load, prediction=prediction):
             return declined
         option = self._shop.option(specification)
         if not option.feasible:

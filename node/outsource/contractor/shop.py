@@ -14,6 +14,7 @@ from node.execute.skill import Skill
 from node.market.pricing import Load, PricingConfig, base_price_micro, listed_price_micro, quote_price_micro
 from node.net.endpoint import Endpoint
 from node.outsource.config import ContractorConfig
+from node.outsource.contractor.turns import Turns
 from node.outsource.localwork import LocalWork
 from node.skills.labels import unknown_label
 from protocol.errors import LocalProtocolError
@@ -48,6 +49,7 @@ class Shop:
         work: LocalWork,
         discovery: Discovery,
         advertised: Endpoint,
+        turns: Turns,
     ) -> None:
         self._network = network
         self._config = config
@@ -55,6 +57,7 @@ class Shop:
         self._work = work
         self._discovery = discovery
         self._advertised = advertised
+        self._turns = turns
         self._wares: dict[str, Ware] = {}
 
     @property
@@ -116,7 +119,7 @@ class Shop:
     def load(self) -> Load:
         """How busy this node is."""
         executor = self._work.executor
-        return Load(demand=executor.running + executor.queue_depth, slots=executor.slots)
+        return Load(demand=executor.running + executor.queue_depth + self._turns.waiting, slots=executor.slots)
 
     def units(self, specification: Specification) -> int:
         """Work units of a task as the client states them, before its input is here.
