@@ -19,7 +19,7 @@ class Rates(NamedTuple):
 RATES: Final[dict[str, Rates]] = {
     "cartel": Rates(0.0, 100.0),
     "hoarding": Rates(0.4, 100.0),
-    "predation": Rates(9.1, 40.0),
+    "predation": Rates(7.2, 35.0),
     "concentration": Rates(100.0, None),
     "share": Rates(100.0, None),
 }

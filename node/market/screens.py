@@ -24,7 +24,14 @@ DOMINANT_SHARE: Final = 0.3
 LEAST_OFFERS: Final = 30
 HOARDING_P: Final = 0.01
 PREDATORY_RATIO: Final = 0.5
-"""Below half of what the others ask: no honest advantage seen in the simulator is as large."""
+"""Below half of what the others ask: few honest advantages seen in the simulator are as large."""
+ALIKE: Final = 3
+"""Sellers that a price is held against where it is known what they promise for it."""
+ALIKE_RATIO: Final = 0.6
+"""Sellers that promise the same have about the same costs, so less is needed to be suspicious: of bounds from .5 to .65
+the simulator's predators and honest sellers are told apart best by this one."""
+LEAST_FAILURE: Final = 0.01
+"""Promises of fewer failures are all alike."""
 
 
 class Alarm(Struct, frozen=True, kw_only=True):
@@ -124,15 +131,32 @@ def hoarding(accepted: int, offered: int, advertised: float) -> Alarm | None:
     )
 
 
-def predation(own: Sequence[float], others: Sequence[float]) -> Alarm | None:
-    """Prices meant to drive out: one seller's quotes, task by task, against the median of the others' for that task."""
+def alike(seller: int, duration_s: Sequence[float], success: Sequence[float]) -> list[int]:
+    """The `ALIKE` sellers whose promises are most like one's, nearest first: by the logarithms of time and failure.
+
+    What is promised costs what it costs: a cheap machine is compared with cheap machines. Durations are above 0.
+    """
+
+    def place(one: int) -> tuple[float, float]:
+        return math.log(duration_s[one]), math.log(max(LEAST_FAILURE, 1.0 - success[one]))
+
+    time, failure = place(seller)
+    others = [one for one in range(len(duration_s)) if one != seller]
+    return sorted(others, key=lambda one: (abs(place(one)[0] - time) + abs(place(one)[1] - failure), one))[:ALIKE]
+
+
+def predation(own: Sequence[float], others: Sequence[float], bound: float = PREDATORY_RATIO) -> Alarm | None:
+    """Prices meant to drive out: one seller's quotes, task by task, against the median of the others' for that task.
+
+    Against the quotes of `alike` sellers, the bound is `ALIKE_RATIO`.
+    """
     pairs = [(price, other) for price, other in zip(own, others, strict=True) if other > 0.0][-CARTEL_TASKS:]
     if len(pairs) < CARTEL_TASKS:
         return None
     ratio = statistics.median(price / other for price, other in pairs)
-    if ratio >= PREDATORY_RATIO:
+    if ratio >= bound:
         return None
     return Alarm(
         screen="predation",
-        text=f"over {len(pairs)} tasks it asks {ratio:.0%} of what the others ask (bound {PREDATORY_RATIO:.0%})",
+        text=f"over {len(pairs)} tasks it asks {ratio:.0%} of what the others ask (bound {bound:.0%})",
     )

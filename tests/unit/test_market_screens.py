@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from node.market.screens import (
+    ALIKE_RATIO,
     CARTEL_TASKS,
+    alike,
     binomial_tail,
     cartel,
     concentration,
@@ -81,3 +83,11 @@ def test_the_binomial_tail_is_exact() -> None:
 def test_a_price_far_below_all_others_is_predatory() -> None:
     assert predation([4.0] * CARTEL_TASKS, [10.0] * CARTEL_TASKS) is not None
     assert predation([8.0] * CARTEL_TASKS, [10.0] * CARTEL_TASKS) is None
+
+
+def test_a_cheap_machine_is_held_against_cheap_machines() -> None:
+    # Two fast and sure sellers, three slow ones: the third slow one is most like the other two.
+    near = alike(4, [8.0, 9.0, 40.0, 50.0, 45.0], [0.99, 0.98, 0.75, 0.8, 0.78])
+    assert near[:2] == [3, 2]
+    assert predation([5.5] * CARTEL_TASKS, [10.0] * CARTEL_TASKS) is None
+    assert predation([5.5] * CARTEL_TASKS, [10.0] * CARTEL_TASKS, ALIKE_RATIO) is not None

@@ -12,14 +12,29 @@ from coalesced.sim.market.run import Log, simulate
 from coalesced.sim.market.scenario import Scenario, scenario
 from coalesced.sim.market.sellers import Kind
 from coalesced.sim.market.statistics import estimate
+from coalesced.sim.market.world import draw_worlds
 from coalesced.sim.paper.section import SEED, Plan, Results, Section, table
-from node.market.screens import CARTEL_TASKS, LEAST_QUOTES, cartel, concentration, hhi, hoarding, predation
+from node.market.screens import (
+    ALIKE_RATIO,
+    CARTEL_TASKS,
+    LEAST_QUOTES,
+    PREDATORY_RATIO,
+    alike,
+    cartel,
+    concentration,
+    hhi,
+    hoarding,
+    predation,
+)
 
 INTRODUCTION = """## Market screens
 
 Honest markets give the false alarms, markets with the conduct the detection; 20 runs each. A ring inside a larger
-market is not seen in the spread of all quotes: the cartel screen needs the quotes of sellers that compete. The
-predation screen takes the cheapest honest kinds of machine for predators, since it compares with the median of all."""
+market is not seen in the spread of all quotes: the cartel screen needs the quotes of sellers that compete. Screening
+every group of four to six sellers whose quotes are usually within 6 % of each other names 84 to 88 % of such a ring,
+and raises an alarm in 23 to 41 % of all windows of honest markets as well: sellers with the same costs ask the same,
+and quotes alone do not tell that from an agreement. Against all others, the predation screen takes the cheapest honest
+kinds of machine for predators; against sellers that promise the same time and success (`alike`), it seldom does."""
 COUNTER_MEASURE = """### Counter-measure: a cap on one seller's share
 
 `portfolio` gives no seller more than 40 % of recent awards while another is worth it. One client that buys well buys
@@ -69,21 +84,29 @@ def hoarding_rates(log: Log) -> tuple[float, float]:
     return _rates(found)
 
 
-def predation_rates(log: Log) -> tuple[float, float]:
-    """Alarms among honest sellers and among predators over the first 100 tasks, percent of the sellers."""
+def predation_rates(market: Scenario, log: Log, *, by_promise: bool) -> tuple[float, float]:
+    """Alarms among honest sellers and among predators over the first 100 tasks, percent of the sellers.
+
+    `by_promise`: each is compared with the sellers that promise the same, not with all.
+    """
     assert log.quotes_usd is not None
+    sellers = draw_worlds(market, SEED, range(len(log.present))).sellers
     found: dict[bool, list[bool]] = {False: [], True: []}
     for run in range(len(log.present)):
         quotes = log.quotes_usd[run][:100]
         for seller, kind in enumerate(log.sellers_kind[run]):
-            own, others = _beside_others(quotes, seller)
-            found[bool(kind == Kind.PREDATOR)].append(predation(own, others) is not None)
+            beside = [one for one in range(quotes.shape[1]) if one != seller]
+            if by_promise:
+                beside = alike(seller, sellers.latency_min[run].tolist(), sellers.claimed[run].tolist())
+            own, others = _beside_others(quotes, seller, beside)
+            alarm = predation(own, others, ALIKE_RATIO if by_promise else PREDATORY_RATIO)
+            found[bool(kind == Kind.PREDATOR)].append(alarm is not None)
     return _rates(found)
 
 
-def _beside_others(quotes: Floats, seller: int) -> tuple[list[float], list[float]]:
-    there = np.isfinite(quotes[:, seller]) & (np.isfinite(quotes).sum(1) > 1)
-    others = np.delete(quotes[there], seller, axis=1)
+def _beside_others(quotes: Floats, seller: int, beside: list[int]) -> tuple[list[float], list[float]]:
+    there = np.isfinite(quotes[:, seller]) & np.isfinite(quotes[:, beside]).any(1)
+    others = quotes[there][:, beside]
     return quotes[there, seller].tolist(), np.nanmedian(others, axis=1).tolist() if there.any() else []
 
 
@@ -105,7 +128,8 @@ def write(results: Results) -> str:
     alike = _quoted(_only("alike", 8))
     partly = _quoted(scenario("collusion"))
     held, preyed = _quoted(scenario("hoarding")), _quoted(scenario("predation"))
-    hoards, preys = hoarding_rates(held), predation_rates(preyed)
+    hoards = hoarding_rates(held)
+    preys, preys_alike = (predation_rates(scenario("predation"), preyed, by_promise=which) for which in (False, True))
     rows = [
         ("cartel", "windows of 20 tasks, everybody in the ring", _rate(cartel_rate(alike)), _rate(cartel_rate(ring))),
         (
@@ -115,7 +139,13 @@ def write(results: Results) -> str:
             _rate(cartel_rate(partly)),
         ),
         ("hoarding", "sellers after 500 requests; 20 % hoard", _rate(hoards[0]), _rate(hoards[1])),
-        ("predation", "sellers over 100 tasks; 10 % are predators", _rate(preys[0]), _rate(preys[1])),
+        ("predation", "sellers over 100 tasks against all others; 10 % prey", _rate(preys[0]), _rate(preys[1])),
+        (
+            "predation",
+            "the same, against the three that promise the most similar work",
+            _rate(preys_alike[0]),
+            _rate(preys_alike[1]),
+        ),
     ]
     return "\n\n".join(
         (
