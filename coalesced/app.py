@@ -37,6 +37,7 @@ from node.owner.owner import Owner
 from node.owner.records import Records
 from node.owner.status import StatusDesk
 from node.owner.tasks import TaskDesk
+from node.owner.trust import TrustDesk
 from node.store import keyfile
 from node.store.store import Store
 
@@ -130,6 +131,7 @@ def _owner(config: Config, built: Built, reloader: Reloader) -> Owner:
         tasks=TaskDesk(parts, records),
         records=records,
         ledger=LedgerDesk(parts),
+        trust=TrustDesk(parts),
         doctor=Doctor(daemon, None if config.node.in_memory else config.paths.home),
         reload=reloader.reload,
     )

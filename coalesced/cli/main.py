@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "market": ("coalesced.cli.market:market", "Prices, shares and warning signs, by skill."),
         "journal": ("coalesced.cli.journal:journal", "The permanent record of receipts and reports."),
         "ledger": ("coalesced.cli.ledger:ledger", "The community chain: head, members, proofs."),
+        "trust": ("coalesced.cli.trust:trust", "What is said about a peer, and how far it is believed."),
         "tail": ("coalesced.cli.tail:tail", "Events as they happen."),
         "console": ("coalesced.cli.console:console", "An interactive session with the node."),
     },

@@ -225,6 +225,10 @@ class ControlClient:
         """Have a signed transaction committed; where it is, once it is final."""
         return cast("shapes.LedgerDone", await self._call("POST", "/ledger/transactions", body={"tx": tx}))
 
+    async def trust(self, peer: str) -> shapes.Trust:
+        """What the chain says about `peer`, and how far this node believes it."""
+        return cast("shapes.Trust", await self._call("GET", f"/trust/{_peer(peer)}"))
+
     # --- how ---
 
     async def _call(

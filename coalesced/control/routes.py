@@ -91,6 +91,7 @@ class Routes:
             ("GET", "/ledger/blocks", self._ledger_blocks),
             ("GET", "/ledger/proof", self._ledger_proof),
             ("POST", "/ledger/transactions", self._ledger_submit),
+            ("GET", "/trust/{peer}", self._trust),
         ]
         return [web.route(method, PREFIX + path, handler) for method, path, handler in table]
 
@@ -248,6 +249,9 @@ class Routes:
     async def _ledger_submit(self, request: web.Request) -> web.Response:
         body = await read_view(request, _SubmitBody)
         return view_reply(await self._node.ledger_submit(body.tx))
+
+    async def _trust(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.trust(request.match_info["peer"]))
 
 
 def _query(request: web.Request, name: str) -> str:

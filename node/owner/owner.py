@@ -10,6 +10,7 @@ from node.owner.network import Network
 from node.owner.records import Records
 from node.owner.status import StatusDesk
 from node.owner.tasks import TaskDesk
+from node.owner.trust import TrustDesk
 from node.tasks.lifecycle import TaskState
 from node.views import (
     AskRequest,
@@ -38,6 +39,7 @@ from node.views import (
     StatusView,
     TasksView,
     TaskView,
+    TrustView,
     VerifyView,
     WhyView,
 )
@@ -56,6 +58,7 @@ class Owner:
         tasks: TaskDesk,
         records: Records,
         ledger: LedgerDesk,
+        trust: TrustDesk,
         doctor: Doctor,
         reload: Callable[[], Awaitable[str]],
     ) -> None:
@@ -66,6 +69,7 @@ class Owner:
         self._tasks = tasks
         self._records = records
         self._ledger = ledger
+        self._trust = trust
         self._doctor = doctor
         self._reload = reload
 
@@ -107,6 +111,7 @@ class Owner:
     async def ledger_blocks(self, first: int) -> LedgerBlocksView: return await self._ledger.blocks(first)
     async def ledger_proof(self, what: str) -> LedgerProofView: return await self._ledger.prove(what)
     async def ledger_submit(self, tx: bytes) -> LedgerDoneView: return await self._ledger.submit(tx)
+    async def trust(self, peer: str) -> TrustView: return await self._trust.show(peer)
     def events(self) -> AsyncIterator[EventView]: return self._daemon.parts.hub.stream()
     # fmt: on
 

@@ -49,9 +49,11 @@ from node.views.market import (
 )
 from node.views.node import Check, DoctorView, StatusView
 from node.views.tasks import EventView, ReceiptView, ResultInfo, TaskError, TasksView, TaskView, TimelineRow, WhyView
+from node.views.trust import AnchorRow, SaidRow, TrustView
 
 __all__ = [
     "ENDING_EVENTS",
+    "AnchorRow",
     "AskRequest",
     "Check",
     "CheckStatus",
@@ -88,6 +90,7 @@ __all__ = [
     "ReceiptView",
     "ReplayView",
     "ResultInfo",
+    "SaidRow",
     "SellRequest",
     "SellerRow",
     "SellersView",
@@ -100,6 +103,7 @@ __all__ = [
     "TaskView",
     "TasksView",
     "TimelineRow",
+    "TrustView",
     "VerifyView",
     "View",
     "WhyView",

@@ -23,17 +23,10 @@ from node.views import (
     JournalEntryView,
     JournalRow,
     JournalView,
-    LedgerBlocksView,
     LedgerBrief,
-    LedgerDoneView,
-    LedgerHeadView,
-    LedgerMembersView,
-    LedgerProofView,
-    LedgerVerifyView,
     MarketFlag,
     MarketRow,
     MarketView,
-    MemberRow,
     OffersView,
     OfferView,
     OkView,
@@ -59,9 +52,8 @@ from node.views import (
     VerifyView,
     WhyView,
 )
+from tests.harness.memory_ledger import DID, NOW_UNIX_MS, MemoryLedger
 
-NOW_UNIX_MS = 1_790_000_000_000
-DID = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
 SKILLS = ("upper", "slow", "quiz", "refuse", "bug")
 
 OPTIONS = (
@@ -89,7 +81,7 @@ OPTIONS = (
 )
 
 
-class MemoryNode:
+class MemoryNode(MemoryLedger):
     """Implements coalesced.control.facade.Node."""
 
     def __init__(self) -> None:
@@ -421,49 +413,6 @@ class MemoryNode:
 
     async def journal_verify(self) -> VerifyView:
         return VerifyView(ok=True, checked=3, head="cd" * 32)
-
-    # --- the community chain ---
-
-    async def ledger_head(self) -> LedgerHeadView:
-        return LedgerHeadView(
-            chain="ab" * 32,
-            name="a test \x1b[31m",
-            origin="a genesis file",
-            role="member",
-            height=12,
-            block="cd" * 32,
-            at_unix_ms=NOW_UNIX_MS,
-            state_root="ef" * 32,
-            signers=("k7m2qfab", "aaaaaaaa", "bbbbbbbb"),
-            view=1,
-            stage="idle",
-            primary="k7m2qfab",
-            members=4,
-            quorum=3,
-            tolerates=1,
-            waiting=2,
-            lag=0,
-            dropped=0,
-        )
-
-    async def ledger_members(self) -> LedgerMembersView:
-        row = MemberRow(member="k7m2qfab", did=DID, is_primary=True, is_self=False, signed_last=True, unreachable=False)
-        return LedgerMembersView(chain="ab" * 32, height=12, quorum=1, tolerates=0, members=(row,))
-
-    async def ledger_verify(self) -> LedgerVerifyView:
-        return LedgerVerifyView(
-            ok=True, chain="ab" * 32, height=12, transactions=30, block="cd" * 32, state_root="ef" * 32
-        )
-
-    async def ledger_blocks(self, first: int, /) -> LedgerBlocksView:
-        blocks = (b"block",) if first == 1 else ()
-        return LedgerBlocksView(genesis="00", first=first, height=1, blocks=blocks)
-
-    async def ledger_proof(self, what: str, /) -> LedgerProofView:
-        return LedgerProofView(chain="ab" * 32, height=12, about=f"account {what}", proof=b"proof")
-
-    async def ledger_submit(self, tx: bytes, /) -> LedgerDoneView:
-        return LedgerDoneView(transaction=tx.hex(), height=13)
 
     async def events(self) -> AsyncIterator[EventView]:
         yield EventView(

@@ -44,6 +44,7 @@ from node.owner.owner import Owner
 from node.owner.records import Records
 from node.owner.status import StatusDesk
 from node.owner.tasks import TaskDesk
+from node.owner.trust import TrustDesk
 from node.store.store import Store
 from node.views import AskRequest, EventView, SellRequest, TaskView
 
@@ -254,6 +255,7 @@ def _owner(config: Config, built: Built, home: Path | None) -> Owner:
         tasks=TaskDesk(built.daemon.parts, records),
         records=records,
         ledger=LedgerDesk(built.daemon.parts),
+        trust=TrustDesk(built.daemon.parts),
         doctor=Doctor(built.daemon, home),
         reload=reload,
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crypto.identity import Identity
+from crypto.identity import Identity, short_id
 from node.community.config import LedgerConfig
 from node.community.genesis_file import make_genesis, render_genesis
 from node.env import Env
@@ -58,3 +58,7 @@ async def test_a_hired_job_ends_as_one_rating_on_the_chain_of_both(tmp_path: Pat
         assert rated.successes > 0
         assert await buyer.journal("rating") == ["rating"]
         assert account(seller, seller) == rated
+        told = await buyer.owner.trust(short_id(seller.key))
+        assert (told.ratings, told.own_jobs, [row.client for row in told.said]) == (1, 1, [short_id(buyer.key)])
+        assert told.level_1_ppm > 500_000
+        assert told.level_2_ppm is not None

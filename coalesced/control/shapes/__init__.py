@@ -35,8 +35,10 @@ from coalesced.control.shapes.market import (
 )
 from coalesced.control.shapes.node import Check, Doctor, Status
 from coalesced.control.shapes.tasks import Event, Receipt, ResultInfo, Task, TaskError, Tasks, TimelineRow, Why
+from coalesced.control.shapes.trust import AnchorRow, SaidRow, Trust
 
 __all__ = [
+    "AnchorRow",
     "AskRequest",
     "Check",
     "Decision",
@@ -69,6 +71,7 @@ __all__ = [
     "Receipt",
     "Replay",
     "ResultInfo",
+    "SaidRow",
     "SellRequest",
     "SellerRow",
     "Sellers",
@@ -80,6 +83,7 @@ __all__ = [
     "TaskError",
     "Tasks",
     "TimelineRow",
+    "Trust",
     "Verify",
     "Why",
 ]

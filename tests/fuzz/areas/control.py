@@ -38,6 +38,7 @@ from node.owner.owner import Owner
 from node.owner.records import Records
 from node.owner.status import StatusDesk
 from node.owner.tasks import TaskDesk
+from node.owner.trust import TrustDesk
 from node.store.store import Store
 from node.store.tasks import TaskRow
 from node.views import AskRequest, DoctorView, EventView, OfferView, SellRequest
@@ -115,6 +116,7 @@ class Served:
                 tasks=TaskDesk(parts, own_records),
                 records=own_records,
                 ledger=LedgerDesk(parts),
+                trust=TrustDesk(parts),
                 doctor=None,  # type: ignore[arg-type]  # never asked: see above
                 reload=Reloader(config, parts).reload,
             )

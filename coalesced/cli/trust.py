@@ -1,0 +1,22 @@
+"""`coalesced trust`: what the community chain says about a peer."""
+
+import click
+
+from coalesced.cli.face import Face, command_options
+
+
+@click.group()
+def trust() -> None:
+    """What is said about a peer, and how far this node believes it."""
+
+
+@trust.command()
+@click.argument("peer")
+@command_options
+def show(face: Face, /, peer: str) -> None:
+    """PEER's ratings on the chain: evidence, decay, interval, both levels, who said what.
+
+    Level 1 is the same for everybody and believes everybody. Level 2 is this node's own: it believes this node and the
+    members of the committee, and whoever agrees with them.
+    """
+    face.show(face.run(lambda client: client.trust(peer)))
