@@ -27,6 +27,13 @@ class Machine(Protocol[S]):
         """Why `tx` cannot be in a block on top of `state` now; None if it can. Total: any bytes give an answer."""
         ...  # pragma: no cover
 
+    def select(self, state: S, txs: Sequence[bytes], *, time_unix_ms: int) -> list[str | None]:
+        """For each of `txs` why it cannot follow those before it that can; those with None, `apply` takes together.
+
+        Together they change the committee by no more than one block may (quorum.change_refused).
+        """
+        ...  # pragma: no cover
+
     def apply(self, state: S, txs: Sequence[bytes], *, height: int, time_unix_ms: int) -> S:
         """The state after a block of `txs`; InvalidBlock if one may not be there. Never changes `state`."""
         ...  # pragma: no cover

@@ -33,6 +33,21 @@ class KeyValues:
             return error.text
         return None
 
+    def select(self, state: Values, txs: Sequence[bytes], *, time_unix_ms: int) -> list[str | None]:
+        """One after the other; one change of the committee in all, which any committee allows."""
+        chosen, reasons = list[bytes](), list[str | None]()
+        for tx in txs:
+            try:
+                after = self.apply(state, [*chosen, tx], height=0, time_unix_ms=time_unix_ms)
+                if len(set(after.members) ^ set(state.members)) > 1:
+                    raise InvalidBlock("one change of the committee a block")
+            except InvalidBlock as error:
+                reasons.append(error.text)
+            else:
+                chosen.append(tx)
+                reasons.append(None)
+        return reasons
+
     def apply(self, state: Values, txs: Sequence[bytes], *, height: int, time_unix_ms: int) -> Values:
         """All of them, in order."""
         members, values, applied = list(state.members), dict(state.values), set(state.applied)

@@ -4,7 +4,7 @@ A block is valid or not as a whole: whoever proposes one leaves out what the rul
 block's; it never runs backwards, and every deadline is measured by it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from node.ledger.chain import accounts, committee, escrow, evidence, ratings
 from node.ledger.chain.genesis import Holding, chain_id, decode_genesis
@@ -105,10 +105,10 @@ class ChainMachine:
         draft.forget_retired()
         return draft.finish()
 
-    def select(self, state: State, txs: Iterable[bytes], *, time_unix_ms: int) -> tuple[list[bytes], list[str | None]]:
-        """Those of `txs`, in order, that `apply` takes together in the next block; and for each of all why not."""
+    def select(self, state: State, txs: Sequence[bytes], *, time_unix_ms: int) -> list[str | None]:
+        """For each of `txs`, in order, why it cannot be in the next block after those before it that can."""
         draft = self._draft(state, state.chain.height + 1, time_unix_ms)
-        chosen, reasons = [], list[str | None]()
+        reasons = list[str | None]()
         for tx in txs:
             try:
                 self._perform(draft, tx)
@@ -117,9 +117,8 @@ class ChainMachine:
                 reasons.append(error.text)
             else:
                 draft.keep()
-                chosen.append(tx)
                 reasons.append(None)
-        return chosen, reasons
+        return reasons
 
     def seal(self, state: State) -> State:
         """Nothing to fold: states share what they have in common."""

@@ -1,6 +1,7 @@
 """Building a block, and executing one before voting for it."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from node.ledger.machine import InvalidBlock
 from node.ledger.pbft.effects import Reject
@@ -21,7 +22,7 @@ def build(r: Replica[S], now: Now) -> Candidate[S] | None:
     time_unix_ms = max(now.unix_ms, r.head.time_unix_ms + 1)
     oldest = r.pool.head(r.config.max_block_txs, r.config.max_block_bytes)
     admitted = [pending for pending in oldest if keep_admissible(r, pending, time_unix_ms)]
-    fitting, state = _fit(r, [], r.state, admitted, time_unix_ms)
+    fitting, state = _fit(r, admitted, time_unix_ms)
     if not fitting:
         return None
     txs = tuple(pending.tx for pending in fitting)
@@ -48,24 +49,20 @@ def keep_admissible(r: Replica[S], pending: Pending, time_unix_ms: int) -> bool:
     return False
 
 
-def _fit(
-    r: Replica[S], chosen: list[Pending], state: S, more: Sequence[Pending], time_unix_ms: int
-) -> tuple[list[Pending], S]:
-    """`chosen` and as many of `more` as go together, and the state after them; found by halving what does not."""
-    if not more:
-        return chosen, state
-    trial = [*chosen, *more]
+def _fit(r: Replica[S], pendings: Sequence[Pending], time_unix_ms: int) -> tuple[Sequence[Pending], S]:
+    """As many of `pendings` as go together, and the state after them; those that go not even alone are thrown out."""
+    if not pendings:
+        return (), r.state
     try:
-        return trial, _apply(r, [pending.tx for pending in trial], time_unix_ms)
-    except InvalidBlock as error:
-        if len(more) > 1:
-            half = len(more) // 2
-            chosen, state = _fit(r, chosen, state, more[:half], time_unix_ms)
-            return _fit(r, chosen, state, more[half:], time_unix_ms)
-        if not chosen:
-            r.pool.remove([more[0].tx_id])
-            r.emit(Reject(more[0].tx_id, error.text))
-        return chosen, state
+        return pendings, _apply(r, [pending.tx for pending in pendings], time_unix_ms)
+    except InvalidBlock:
+        reasons = r.machine.select(r.state, [pending.tx for pending in pendings], time_unix_ms=time_unix_ms)
+    chosen = list(zip(pendings, reasons, strict=True))
+    for pending, reason in takewhile(lambda pair: pair[1] is not None, chosen):
+        r.pool.remove([pending.tx_id])
+        r.emit(Reject(pending.tx_id, reason or ""))
+    fitting = [pending for pending, reason in chosen if reason is None]
+    return fitting, _apply(r, [pending.tx for pending in fitting], time_unix_ms) if fitting else r.state
 
 
 def execute(r: Replica[S], block: OpenBlock) -> Candidate[S]:
