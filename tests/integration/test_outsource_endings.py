@@ -68,7 +68,7 @@ async def test_a_result_that_the_deadline_finds_unjudged_is_judged_and_settled_a
 async def test_a_second_contractor_is_not_hired_for_a_check_that_it_cannot_end_in_time() -> None:
     late = Seller(price_micro=20, p95_ms=60_000)
     async with world() as made:
-        buyer = await made.buyer()
+        buyer = await made.buyer(speeds={"sentiment": 0.5})
         async with on_sale(Seller(price_micro=10), [buyer.endpoint]), on_sale(late, [buyer.endpoint]):
             task = await buyer.ask("sentiment", TEXT, least_level="redundant", deadline_s=10.0)
             assert (task.state, task.choice) == ("completed", "outsource")

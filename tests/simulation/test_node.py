@@ -143,7 +143,7 @@ def test_a_redundant_check_that_is_cut_short_pays_for_the_result_that_passed() -
         buyer = max(world.nodes, key=lambda node: node.profile.slowness)
         parts, life = parts_of(buyer), buyer.life
         assert life is not None
-        ask = replace(request("Good. " * 60), least_level="redundant", deadline_s=12.0, budget_micro=2_000)
+        ask = replace(request("Good. " * 180), least_level="redundant", deadline_s=12.0, budget_micro=2_000)
         with parts.hub.subscribe() as events:
             task_id = await life.start_soon(parts.client.submit(ask))
             names: list[str] = []
