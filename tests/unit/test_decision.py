@@ -20,6 +20,7 @@ from node.decision.inputs import (
     Inputs,
     InternalCost,
     LocalOption,
+    PolicyMemory,
     TaskFacts,
     VerificationOption,
 )
@@ -400,3 +401,22 @@ def test_topsis_on_fixed_ranges_is_the_relative_distance_from_the_worst_end() ->
 def test_inputs_of_a_decision_are_one_value() -> None:
     inputs = made(seller()).inputs
     assert msgspec.json.decode(msgspec.json.encode(inputs), type=Inputs) == inputs
+
+
+def test_a_stranger_is_hired_once_what_was_saved_can_bear_the_doubt() -> None:
+    """Unknown, at 60 of 100: by the careful belief it costs more than doing it here, by the other one less."""
+    stranger = seller("a", successes=0.0, jobs=0, price_micro=60, claimed_success=1.0)
+    poor = made(stranger)
+    row = poor.rows[0]
+    assert (poor.choice, poor.ceiling_micro) == ("local", 100)
+    assert row.total_micro < 100 < row.doubted_micro
+    assert "is too little known" in poor.reason
+    wanted = (row.doubted_micro - 100) / PLAIN.stake_share
+    for saved, choice in ((0.99 * wanted, "local"), (1.01 * wanted, "outsource")):
+        inputs = msgspec.structs.replace(poor.inputs, memory=PolicyMemory(saved_micro=saved))
+        assert replay(inputs).choice == choice
+
+
+def test_doubt_keeps_nobody_out_where_this_node_cannot_do_the_task() -> None:
+    decision = made(seller("a", successes=0.0, jobs=0, claimed_success=1.0), local=CANNOT)
+    assert (decision.choice, decision.ceiling_micro) == ("outsource", None)
