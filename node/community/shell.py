@@ -15,7 +15,7 @@ from crypto.identity import short_id
 from node.community.facts import Facts, facts_of
 from node.community.inbox import Inbox, Incoming
 from node.community.links import Links
-from node.community.turn import Opened, Outgoing, Turn, open_all, take_turn
+from node.community.turn import Outgoing, Turn, open_all, take_turn
 from node.community.waiters import Waiters
 from node.env import Env
 from node.ledger.chain.state import State
@@ -70,21 +70,20 @@ class Shell:
         await self._carry_out(turn)
         while True:
             await self._inbox.wait(self._core.deadline())
-            opened = await self._open(self._inbox.drain())
-            turn = await self._env.offload(take_turn, self._core, self._now(), opened)
-            await self._carry_out(turn)
+            await self._carry_out(await self._turn(self._inbox.drain()))
 
     def _now(self) -> Now:
         return Now(asyncio.get_running_loop().time(), self._env.unix_ms())
 
-    async def _open(self, batch: list[Incoming]) -> list[Opened]:
-        """Decode and verify in threads, order kept."""
-        if not batch:
-            return []
-        share = len(batch) if len(batch) < PARALLEL_FROM else -(-len(batch) // THREADS)
+    async def _turn(self, batch: list[Incoming]) -> Turn:
+        """A batch through the core, off the loop: what is much is verified in several threads first, order kept."""
+        if len(batch) < PARALLEL_FROM:
+            return await self._env.offload(_open_and_take, self._core, self._now(), batch)
+        share = -(-len(batch) // THREADS)
         parts = [batch[at : at + share] for at in range(0, len(batch), share)]
         opened = await asyncio.gather(*(self._env.offload(open_all, part) for part in parts))
-        return [one for part in opened for one in part]
+        flat = [one for part in opened for one in part]
+        return await self._env.offload(take_turn, self._core, self._now(), flat)
 
     async def _carry_out(self, turn: Turn) -> None:
         """Effects in their order: durable first, then everything else."""
@@ -130,3 +129,7 @@ class Shell:
             log.warning("ledger.member_offended", peer=short_id(offence.peer), error=str(offence.error))
         else:
             self._peers.charge(offence.peer, offence.error.code)
+
+
+def _open_and_take(core: Core[State], now: Now, batch: Sequence[Incoming]) -> Turn:
+    return take_turn(core, now, open_all(batch))
