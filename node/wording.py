@@ -30,3 +30,8 @@ def duration(seconds: float, digits: int = 2) -> str:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """A number of things: "1 contact", "2 contacts", "1,200 entries"."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def check_name(level: str) -> str:
+    """A verification level as a noun: "full check", "no check"."""
+    return "no check" if level == "none" else f"{level} check"

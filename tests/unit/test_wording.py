@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.wording import counted, duration, usd
+from node.wording import check_name, counted, duration, usd
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,7 @@ def test_one_is_singular() -> None:
     assert [counted(n, "contact") for n in (0, 1, 2)] == ["0 contacts", "1 contact", "2 contacts"]
     assert counted(1, "entry", "entries") == "1 entry"
     assert counted(1_200, "entry", "entries") == "1,200 entries"
+
+
+def test_a_level_is_named_as_a_check() -> None:
+    assert [check_name(level) for level in ("none", "cheap")] == ["no check", "cheap check"]

@@ -20,6 +20,7 @@ from node.outsource.patience import client_patience_s, is_time_for
 from node.outsource.tasklog import TaskLog
 from node.tasks.content import Content
 from node.tasks.verify import FULL_SCORE_PPM, Judgement
+from node.wording import check_name
 from protocol.specification import Level
 
 RECEIPT_SHARE: Final = 0.5
@@ -149,7 +150,7 @@ class Attempts:
 
     async def _note_verdict(self, ask: Ask, delivered: Delivered, judgement: Judgement, level: Level) -> None:
         verdict = "accepted" if judgement.accepted else "refused"
-        text = "; ".join((f"{level} check: {verdict}", *judgement.reasons[:3]))
+        text = "; ".join((f"{check_name(level)}: {verdict}", *judgement.reasons[:3]))
         await self._tasks.note(
             ask.task_id,
             "verified",

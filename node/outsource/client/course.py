@@ -26,6 +26,7 @@ from node.outsource.patience import client_patience_s
 from node.outsource.tasklog import TaskLog
 from node.store.decisions import Decisions, StoredDecision
 from node.views import DecisionView, EventName
+from node.wording import check_name, duration, usd
 
 LOOKING_SHARE: Final = 0.25
 """Part of the time left that looking for sellers may take, and asking them for quotes: the work needs the rest."""
@@ -219,9 +220,7 @@ def _local_text(local: LocalOption) -> str:
     if not local.feasible:
         return f"not here: {local.why_not}"
     runs = f"measured in {local.samples} runs" if local.samples else "a guess: never run here"
-    return (
-        f"about {local.time_s:.2g} s (p95 {local.p95_s:.2g} s, {runs}) for {local.cost.total_micro:.0f} micro-dollars"
-    )
+    return f"about {duration(local.time_s)} (p95 {duration(local.p95_s)}, {runs}) for {usd(local.cost.total_micro)}"
 
 
 def _choice_text(view: DecisionView) -> str:
@@ -229,7 +228,7 @@ def _choice_text(view: DecisionView) -> str:
         case "local":
             who = "LOCAL"
         case "outsource":
-            who = f"OUTSOURCE to {view.contractor}, {view.level} check"
+            who = f"OUTSOURCE to {view.contractor}, {check_name(view.level)}"
         case "none":
             who = "nothing can be done"
     return f"{who}: {view.reasons[0]}"

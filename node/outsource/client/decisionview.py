@@ -28,7 +28,7 @@ def decision_view(
         reasons=(f"{alone[0].upper()}{alone[1:]}.", *explanation.sentences) if alone else explanation.sentences,
         explored=decision.explored,
         local_micro=round(local.total_micro) if local.feasible else None,
-        saving_micro=round(decision.saving_micro),
+        saving_micro=round(decision.saving_micro) if local.feasible else None,
         decided_unix_ms=decided_unix_ms,
         policy=decision.inputs.config.policy,
         runner_up=next((row.name for row in decision.rows if row.contractor == decision.runner_up), ""),

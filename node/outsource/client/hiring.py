@@ -16,6 +16,7 @@ from node.net.session import Session, Stream
 from node.outsource.client.offers import Offer
 from node.outsource.patience import Patience, patience
 from node.tasks.content import Content
+from node.wording import usd
 from protocol.errors import RemoteProtocolError
 from protocol.messages import (
     MAX_PART_BYTES,
@@ -192,7 +193,7 @@ def _conclude(
     if not binds(quoted, terms.invoice_micro):
         return Fault(
             "overcharge",
-            f"the invoice of {terms.invoice_micro} is above the quoted {quoted.price_micro} micro-dollars",
+            f"the invoice of {usd(terms.invoice_micro)} is above the quoted {usd(quoted.price_micro)}",
             proof_of(job.offer, result),
         )
     return Delivery(

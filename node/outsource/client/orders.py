@@ -29,6 +29,7 @@ from node.store.tasks import TaskChange
 from node.tasks.spec import digest
 from node.tasks.verify import Judgement
 from node.views.receipts import fault_view, receipt_view
+from node.wording import usd
 from protocol.messages import MAX_PART_BYTES, Award
 from protocol.receipts import Signed, outcome_of
 from protocol.signed import AcceptanceTerms, AwardTerms, ReceiptTerms, sign
@@ -141,7 +142,7 @@ class Orders:
         await self._journal.append("award", record, terms.awarded_unix_ms, task_id=ask.task_id)
         change = TaskChange(peer=offer.seller.key, price_micro=offer.terms.price_micro)
         await self._tasks.change(ask.task_id, change)
-        text = f"to {offer.seller.name} for at most {offer.terms.price_micro} micro-dollars"
+        text = f"to {offer.seller.name} for at most {usd(offer.terms.price_micro)}"
         await self._tasks.note(ask.task_id, "awarded", text, peer=offer.seller.name)
         data = ask.content.data
         return terms, Award(
@@ -201,7 +202,7 @@ class Orders:
             await self._report(order, settled, counts=False)
             return
         receipt, height = settled
-        text = f"signed by both sides: {receipt.terms.paid_micro} micro-dollars to {order.name}"
+        text = f"signed by both sides: {usd(receipt.terms.paid_micro)} to {order.name}"
         view = receipt_view(order.task_id, receipt, height)
         await self._tasks.note(order.task_id, "receipt", text, peer=order.name, receipt=view)
         if acceptance is not None:

@@ -6,6 +6,7 @@ from node.decision.calibrate import Prediction
 from node.market.pricing import Load
 from node.outsource.config import ContractorConfig
 from node.outsource.contractor.clients import Standing
+from node.wording import duration, usd
 from protocol.messages import Decline
 from protocol.specification import PRIVACY_LEVELS, Specification
 
@@ -64,7 +65,8 @@ def decline_time(
     allowed_ms = specification.constraints.deadline_ms
     expected_ms = round(wait_and_run_s(load, prediction.expected_s) * 1000)
     if expected_ms > allowed_ms:
-        return Decline(code="too_late", text=f"it takes about {expected_ms} ms here, you allow {allowed_ms}")
+        text = f"it takes about {duration(expected_ms / 1e3)} here, you allow {duration(allowed_ms / 1e3)}"
+        return Decline(code="too_late", text=text)
     return None
 
 
@@ -72,7 +74,7 @@ def decline_price(specification: Specification, price_micro: int) -> Decline | N
     """Refuse what costs more than its client allows; None otherwise."""
     allowed_micro = specification.constraints.budget_micro
     if price_micro > allowed_micro:
-        text = f"it costs {price_micro} micro-dollars here, you allow {allowed_micro}"
+        text = f"it costs {usd(price_micro)} here, you allow {usd(allowed_micro)}"
         return Decline(code="over_budget", text=text)
     return None
 

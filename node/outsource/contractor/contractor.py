@@ -32,6 +32,7 @@ from node.tasks.content import Content
 from node.tasks.lifecycle import TaskState
 from node.tasks.spec import digest
 from node.views import EventName
+from node.wording import usd
 from protocol.errors import RemoteProtocolError
 from protocol.messages import MAX_PART_BYTES, MAX_QUESTION_CHARS, Award, Failed, InputRequired, Result, ResultPart
 from protocol.packing import unpack
@@ -198,7 +199,7 @@ class Contractor:
     async def _carry_out(self, call: Call, award: Award, quote: QuoteTerms, specification: Specification) -> Result:
         started, salt = self._env.unix_ms(), self._env.entropy(16)
         await self._tasks.move(quote.task_id, "working")
-        self._tell("task_received", quote, f"{quote.skill} for {quote.price_micro} micro-dollars")
+        self._tell("task_received", quote, f"{quote.skill} for {usd(quote.price_micro)}")
         await call.emit(accept(self._identity, quote, salt, started))
         content = await self._content(quote.task_id, award, specification)
         execution = await self._execute(call, content, quote, specification)

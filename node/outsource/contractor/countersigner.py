@@ -16,6 +16,7 @@ from node.store.earnings import Earnings
 from node.store.journal_store import Journal
 from node.store.tasks import TaskChange
 from node.views.receipts import receipt_view
+from node.wording import usd
 from protocol.errors import RemoteProtocolError
 from protocol.messages import FaultNotice, ReceiptOffer, ReceiptSigned
 from protocol.packing import unpack
@@ -69,7 +70,7 @@ class Countersigner:
 
     async def _note(self, receipt: Receipt, height: int) -> None:
         terms = receipt.terms
-        text = f"{terms.verdict} by {short_id(terms.client)}, {terms.paid_micro} micro-dollars"
+        text = f"{terms.verdict} by {short_id(terms.client)}, {usd(terms.paid_micro)}"
         try:
             if terms.verdict == "accepted":
                 await self._earnings.add(terms.skill, terms.paid_micro, self._env.unix_ms())

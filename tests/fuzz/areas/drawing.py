@@ -12,7 +12,8 @@ from coalesced.cli.render import draw, event_line
 from node import views
 from node.views import View
 from tests.fuzz.target import Target, plain
-from tests.harness.memory_node import DID, NOW_UNIX_MS, OPTIONS
+from tests.harness.memory_ledger import DID, NOW_UNIX_MS
+from tests.harness.memory_node import OPTIONS
 
 VIEWS: tuple[type[View], ...] = tuple(
     kind
