@@ -10,18 +10,16 @@ _TOML = """\
 hourly_rate_usd = {rate_usd:.6f}
 rate_includes_energy = true
 
-[decision]
-# Handshake, signatures and receipt take about 10 ms of this machine, at its own rate.
-protocol_overhead_micro = {overhead_micro:.3f}
-{policy}
-[execute]
+{policy}[execute]
 # Many nodes share one machine: more workers a node would only slow each other.
 max_workers = 1
 {caps}"""
 
 
 _POLICY = """\
+[decision]
 policy = "{policy}"
+
 """
 _CAPS = """\
 
@@ -29,15 +27,12 @@ _CAPS = """\
 day_micro = {micro}
 peer_micro = {micro}
 """
-OVERHEAD_S = 0.010
-"""Processor time of one order, as the decision's own default assumes for a cheap machine."""
 
 
 def config_toml(node: NodePlan) -> str:
     """The TOML of one node."""
     return _TOML.format(
         rate_usd=node.rate_micro_per_hour / 1e6,
-        overhead_micro=node.rate_micro_per_hour / 3600 * OVERHEAD_S,
         policy=_POLICY.format(policy=node.policy) if node.policy else "",
         caps=_CAPS.format(micro=node.caps_micro) if node.caps_micro is not None else "",
     )
