@@ -66,7 +66,7 @@ class Shell:
     async def run(self, records: Sequence[AnyRecord]) -> None:
         """Take up what the log of votes tells, then live; RecordError or StorageError when that cannot go on."""
         turn = Turn(self.state)
-        turn.add(self._core.restore(records))
+        turn.add(await self._env.offload(self._core.restore, records))
         await self._carry_out(turn)
         while True:
             await self._inbox.wait(self._core.deadline())
