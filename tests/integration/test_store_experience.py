@@ -187,7 +187,7 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     assert [held.amount_micro for held in await store.spending.open_reservations()] == [100]
     assert await store.journal.height() == 1
     await store.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["blobs.db", "journal.db", "node.db"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["blobs.db", "journal.db", "ledger.db", "node.db"]
 
 
 def task_row(number: int) -> TaskRow:
