@@ -14,7 +14,7 @@ import pytest
 from tests.harness.processes import environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-SMALL = ("--tasks", "12", "--scale", "0.05", "--sellers", "1", "--policies", "expected-cost")
+SMALL = ("--tasks", "12", "--sellers", "1", "--policies", "expected-cost")
 
 
 def harness(place: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -44,20 +44,31 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("rt")
 
 
-def test_where_local_work_is_dear_it_is_hired_and_at_the_papers_prices_nothing_is(place: Path) -> None:
+def figures_of(place: Path, regime: str, *, scale: float) -> dict[str, Any]:
+    """What the one buyer of a small run came to."""
     report = place / "run.json"
-    child = harness(place, "--regimes", "dear,paper", "--cheats", "1", "--json", str(report))
+    child = harness(place, "--regimes", regime, "--cheats", "1", "--scale", str(scale), "--json", str(report))
     page, errors = child.communicate(timeout=200)
     assert child.returncode == 0, errors
     assert "No language\nmodel takes part" in page
     run: dict[str, Any] = json.loads(report.read_bytes())
     assert (run["schema"], run["is_complete"]) == ("coalesced.real-tasks/1", True)
-    found = {market["regime"]: market["figures"][0] for market in run["markets"]}
-    assert found["dear"]["completed"] == found["paper"]["completed"] == 12
-    assert found["dear"]["hired"] > 0
-    assert found["dear"]["paid_usd"] > 0.0
-    assert (found["paper"]["hired"], found["paper"]["paid_usd"], found["paper"]["awards"]) == (0, 0.0, {})
+    (market,) = run["markets"]
+    (figures,) = market["figures"]
+    assert figures["completed"] == 12
     assert left_below(place) == []
+    return dict(figures)
+
+
+def test_where_local_work_is_dear_it_is_hired(place: Path) -> None:
+    figures = figures_of(place, "dear", scale=1.5)
+    assert figures["hired"] > 0
+    assert figures["paid_usd"] > 0.0
+
+
+def test_at_the_papers_prices_nothing_is_hired(place: Path) -> None:
+    figures = figures_of(place, "paper", scale=0.05)
+    assert (figures["hired"], figures["paid_usd"], figures["awards"]) == (0, 0.0, {})
 
 
 def test_an_interrupted_run_takes_everything_down(place: Path) -> None:
