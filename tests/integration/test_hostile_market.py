@@ -21,7 +21,7 @@ from tests.harness.nodes import Node, world
 from tests.harness.peering import until
 
 ASKS = 100
-DEADLINE_S = 20.0
+DEADLINE_S = 10.0
 GRACE_MS = 5_000
 """Beyond the deadline: an end is written down after it has come, by a process that a hundred others keep busy."""
 KEPT_BLOCKS = 100_000
