@@ -60,6 +60,7 @@ def figures_of(place: Path, regime: str, *, scale: float) -> dict[str, Any]:
     return dict(figures)
 
 
+@pytest.mark.long
 def test_where_local_work_is_dear_it_is_hired(place: Path) -> None:
     figures = figures_of(place, "dear", scale=1.5)
     assert figures["hired"] > 0
