@@ -1,13 +1,17 @@
 """The owner's view of a peer's standing on the community chain."""
 
+from typing import TYPE_CHECKING
+
 from crypto.identity import did_key, short_id
 from node.daemon import Parts
 from node.errors import UsageError
 from node.ledger.chain.state import State
-from node.ledger.reputation.standing import Standing, anchored, standing
 from node.owner.names import find_peer
 from node.views import AnchorRow, SaidRow, TrustView
 from protocol.receipts import DAY_MS
+
+if TYPE_CHECKING:
+    from node.ledger.reputation.standing import Standing
 
 PPM = 1_000_000
 
@@ -30,12 +34,14 @@ class TrustDesk:
         return _view(found, state.chain.height, own.jobs if own else 0, own.successes if own else 0)
 
 
-def _standing(state: State, me: bytes, key: bytes, unix_ms: int) -> Standing | None:
+def _standing(state: State, me: bytes, key: bytes, unix_ms: int) -> "Standing | None":
+    from node.ledger.reputation.standing import anchored, standing
+
     day = unix_ms // DAY_MS
     return standing(state, key, day, anchored(state, state.account_of(me), day))
 
 
-def _view(found: Standing, height: int, own_jobs: int, own_successes: int) -> TrustView:
+def _view(found: "Standing", height: int, own_jobs: int, own_successes: int) -> TrustView:
     one, two = found.level_1, found.level_2
     return TrustView(
         peer=short_id(found.key),

@@ -2,14 +2,16 @@
 
 import sqlite3
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import structlog
 
 from node.decision.inputs import PolicyMemory, SellerMemory
-from node.decision.state import Lesson, learnt
 from node.store.database import Database
+
+if TYPE_CHECKING:
+    from node.decision.state import Lesson
 
 S = TypeVar("S", bound=msgspec.Struct)
 log = structlog.get_logger()
@@ -31,8 +33,10 @@ def load(connection: sqlite3.Connection, skill: str, contractors: Sequence[bytes
     return Memories(_state(connection, skill, CLIENT, PolicyMemory) or PolicyMemory(), sellers)
 
 
-def learn(connection: sqlite3.Connection, skill: str, lesson: Lesson, unix_ms: int) -> None:
+def learn(connection: sqlite3.Connection, skill: str, lesson: "Lesson", unix_ms: int) -> None:
     """Take one outcome in: read, change and write in one transaction, since several tasks may end together."""
+    from node.decision.state import learnt
+
     contractor = lesson.contractor
     memories = load(connection, skill, () if contractor is None else (contractor,))
     client, seller = learnt(memories.client, memories.sellers.get(contractor or CLIENT, SellerMemory()), lesson)
@@ -66,6 +70,6 @@ class PolicyMemories:
         """See `load`."""
         return await self._database.read(load, skill, contractors)
 
-    async def learn(self, skill: str, lesson: Lesson, unix_ms: int) -> None:
+    async def learn(self, skill: str, lesson: "Lesson", unix_ms: int) -> None:
         """See `learn`."""
         await self._database.write(learn, skill, lesson, unix_ms)

@@ -54,6 +54,13 @@ def test_clients_import_none_of_the_inner_packages(module: str) -> None:
     assert {"node", "dht", "protocol", "crypto"} & {name.split(".")[0] for name in ran.stdout.split()} == set()
 
 
+def test_a_daemon_that_has_decided_nothing_has_not_loaded_numpy() -> None:
+    code = "import sys, coalesced.app; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert "node.decision.inputs" in ran.stdout.split()
+    assert "numpy" not in ran.stdout.split()
+
+
 def test_an_interrupted_ask_cancels_its_task(served: ServedNode) -> None:
     process = start(served, "ask", "slow", "x", "--stream", "--json")
     assert process.stdout is not None

@@ -7,6 +7,7 @@ what was tried. Every decision is stored with its inputs.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Final
 
 import msgspec
@@ -75,6 +76,8 @@ class Course:
 
         loop = asyncio.get_running_loop()
         began = loop.time()
+        # With all that it computes with; only the first time it takes a tenth of a second.
+        await self._env.offload(import_module, "node.decision.explain")
         local = self._surveyor.local(ask)
         await note("local_priced", _local_text(local))
         offers, refusals = list[Offer](), list[NoOffer]()

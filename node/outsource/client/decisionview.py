@@ -1,12 +1,15 @@
 """A decision as its owner sees it: the engine's explanation with addresses. Pure."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from crypto.identity import did_key
 from node.decision.decision import Decision
-from node.decision.explain import ExplainedOption, explain
 from node.outsource.client.offers import Offer
 from node.views import DecisionView, OptionRow
+
+if TYPE_CHECKING:
+    from node.decision.explain import ExplainedOption
 
 PPM = 1_000_000
 
@@ -16,6 +19,8 @@ def decision_view(
 ) -> DecisionView:
     """The view of one decision. `offers` gives the sellers' addresses; `alone` says why nobody was asked, if so."""
     endpoints = {offer.seller.key: str(offer.seller.endpoint) for offer in offers}
+    from node.decision.explain import explain
+
     explanation = explain(decision)
     local = decision.local
     return DecisionView(
@@ -42,7 +47,7 @@ def decision_view(
     )
 
 
-def _row(option: ExplainedOption, endpoints: dict[bytes, str]) -> OptionRow:
+def _row(option: "ExplainedOption", endpoints: dict[bytes, str]) -> OptionRow:
     key = option.contractor
     return OptionRow(
         name=option.name,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import msgspec
 
 from node.decision.decision import Decision
-from node.decision.engine import replay
 from node.decision.internal_cost import MachineRates
 from node.decision.whatif import changed
 from node.errors import NodeError, UsageError
@@ -27,6 +26,8 @@ def chosen(stored: Sequence[StoredDecision], number: int | None, task_id: str) -
 
 def replayed(stored: StoredDecision, task_id: str, what_if: Sequence[str], rates: MachineRates) -> ReplayView:
     """Decide again. NodeError when what is stored is no decision, or was altered, or is of another version."""
+    from node.decision.engine import replay
+
     try:
         before = Decision.from_json(stored.body)
     except (msgspec.MsgspecError, ValueError) as error:

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from typing import TypeVar
 
-from node.decision.policies.registry import policy as find_policy
 from node.decision.policies.settings import PolicyName
 from node.errors import UsageError
 from node.outsource.config import ClientConfig
@@ -113,7 +112,7 @@ async def ask_of(
         content=content,
         value_micro=value_micro,
         prefer=prefer,
-        policy=find_policy(policy).name if policy else None,
+        policy=_policy_name(policy) if policy else None,
         what_if=what_if,
     )
 
@@ -121,3 +120,10 @@ async def ask_of(
 def single_content(request: AskRequest, config: ClientConfig) -> Content:
     """The input of a request without a plan."""
     return assemble(request.text, files_of(request), config.max_input_bytes)
+
+
+def _policy_name(text: str) -> PolicyName:
+    """The policy of that name; UsageError, with the nearest names, when there is none."""
+    from node.decision.policies.registry import policy
+
+    return policy(text).name

@@ -13,10 +13,8 @@ from dht.service import Discovery
 from node.decision.audit import audit_draw
 from node.decision.config import DecisionConfig
 from node.decision.decision import Decision
-from node.decision.engine import replay
 from node.decision.inputs import Candidate, Inputs, LocalOption, SellerMemory, TaskFacts, VerificationOption
 from node.decision.reliability import History
-from node.decision.state import lesson_of
 from node.decision.whatif import changed
 from node.errors import UsageError
 from node.net.endpoint import Endpoint, endpoint
@@ -242,10 +240,14 @@ class Surveyor:
             # Fresh for every decision: two nodes, or two runs of one, never explore alike.
             seed=int.from_bytes(self._entropy(SEED_BYTES), "big"),
         )
+        from node.decision.engine import replay  # see node/decision/__init__.py
+
         return replay(changed(inputs, ask.what_if, self._work.rates))
 
     async def learn(self, decision: Decision, *, good: bool) -> None:
         """Let the policies know what became of a decision."""
+        from node.decision.state import lesson_of
+
         skill = decision.inputs.facts.skill
         await self._memories.learn(skill, lesson_of(decision, good=good), self._unix_ms())
 
