@@ -81,11 +81,11 @@ async def web_server(
 
 def parts(payload: bytes | memoryview) -> list[memoryview]:
     """The messages that share a frame, each behind its length."""
-    found, rest = [], memoryview(payload)
-    while rest:
-        end = LENGTH.size + LENGTH.unpack_from(rest)[0]
-        found.append(rest[LENGTH.size : end])
-        rest = rest[end:]
+    found, view, at = [], memoryview(payload), 0
+    while at < len(view):
+        start = at + LENGTH.size
+        at = start + LENGTH.unpack_from(view, at)[0]
+        found.append(view[start:at])
     return found
 
 
