@@ -142,7 +142,11 @@ def _quotes_of_a_moment(config: Config) -> Config:
 
 
 def _little_trust(config: Config) -> Config:
-    return replace(config, caps=replace(config.caps, peer_micro=8))
+    return replace(config, caps=replace(config.caps, peer_micro=12))
+
+
+def _short_purse(config: Config) -> Config:
+    return replace(config, caps=replace(config.caps, day_micro=8))
 
 
 # --- records
@@ -242,6 +246,7 @@ BUGS = (
         function="day_used_micro",
         wrap=_nothing_used,
         found_as="on day",
+        configure=_short_purse,
         minutes=1.0,
     ),
     Bug(
@@ -251,6 +256,8 @@ BUGS = (
         wrap=_nothing_used,
         found_as="an exposure of",
         configure=_little_trust,
+        minutes=1.0,
+        seeds=8,
     ),
     Bug(
         name="a restart forgets what was paid",
