@@ -163,7 +163,7 @@ def test_where_the_anchors_are_apart_or_know_nothing_level_1_stands_in() -> None
     belief = np.zeros(2)
 
     def view(one: float, jobs: float = 50.0) -> l2.View:
-        return l2.View(np.array([one, 0.9]), belief, jobs)
+        return l2.View(np.array([one, 0.9]), belief, np.full(2, jobs), jobs)
 
     apart = l2.combine([view(0.1), view(0.5), view(0.9)], [1.0, 1.0, 1.0], level_1)
     assert apart.fell_back.tolist() == [True, False]
@@ -174,7 +174,7 @@ def test_where_the_anchors_are_apart_or_know_nothing_level_1_stands_in() -> None
 
 
 def test_a_tie_between_two_halves_takes_the_lower() -> None:
-    low, high = (l2.View(np.array([rate]), np.zeros(1), 5.0) for rate in (0.5, 0.6))
+    low, high = (l2.View(np.array([rate]), np.zeros(1), np.ones(1), 5.0) for rate in (0.5, 0.6))
     assert l2.combine([high, low], [1.0, 1.0], np.array([0.0])).scores.tolist() == [0.5]
 
 

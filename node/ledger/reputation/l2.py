@@ -79,6 +79,8 @@ class View:
     """Expected success rate of each agent; .5 where nothing is believed about it."""
     belief: Floats
     """How far each agent is believed as a rater, 0 to 1; an anchor believes itself."""
+    jobs: Floats
+    """How many jobs of each agent are behind its rate, by what those that are believed say."""
     own_jobs: float
     """Jobs of its own that the view begins with."""
 
@@ -89,6 +91,8 @@ class Trust:
 
     scores: Floats
     """Success rate of each agent: the median of the views, or level 1 where `fell_back`."""
+    jobs: Floats
+    """How many believed jobs are behind each score: those of the view that is the median."""
     fell_back: Flags
     weights: Floats
     """What each view weighs in the end: less for anchors that know little."""
@@ -104,7 +108,7 @@ def view_of(ratings: Ratings, anchor: int) -> View:
         belief = _agreement(ratings, belief)
     belief[anchor] = 1.0
     good, bad = _believed(ratings, belief)
-    return View((1.0 + good) / (2.0 + good + bad), belief, jobs)
+    return View((1.0 + good) / (2.0 + good + bad), belief, good + bad, jobs)
 
 
 def combine(views: Sequence[View], weights: Sequence[float], level_1: Floats) -> Trust:
@@ -114,14 +118,15 @@ def combine(views: Sequence[View], weights: Sequence[float], level_1: Floats) ->
     )
     total = float(each.sum())
     if total <= 0.0:
-        return Trust(level_1.copy(), np.ones(len(level_1), dtype=np.bool_), each)
+        return Trust(level_1.copy(), np.zeros(len(level_1)), np.ones(len(level_1), dtype=np.bool_), each)
     table = np.array([view.rates for view in views])
     order = np.argsort(table, axis=0, kind="stable")
     middle = np.argmax(np.cumsum(each[order], axis=0) >= total / 2.0, axis=0)
     chosen = np.take_along_axis(order, middle[None], axis=0)
     median = np.take_along_axis(table, chosen, axis=0)[0]
+    jobs = np.take_along_axis(np.array([view.jobs for view in views]), chosen, axis=0)[0]
     fell_back = each @ (np.abs(table - median) <= NEAR) < MAJORITY * total
-    return Trust(np.where(fell_back, level_1, median), fell_back, each)
+    return Trust(np.where(fell_back, level_1, median), jobs, fell_back, each)
 
 
 def _believed(ratings: Ratings, belief: Floats) -> tuple[Floats, Floats]:
