@@ -16,6 +16,8 @@ NodeId = NewType("NodeId", bytes)
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ED25519_MULTICODEC = b"\xed\x01"
+_JWS_BEGIN = b"eyJ"
+"""The base64url of '{"': where every JWS header begins."""
 
 
 def _labelled(label: bytes, message: bytes) -> bytes:
@@ -35,6 +37,15 @@ class Identity:
     def sign(self, label: bytes, message: bytes) -> bytes:
         """The 64-byte signature of `message` under the domain `label`."""
         return self._key.sign(_labelled(label, message))
+
+    def sign_jws_input(self, signing_input: bytes) -> bytes:
+        """The 64-byte signature of a JWS signing input (RFC 7515, 5.1), which has no room for a domain label.
+
+        It begins with the base64url of a JSON object, as none of our labels does; ValueError for anything else.
+        """
+        if not signing_input.startswith(_JWS_BEGIN):
+            raise ValueError("only the signing input of a JWS is signed without a domain label")
+        return self._key.sign(signing_input)
 
     def seed(self) -> bytes:
         """The 32 secret bytes, for the key file only."""
@@ -61,6 +72,15 @@ def verify(public_key: bytes, label: bytes, message: bytes, signature: bytes) ->
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def verify_jws_input(public_key: bytes, signing_input: bytes, signature: bytes) -> bool:
+    """Whether `signature` is `public_key`'s over the signing input of a JWS. Total: never raises."""
+    try:
+        _public(public_key).verify(signature, signing_input)
+    except (InvalidSignature, ValueError):
+        return False
+    return signing_input.startswith(_JWS_BEGIN)
 
 
 def node_id(public_key: bytes) -> NodeId:
