@@ -20,6 +20,7 @@ from coalesced.paths import PathError, make_private
 from coalesced.reload import Reloader
 from coalesced.sdnotify import notify
 from crypto.identity import Identity, did_key, short_id
+from node.community.shell import MakeShell, Shell
 from node.daemon import Daemon
 from node.env import Env
 from node.errors import NodeError
@@ -47,10 +48,17 @@ log = structlog.get_logger()
 MakeExecutor = Callable[[ExecuteConfig, Env], Executor]
 
 
-def run(config: Config, *, as_json: bool = False, make_executor: MakeExecutor = ProcessExecutor) -> int:
+def run(
+    config: Config,
+    *,
+    as_json: bool = False,
+    make_executor: MakeExecutor = ProcessExecutor,
+    make_shell: MakeShell = Shell,
+) -> int:
     """Run a daemon until it is stopped; the exit code. NodeError when it cannot start, with the reason.
 
-    Once it is ready it says so on stdout, in one line: a sentence, or a JSON object.
+    Once it is ready it says so on stdout, in one line: a sentence, or a JSON object. Only a testnet's dishonest nodes
+    give makers of their own: no setting and no option does.
     """
     configure(config.log)
     with ExitStack() as stack:
@@ -62,7 +70,7 @@ def run(config: Config, *, as_json: bool = False, make_executor: MakeExecutor = 
         env = Env()
         identity = _identity(config, env)
         try:
-            return asyncio.run(_live(config, env, identity, make_executor, as_json=as_json))
+            return asyncio.run(_live(config, env, identity, make_executor, make_shell, as_json=as_json))
         except BaseExceptionGroup as group:
             _raise_first(group)
             raise
@@ -79,7 +87,9 @@ def _identity(config: Config, env: Env) -> Identity:
     return keyfile.load_or_create(path, env.entropy, passphrase)
 
 
-async def _live(config: Config, env: Env, identity: Identity, make_executor: MakeExecutor, *, as_json: bool) -> int:
+async def _live(
+    config: Config, env: Env, identity: Identity, make_executor: MakeExecutor, make_shell: MakeShell, *, as_json: bool
+) -> int:
     """One daemon's whole life, inside one task group."""
     bootstrap = tuple(parse_endpoint(text) for text in config.node.bootstrap)
     directory = None if config.node.in_memory else config.paths.home
@@ -103,6 +113,7 @@ async def _live(config: Config, env: Env, identity: Identity, make_executor: Mak
             transport=WebSocketTransport(config.net.max_message_bytes),
             executor=make_executor(config.execute, env),
             group=group,
+            make_shell=make_shell,
         )
         built = build(config, ground)
         daemon = built.daemon

@@ -12,6 +12,7 @@ from dht.contacts import ContactEvent
 from dht.service import KademliaDiscovery
 from node.background import Background
 from node.community.community import Community
+from node.community.shell import MakeShell, Shell
 from node.daemon import Daemon, Parts
 from node.decision.internal_cost import MachineRates
 from node.env import Env
@@ -64,6 +65,7 @@ class Ground:
     transport: Transport
     executor: Executor
     group: asyncio.TaskGroup
+    make_shell: MakeShell = Shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ def build(config: Config, ground: Ground) -> Built:
         bootstrap=ground.bootstrap,
         config=config.ledger,
         journal=store.journal,
+        make_shell=ground.make_shell,
     )
     selling, buying = _selling(base), _buying(base, community)
     countersigner = Countersigner(

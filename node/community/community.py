@@ -17,6 +17,7 @@ from node.community.facts import Facts
 from node.community.following import Following, guarded
 from node.community.joining import Joining
 from node.community.rater import Rater
+from node.community.shell import MakeShell, Shell
 from node.community.waiters import Done, NotCommittedError
 from node.env import Env
 from node.errors import NodeError
@@ -68,6 +69,7 @@ class Community:
         bootstrap: Sequence[Endpoint],
         config: LedgerConfig,
         journal: Journal,
+        make_shell: MakeShell = Shell,
     ) -> None:
         """`store` may be what was wrong with the file: then there is no ledger, and that is why."""
         self._identity = identity
@@ -79,6 +81,7 @@ class Community:
         self._advertised = advertised
         self._config = config
         self._bootstrap = tuple(bootstrap)
+        self._make_shell = make_shell
         self._rater = Rater(identity, env, journal)
         self._following: Following | None = None
         self._problem = str(store) if isinstance(store, StorageError) else ""
@@ -120,7 +123,7 @@ class Community:
         machine = ChainMachine(pinned.genesis)
         directory = Directory(self._discovery, self._network, machine.chain, self._advertised, self._config)
         self._following = Following(
-            self._identity, self._env, pinned, store, self._peers, directory, self._config, machine
+            self._identity, self._env, pinned, store, self._peers, directory, self._config, machine, self._make_shell
         )
 
     # --- what peers ask

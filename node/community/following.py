@@ -13,7 +13,7 @@ from node.community.directory import Directory
 from node.community.facts import Facts
 from node.community.inbox import Inbox
 from node.community.links import Links
-from node.community.shell import Shell
+from node.community.shell import MakeShell, Shell
 from node.community.waiters import Done, NotCommittedError, Waiters
 from node.env import Env
 from node.errors import NodeError
@@ -48,6 +48,7 @@ class Following:
         directory: Directory,
         config: LedgerConfig,
         machine: ChainMachine,
+        make_shell: MakeShell = Shell,
     ) -> None:
         self.pinned = pinned
         self.machine = machine
@@ -60,6 +61,7 @@ class Following:
         self._peers = peers
         self._directory = directory
         self._config = config
+        self._make_shell = make_shell
         self._group = asyncio.TaskGroup()
         self.inbox = Inbox(config)
         self._waiters = Waiters()
@@ -137,7 +139,8 @@ class Following:
         if self.problem:
             await self.store.check_room()
             self.problem = ""
-        shell = Shell(core, self.store, self.links, self.inbox, self._waiters, self._peers, self._env, self._report)
+        parts = self.store, self.links, self.inbox, self._waiters, self._peers, self._env, self._report
+        shell = self._make_shell(core, *parts)
         self._shell = shell
         log.info("ledger.following", chain=self.machine.chain.hex(), height=loaded.head.height, role=shell.facts.role)
         if shell.facts.role == "member":

@@ -31,6 +31,8 @@ PARALLEL_FROM = 16
 """Fewer messages than this are verified in one thread: handing them over would cost more than it saves."""
 THREADS = 2
 
+Report = Callable[[Equivocation], None]
+
 log = structlog.get_logger()
 
 
@@ -46,7 +48,7 @@ class Shell:
         waiters: Waiters,
         peers: Peers,
         env: Env,
-        report: Callable[[Equivocation], None],
+        report: Report,
     ) -> None:
         """`report` is told of members that voted twice."""
         self._core = core
@@ -129,6 +131,10 @@ class Shell:
             log.warning("ledger.member_offended", peer=short_id(offence.peer), error=str(offence.error))
         else:
             self._peers.charge(offence.peer, offence.error.code)
+
+
+MakeShell = Callable[[Core[State], LedgerStore, Links, Inbox, Waiters, Peers, Env, Report], Shell]
+"""What brings a core to work: `Shell`, or in a testnet one that does something else with what the core says."""
 
 
 def _open_and_take(core: Core[State], now: Now, batch: Sequence[Incoming]) -> Turn:
