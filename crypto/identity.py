@@ -18,6 +18,8 @@ _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ED25519_MULTICODEC = b"\xed\x01"
 _JWS_BEGIN = b"eyJ"
 """The base64url of '{"': where every JWS header begins."""
+_HTTP_BEGIN = b'"@method": '
+"""Where every signature base that we make begins: the method is the first component that we cover."""
 
 
 def _labelled(label: bytes, message: bytes) -> bytes:
@@ -46,6 +48,15 @@ class Identity:
         if not signing_input.startswith(_JWS_BEGIN):
             raise ValueError("only the signing input of a JWS is signed without a domain label")
         return self._key.sign(signing_input)
+
+    def sign_http_base(self, base: bytes) -> bytes:
+        """The 64-byte signature of an HTTP signature base (RFC 9421, 2.5), which has no room for a domain label.
+
+        It begins with the quoted name of a component, as nothing else that is signed does; ValueError otherwise.
+        """
+        if not base.startswith(_HTTP_BEGIN):
+            raise ValueError("only a signature base that begins with its method is signed without a domain label")
+        return self._key.sign(base)
 
     def seed(self) -> bytes:
         """The 32 secret bytes, for the key file only."""
@@ -81,6 +92,15 @@ def verify_jws_input(public_key: bytes, signing_input: bytes, signature: bytes) 
     except (InvalidSignature, ValueError):
         return False
     return signing_input.startswith(_JWS_BEGIN)
+
+
+def verify_http_base(public_key: bytes, base: bytes, signature: bytes) -> bool:
+    """Whether `signature` is `public_key`'s over an HTTP signature base. Total: never raises."""
+    try:
+        _public(public_key).verify(signature, base)
+    except (InvalidSignature, ValueError):
+        return False
+    return base.startswith(b'"')
 
 
 def node_id(public_key: bytes) -> NodeId:

@@ -38,7 +38,7 @@ def load_migrations(name: str) -> tuple[str, ...]:
 
 
 NODE = Schema("node", 0x434F_4E44, load_migrations("node"))
-"""Tasks, spending, peers, history, calibration, offers, decisions."""
+"""Tasks, spending, peers, history, calibration, offers, decisions, A2A callers' tasks."""
 JOURNAL = Schema("journal", 0x434F_4A4C, load_migrations("journal"))
 """The hash-chained journal."""
 LEDGER = Schema("ledger", 0x434F_4C44, load_migrations("ledger"))

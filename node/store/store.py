@@ -6,6 +6,7 @@ from pathlib import Path
 
 from crypto.identity import Identity
 from node.store import blobs, tasks
+from node.store.a2a import A2aTasks
 from node.store.blobs import Blobs, RetentionConfig
 from node.store.calibration import Calibrations
 from node.store.database import Database
@@ -49,6 +50,7 @@ class Store:
     decisions: Decisions
     quote_rounds: QuoteRounds
     earnings: Earnings
+    a2a: A2aTasks
     blobs: Blobs
     journal: Journal
     ledger: LedgerStore | StorageError
@@ -99,6 +101,7 @@ class Store:
                 decisions=Decisions(database),
                 quote_rounds=QuoteRounds(database),
                 earnings=Earnings(database),
+                a2a=A2aTasks(database),
                 blobs=Blobs(contents, retention),
                 journal=journal,
                 ledger=ledger,
@@ -110,6 +113,7 @@ class Store:
         await self.spending.forget(unix_ms)
         before_unix_ms = unix_ms - round(self.blobs.config.keep_tasks_s * 1000)
         await self.quote_rounds.forget(before_unix_ms)
+        await self.a2a.forget(before_unix_ms)
         return Swept(
             tasks=len(await self.tasks.forget(before_unix_ms)),
             decisions=await self.decisions.forget(before_unix_ms),
