@@ -1,0 +1,28 @@
+"""Why a proof is refused, as a code for programs and a sentence for people."""
+
+from typing import Literal
+
+Reason = Literal[
+    "malformed",
+    "bad_signature",
+    "wrong_network",
+    "wrong_subject",
+    "not_yet_valid",
+    "expired",
+    "revoked",
+    "not_in_root",
+    "not_grown",
+    "not_believed",
+    "not_a_tier",
+    "below",
+    "bad_proof",
+    "too_many_questions",
+]
+
+
+class ProofError(Exception):
+    """A proof that does not hold. `reason` names the kind, the text says what is wrong with it."""
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.reason: Reason = reason
