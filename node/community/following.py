@@ -21,6 +21,7 @@ from node.ledger.chain.evidence import vote_conflict
 from node.ledger.chain.machine import ChainMachine
 from node.ledger.chain.state import State
 from node.ledger.pbft.core import Core
+from node.net.endpoint import Endpoint
 from node.net.peers import Peers
 from node.store.errors import DiskFullError
 from node.store.ledger_store import LedgerStore, Pinned
@@ -91,6 +92,14 @@ class Following:
     def halted(self) -> str:
         """Why this replica stopped for good, if it has."""
         return "" if self._shell is None else self._shell.halted
+
+    async def next_block(self) -> None:
+        """Return when one more block is stored here."""
+        await self._waiters.next_block()
+
+    async def endpoint(self, member: bytes) -> Endpoint | None:
+        """Where a member is, as far as anybody knows."""
+        return await self._directory.endpoint(member)
 
     async def run(self) -> None:
         """Follow the chain, for ever."""

@@ -36,6 +36,7 @@ class Waiters:
 
     def __init__(self) -> None:
         self._futures: dict[bytes, asyncio.Future[Outcome]] = {}
+        self._moved = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._futures)
@@ -49,8 +50,14 @@ class Waiters:
             self._futures[tx_id].add_done_callback(lambda _: self._futures.pop(tx_id))
         return self._futures[tx_id]
 
+    async def next_block(self) -> None:
+        """Return when one more block is stored."""
+        await self._moved.wait()
+
     def committed(self, commit: Commit[State]) -> None:
-        """A block is stored: tell those who wait for what is in it."""
+        """A block is stored: tell those who wait for it, or for what is in it."""
+        self._moved.set()
+        self._moved = asyncio.Event()
         if self._futures:
             for tx in commit.block.block.txs:
                 tx_id = transaction_id(tx)
