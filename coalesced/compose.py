@@ -40,7 +40,7 @@ from node.outsource.contractor.countersigner import Countersigner
 from node.outsource.contractor.quotedesk import QuoteDesk
 from node.outsource.contractor.sales import Sales
 from node.outsource.contractor.shop import Shop
-from node.outsource.contractor.turns import Turns
+from node.outsource.contractor.turns import Queues
 from node.outsource.localwork import LocalWork
 from node.outsource.orphans import Orphans
 from node.outsource.tasklog import TaskLog
@@ -167,7 +167,7 @@ def _selling(base: _Base) -> _Selling:
     """The contractor's role."""
     config, ground = base.config, base.ground
     identity, env, network = ground.identity, ground.env, config.node.network
-    clients, turns = Clients(), Turns(ground.executor.slots)
+    clients, turns = Clients(), Queues()
     shop = Shop(
         network=network,
         config=config.contractor,

@@ -26,7 +26,7 @@ from node.env import Env  # noqa: E402
 from node.errors import NodeError  # noqa: E402
 from node.execute.config import ExecuteConfig  # noqa: E402
 from node.execute.conversation import Ask  # noqa: E402
-from node.execute.executor import Execution  # noqa: E402
+from node.execute.execution import Execution  # noqa: E402
 from node.execute.processes import ProcessExecutor  # noqa: E402
 from node.execute.skill import Progress  # noqa: E402
 from node.outsource.localwork import FIRST_RUNS  # noqa: E402

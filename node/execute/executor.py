@@ -1,30 +1,21 @@
-"""What the rest of the node knows of execution: an executor and what it gives back.
+"""What the rest of the node knows of execution: an executor.
 
 `processes.py` runs skills in worker processes, as a daemon does; `inline.py` runs the builtin ones in this process,
 in a time that is told instead of measured, as a simulated daemon does.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from node.execute.conversation import Ask
 from node.execute.errors import InputError
+from node.execute.execution import Execution
+from node.execute.lanes import Lane
+from node.execute.remote import Remote
 from node.execute.skill import Progress, Skill
 from node.execute.user import UserFunction, UserSkill
 from node.tasks.verify import FULL_SCORE_PPM, Judgement, check_form, judge
 from protocol.specification import Effort, Level
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """A result and what it took: wall and CPU seconds of the work itself, without queueing; peak resident bytes."""
-
-    output: bytes
-    media_type: str
-    wall_s: float
-    cpu_s: float
-    peak_memory_bytes: int
 
 
 class Executor(Protocol):
@@ -63,8 +54,16 @@ class Executor(Protocol):
         """Offer a user's function; a later one of the same label replaces it. InputError when it cannot be had."""
         ...  # pragma: no cover
 
+    def register_remote(self, remote: Remote) -> Skill:
+        """Offer what is done elsewhere; a later one of the same label replaces it. InputError for a builtin's label."""
+        ...  # pragma: no cover
+
+    def lane(self, label: str) -> Lane:
+        """The queue that runs of that label wait in: the workers', or its own where it is done elsewhere."""
+        ...  # pragma: no cover
+
     def unregister(self, label: str) -> bool:
-        """Stop offering a user's skill; whether there was one. Work in progress goes on."""
+        """Stop offering a user's skill or one done elsewhere; whether there was one. Work in progress goes on."""
         ...  # pragma: no cover
 
     async def run(
@@ -138,7 +137,8 @@ def judge_form(
     skill: Skill, output: bytes, output_media_type: str | None, level: Level, min_score_ppm: int
 ) -> Judgement | None:
     """The judgement where the form alone decides: it is wrong, or nothing more is checked. None: go on checking."""
-    expected = skill.output_media_type
+    may_be = (skill.output_media_type, *skill.other_output_media_types)
+    expected = output_media_type if output_media_type in may_be else skill.output_media_type
     form = check_form(output, output_media_type or expected, expected_media_type=expected)
     if form.score_ppm == 0 or level == "none" or not skill.is_builtin:
         return judge(form, min_score_ppm=min(min_score_ppm, FULL_SCORE_PPM) or 1, cpu_s=0.0)

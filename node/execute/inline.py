@@ -13,7 +13,8 @@ from node.execute import catalogue
 from node.execute.config import ExecuteConfig
 from node.execute.conversation import Ask
 from node.execute.errors import ExecutionError, InputError, TimeLimitError
-from node.execute.executor import Execution, check_effort, judge_form
+from node.execute.execution import Execution
+from node.execute.executor import check_effort, judge_form
 from node.execute.lanes import LanedExecutor
 from node.execute.skill import Progress, Skill
 from node.execute.user import UserFunction, UserSkill
@@ -93,10 +94,6 @@ class InlineExecutor(LanedExecutor):
         """InputError: a user's function needs a process of its own."""
         raise InputError(f"{user.label!r} cannot be offered here: this node runs builtin skills only")
 
-    def unregister(self, label: str) -> bool:
-        """False: nothing was registered."""
-        return False
-
     async def run(
         self,
         label: str,
@@ -113,6 +110,8 @@ class InlineExecutor(LanedExecutor):
         skill = self.skill(label)
         check_effort(skill, effort)
         limit_s = min(timeout_s, self._config.time_limit_s)
+        if label in self._remotes:
+            return await self._run_elsewhere(label, input, media_type, limit_s, on_progress, ask)
         try:
             async with asyncio.timeout(limit_s) as limit, self._work.slot():
                 output = self._output(label, input, media_type, effort)

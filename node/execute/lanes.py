@@ -6,8 +6,11 @@ from contextlib import asynccontextmanager
 
 from node.execute import catalogue
 from node.execute.config import ExecuteConfig
-from node.execute.errors import BusyError, UnknownSkillError
-from node.execute.skill import Skill
+from node.execute.conversation import Ask
+from node.execute.errors import BusyError, InputError, TimeLimitError, UnknownSkillError
+from node.execute.execution import Execution
+from node.execute.remote import Remote
+from node.execute.skill import Progress, Skill
 
 
 class Lane:
@@ -20,12 +23,17 @@ class Lane:
         self._max_queued = max_queued
         self._free = asyncio.Semaphore(slots)
 
+    @property
+    def free_slots(self) -> int:
+        """Slots without a task."""
+        return self.slots - self.running
+
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Hold one slot; BusyError when as many as allowed wait already."""
         if self._free.locked() and self.queued >= self._max_queued:
             raise BusyError(
-                f"all {self.slots} workers are taken and {self.queued} tasks wait (limit {self._max_queued}): "
+                f"all {self.slots} slots are taken and {self.queued} tasks wait (limit {self._max_queued}): "
                 "try again later, or raise execute.max_queued"
             )
         self.queued += 1
@@ -42,13 +50,14 @@ class Lane:
 
 
 class LanedExecutor:
-    """What every executor has: skills by label, and its two lanes."""
+    """What every executor has: skills by label, its two lanes, and one for each skill that is done elsewhere."""
 
     def __init__(self, config: ExecuteConfig, slots: int) -> None:
         self._config = config
         self._work = Lane(slots, config.max_queued)
         self._checks = Lane(config.max_checkers, config.max_queued)
         self._skills: dict[str, Skill] = {skill.label: skill for skill in catalogue.SKILLS}
+        self._remotes: dict[str, tuple[Remote, Lane]] = {}
 
     @property
     def skills(self) -> tuple[Skill, ...]:
@@ -68,7 +77,7 @@ class LanedExecutor:
     @property
     def free_slots(self) -> int:
         """Slots without a task (S_avail of eq. 7)."""
-        return self._work.slots - self._work.running
+        return self._work.free_slots
 
     @property
     def queue_depth(self) -> int:
@@ -83,3 +92,40 @@ class LanedExecutor:
             raise UnknownSkillError(
                 f"this node has no skill {label!r}; it has {', '.join(sorted(self._skills))}"
             ) from None
+
+    def register_remote(self, remote: Remote) -> Skill:
+        """Offer what is done elsewhere; a later one of the same label replaces it. InputError for a builtin's label."""
+        skill = remote.skill
+        if skill.label in catalogue.PACKAGES:
+            raise InputError(f"{skill.label!r} is a builtin skill: choose another label")
+        assert skill.slots is not None, "a skill that is done elsewhere says how many may run at once"
+        self.unregister(skill.label)
+        self._remotes[skill.label] = (remote, Lane(skill.slots, self._config.max_queued))
+        self._skills[skill.label] = skill
+        return skill
+
+    def unregister(self, label: str) -> bool:
+        """Stop offering what is done elsewhere; whether there was such a skill. Work in progress goes on."""
+        if self._remotes.pop(label, None) is None:
+            return False
+        del self._skills[label]
+        return True
+
+    def lane(self, label: str) -> Lane:
+        """The queue that runs of that label wait in."""
+        return self._remotes[label][1] if label in self._remotes else self._work
+
+    async def _run_elsewhere(
+        self, label: str, data: bytes, media_type: str, limit_s: float, on_progress: Progress | None, ask: Ask | None
+    ) -> Execution:
+        """One run of what is done elsewhere, its queue included."""
+        remote, lane = self._remotes[label]
+        until_s = asyncio.get_running_loop().time() + limit_s
+        try:
+            async with asyncio.timeout_at(until_s) as limit, lane.slot():
+                left_s = until_s - asyncio.get_running_loop().time()
+                return await remote.run(data, media_type, timeout_s=left_s, on_progress=on_progress, ask=ask)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise TimeLimitError(f"the work did not end within {limit_s:g} s and was given up") from error

@@ -14,7 +14,8 @@ from node.execute import catalogue
 from node.execute.config import ExecuteConfig
 from node.execute.conversation import Ask, MemoryWatch, converse
 from node.execute.errors import InputError, TimeLimitError
-from node.execute.executor import Execution, check_effort, judge_form
+from node.execute.execution import Execution
+from node.execute.executor import check_effort, judge_form
 from node.execute.frames import Header
 from node.execute.lanes import Lane, LanedExecutor
 from node.execute.pool import Pool
@@ -50,7 +51,7 @@ class ProcessExecutor(LanedExecutor):
 
     def register(self, user: UserSkill) -> Skill:
         """Offer a user's function; a later one of the same label replaces it. InputError for a builtin's label."""
-        if user.label in self._skills and user.label not in self._users:
+        if user.label in catalogue.PACKAGES:
             raise InputError(f"{user.label!r} is a builtin skill: choose another label")
         skill = skill_of(user)
         self.unregister(user.label)
@@ -59,10 +60,10 @@ class ProcessExecutor(LanedExecutor):
         return skill
 
     def unregister(self, label: str) -> bool:
-        """Stop offering a user's skill; whether there was one. Work in progress goes on."""
+        """Stop offering a user's skill or one done elsewhere; whether there was one. Work in progress goes on."""
         user = self._users.pop(label, None)
         if user is None:
-            return False
+            return super().unregister(label)
         del self._skills[label]
         self._pool.forget(launch_of(user).key)
         return True
@@ -88,6 +89,8 @@ class ProcessExecutor(LanedExecutor):
         check_effort(skill, effort)
         memory = min(memory_bytes or self._config.memory_limit_bytes, self._config.memory_limit_bytes)
         limit_s = min(timeout_s, self._config.time_limit_s)
+        if label in self._remotes:
+            return await self._run_elsewhere(label, input, media_type, limit_s, on_progress, ask)
         order = {**self._order("run", skill, media_type, limit_s), "effort": effort, "memory_bytes": memory}
         header, output = await self._carry_out(
             self._work, self._launch(label), order, input, limit_s, memory, on_progress, ask

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from node.decision.tokens import Tariff, work_units
 from protocol.specification import EFFORTS, Effort, Level
 
 JSON = "application/json"
@@ -42,9 +43,17 @@ class Skill:
     time_limit_s: float | None = None
     memory_limit_bytes: int | None = None
     """Its owner's own limits on one run, beside the node's; None = the node's alone."""
+    slots: int | None = None
+    """How many may run at once of a skill that is done elsewhere; None: each run takes one of this node's workers."""
+    tariff: Tariff | None = None
+    """For what a model does: how its tokens are charged."""
+    other_output_media_types: tuple[str, ...] = ()
+    """What a result may be beside `output_media_type`, as its input asks."""
 
     def units_of_length(self, input_bytes: int) -> int:
         """Work units of an input of which nothing but the length is known: an upper guess for a builtin skill."""
+        if self.tariff is not None:
+            return work_units(self.tariff, input_bytes)
         if self.is_builtin:
             return max(1, input_bytes)
         return max(1, -(-input_bytes // self.unit_bytes)) if self.unit_bytes else 1

@@ -10,13 +10,19 @@ import msgspec
 import structlog
 
 from node.decision.calibrate import Calibration, Prediction, Prior, observe, predict, start
-from node.decision.inputs import LocalOption, VerificationOption
+from node.decision.hardware import gpu, model
+from node.decision.inputs import InternalCost, LocalOption, VerificationOption
 from node.decision.internal_cost import MachineRates, Pending, internal_cost, local_option
+from node.decision.roofline import LlmWork, estimate
+from node.decision.tokens import charge_micro
 from node.decision.verification import VerificationConfig, verification_options
 from node.errors import NodeError
 from node.execute.conversation import Ask
-from node.execute.executor import Execution, Executor
+from node.execute.execution import Execution
+from node.execute.executor import Executor
 from node.execute.skill import Progress, Skill
+from node.outsource.tokenbook import PREFIX as TOKENS_PREFIX
+from node.outsource.tokenbook import TokenBook
 from node.store.calibration import Calibrations
 from node.tasks.content import Content
 from node.tasks.verify import FULL_SCORE_PPM, Judgement, check_form, judge
@@ -50,13 +56,18 @@ class LocalWork:
         self.verification = verification
         self._calibrations = calibrations
         self._unix_ms = unix_ms
+        self.tokens = TokenBook(calibrations, unix_ms)
         self._states: dict[str, Calibration] = {}
         self._under_way: dict[object, Pending] = {}
         """In the order of their coming: the first run, the others wait."""
 
     async def load(self) -> None:
         """Take up the calibration of earlier runs; a state of an older form is measured anew."""
-        for key, text in (await self._calibrations.load()).items():
+        kept = await self._calibrations.load()
+        self.tokens.load(kept)
+        for key, text in kept.items():
+            if key.startswith(TOKENS_PREFIX):
+                continue
             try:
                 self._states[key] = msgspec.json.decode(text, type=Calibration)
             except (msgspec.ValidationError, ValueError) as error:
@@ -87,7 +98,7 @@ class LocalWork:
     def predict(self, label: str, effort: Effort, units: int) -> Prediction:
         """How long such a run takes here."""
         key = _key(label, effort)
-        return predict(self._states.get(key) or self._borrowed(label) or start(UNKNOWN), units)
+        return predict(self._states.get(key) or self._borrowed(label) or start(self._prior(label, units)), units)
 
     def option(self, label: str, effort: Effort, units: int, *, memory_bytes: int = 0) -> LocalOption:
         """Doing it here, priced: or why it cannot be done."""
@@ -97,27 +108,42 @@ class LocalWork:
         if effort not in skill.efforts:
             return LocalOption(feasible=False, why_not=f"the skill has no {effort} effort here")
         prediction = self.predict(label, effort, units)
-        waiting = max(0, self.executor.queue_depth + 1 - self.executor.free_slots)
-        return local_option(
+        lane = self.executor.lane(label)
+        waiting = max(0, lane.queued + 1 - lane.free_slots)
+        option = local_option(
             time_s=prediction.expected_s,
             p95_s=prediction.p95_s,
             samples=prediction.runs,
             error=prediction.mean_relative_error,
             success=LOCAL_SUCCESS,
             rates=self.rates,
-            wait_s=waiting * prediction.expected_s / self.executor.slots,
+            wait_s=waiting * prediction.expected_s / lane.slots,
             memory_bytes=memory_bytes,
-            machine_share=1 / self.executor.slots,
-            queue=self.waiting(),
+            machine_share=1 / lane.slots,
+            queue=self.waiting() if skill.slots is None else (),
         )
+        if skill.tariff is None or skill.tariff.cost is None or not option.feasible:
+            return option
+        charged = charge_micro(skill.tariff.cost, self.tokens.expected(skill.tariff, units))
+        return msgspec.structs.replace(option, cost=InternalCost(compute_micro=charged))
 
     def waiting(self) -> tuple[Pending, ...]:
         """Q of eq. (5): what waits here for a free slot, with what it is worth."""
         return tuple(self._under_way.values())[self.executor.slots :]
 
-    def spent_micro(self, wall_s: float, *, memory_bytes: int = 0) -> float:
-        """What a run that took so long has cost (COALESCE eq. 1)."""
-        cost = internal_cost(wall_s, self.rates, memory_bytes=memory_bytes, machine_share=1 / self.executor.slots)
+    def cost_micro(self, label: str, execution: Execution, units: int, *, memory_bytes: int = 0) -> float:
+        """What a run has cost: its time here, or what its model's endpoint charges for the tokens that it counted."""
+        skill = self.skill(label)
+        if skill is None or skill.tariff is None or skill.tariff.cost is None:
+            slots = self.executor.lane(label).slots
+            return self.spent_micro(execution.wall_s, memory_bytes=memory_bytes, slots=slots)
+        return charge_micro(skill.tariff.cost, execution.usage or self.tokens.expected(skill.tariff, units))
+
+    def spent_micro(self, wall_s: float, *, memory_bytes: int = 0, slots: int | None = None) -> float:
+        """What so long on one of so many slots costs, of the workers' unless said otherwise (COALESCE eq. 1)."""
+        cost = internal_cost(
+            wall_s, self.rates, memory_bytes=memory_bytes, machine_share=1 / (slots or self.executor.slots)
+        )
         return cost.total_micro
 
     def checks(self, label: str, local: LocalOption, *, seconds: int = 0) -> tuple[VerificationOption, ...]:
@@ -165,7 +191,7 @@ class LocalWork:
             timeout_s = min(timeout_s, skill.time_limit_s)
         if skill.memory_limit_bytes is not None:
             memory_bytes = min(memory_bytes or skill.memory_limit_bytes, skill.memory_limit_bytes)
-        with self.counted(label, effort, units, worth_micro):
+        with self.counted(label, effort, units, worth_micro) if skill.slots is None else nullcontext():
             async with turn or nullcontext():
                 execution = await self.executor.run(
                     label,
@@ -177,6 +203,8 @@ class LocalWork:
                     on_progress=on_progress,
                     ask=ask,
                 )
+        if skill.tariff is not None and execution.usage is not None:
+            await self.tokens.learn(skill.tariff, len(content.data), execution.usage)
         await self._learn(_key(label, effort), await self.units(label, content), execution.wall_s)
         return execution
 
@@ -226,6 +254,16 @@ class LocalWork:
     def errors(self) -> dict[str, tuple[int, float]]:
         """Runs and mean relative error of the predicted time, by type of task."""
         return {key: (state.runs, state.error) for key, state in sorted(self._states.items())}
+
+    def _prior(self, label: str, units: int) -> Prior:
+        """Before the first run: the roofline for a model of known shape on a known GPU, else almost nothing."""
+        skill = self.skill(label)
+        if skill is None or skill.tariff is None or not skill.tariff.figures or not self.rates.gpu:
+            return UNKNOWN
+        work = LlmWork(*self.tokens.expected(skill.tariff, units))
+        shape = model(skill.tariff.figures, self.rates.models)
+        found = estimate(shape, gpu(self.rates.gpu, self.rates.gpus), work)
+        return UNKNOWN if found.why_not else Prior(seconds_per_unit=found.time_s / units)
 
     def _borrowed(self, label: str) -> Calibration | None:
         """Another effort of the same skill: an upper guess, since less effort is less work."""

@@ -34,13 +34,19 @@ async def _row(parts: Parts, skill: Skill) -> SkillRow:
         sold=sold,
         price_hint_micro=parts.shop.price_hint_micro(skill.label) if sold else None,
         seconds_per_unit=parts.work.seconds_per_unit(skill.label),
-        source="builtin" if skill.is_builtin else "sold function",
+        source=_source(skill),
         unit=skill.unit,
         example=skill.example.decode(errors="replace"),
         example_units=units,
         example_s=parts.work.predict(skill.label, "full", units).expected_s,
         example_price_micro=_price_micro(parts, skill, example, units) if sold else None,
     )
+
+
+def _source(skill: Skill) -> str:
+    if skill.is_builtin:
+        return "builtin"
+    return "sold function" if skill.slots is None else "done elsewhere"
 
 
 async def _units(parts: Parts, skill: Skill, example: Content) -> int:
@@ -53,5 +59,5 @@ async def _units(parts: Parts, skill: Skill, example: Content) -> int:
 def _price_micro(parts: Parts, skill: Skill, example: Content, units: int) -> int:
     """What this node would ask for the example while it has nothing else to do."""
     specification = specify((skill.label,), example, units, WISHES, usual_score_ppm=FULL_SCORE_PPM)
-    idle = Load(demand=0, slots=parts.executor.slots)
+    idle = Load(demand=0, slots=parts.executor.lane(skill.label).slots)
     return parts.shop.price_micro(specification, idle, parts.work.option(skill.label, "full", units))

@@ -47,6 +47,7 @@ from node.views.market import (
     SkillRow,
     SkillsView,
 )
+from node.views.models import ModelKind, ModelSource, TokenRate
 from node.views.node import Check, DoctorView, StatusView
 from node.views.tasks import EventView, ReceiptView, ResultInfo, TaskError, TasksView, TaskView, TimelineRow, WhyView
 from node.views.trust import AnchorRow, SaidRow, TrustView
@@ -77,6 +78,8 @@ __all__ = [
     "MarketRow",
     "MarketView",
     "MemberRow",
+    "ModelKind",
+    "ModelSource",
     "OfferView",
     "OffersView",
     "OkView",
@@ -103,6 +106,7 @@ __all__ = [
     "TaskView",
     "TasksView",
     "TimelineRow",
+    "TokenRate",
     "TrustView",
     "VerifyView",
     "View",

@@ -15,7 +15,7 @@ import pytest
 
 from node.execute.config import ExecuteConfig
 from node.execute.errors import ExecutionError, InputError
-from node.execute.executor import Execution
+from node.execute.execution import Execution
 from node.execute.processes import ProcessExecutor
 from node.execute.user import UserSkill
 

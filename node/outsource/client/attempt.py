@@ -73,7 +73,8 @@ class Attempts:
             return Failed(error.code, f"local work failed: {error}")
         finally:
             await progress.flush()
-        cost_micro = self._work.spent_micro(execution.wall_s, memory_bytes=memory_bytes)
+        units = ask.specification.input.work_units
+        cost_micro = self._work.cost_micro(ask.skill, execution, units, memory_bytes=memory_bytes)
         return Done(Content(execution.media_type, execution.output), cost_micro=round(cost_micro), paid_micro=0)
 
     async def hired(

@@ -10,7 +10,8 @@ from node.background import background, came
 from node.env import Env
 from node.errors import CANCELLED, DeadlineError, NodeError, UsageError
 from node.events import EventHub
-from node.execute.executor import Execution
+from node.execute.execution import Execution
+from node.execute.lanes import Lane
 from node.ledger.journal import note_record
 from node.net.errors import Refusal
 from node.net.session import Call
@@ -22,7 +23,7 @@ from node.outsource.contractor.intake import Intake
 from node.outsource.contractor.quotedesk import QuoteDesk
 from node.outsource.contractor.relay import ProgressRelay
 from node.outsource.contractor.shop import Shop
-from node.outsource.contractor.turns import Turns
+from node.outsource.contractor.turns import Queues
 from node.outsource.localwork import LocalWork
 from node.outsource.patience import limit_s, patience
 from node.outsource.tasklog import TaskLog
@@ -65,7 +66,7 @@ class Contractor:
         shop: Shop,
         desk: QuoteDesk,
         clients: Clients,
-        turns: Turns,
+        turns: Queues,
         tasks: TaskLog,
         journal: Journal,
         hub: EventHub,
@@ -82,7 +83,7 @@ class Contractor:
         self._tasks = tasks
         self._journal = journal
         self._hub = hub
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running: dict[asyncio.Task[Any], Lane] = {}
         self._is_stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -106,13 +107,14 @@ class Contractor:
             return Failed(code=closed.code, text=closed.text)
         quote, specification = self._check_award(call.peer_key, award)
         standing = self._clients.standing(quote.client, asyncio.get_running_loop().time())
-        most = self._work.executor.slots + OVERBOOKING * queue_limit(standing, self._config)
-        if len(self._running) >= most:
-            return Failed(code="busy", text=f"{len(self._running)} jobs are under way here, the most that I take on")
+        lane = self._work.executor.lane(quote.skill)
+        under_way = sum(other is lane for other in self._running.values())
+        if under_way >= lane.slots + OVERBOOKING * queue_limit(standing, self._config):
+            return Failed(code="busy", text=f"{under_way} jobs are under way here, the most that I take on")
         self.intake.open(quote.task_id, call.peer_key, specification.input.size_bytes)
         job = asyncio.current_task()
         assert job is not None
-        self._running.add(job)
+        self._running[job] = lane
         self._idle.clear()
         try:
             await self._open_row(quote, award.specification, specification)
@@ -120,7 +122,7 @@ class Contractor:
             return await self._see_through(call, award, quote, specification)
         finally:
             self.intake.close(quote.task_id)
-            self._running.discard(job)
+            del self._running[job]
             if not self._running:
                 self._idle.set()
 
@@ -243,6 +245,7 @@ class Contractor:
             return answer
 
         relay, most_s = ProgressRelay(call), limit_s(quote.p95_ms / 1000)
+        lane = self._work.executor.lane(quote.skill)
         standing = self._clients.standing(quote.client, asyncio.get_running_loop().time())
         try:
             async with patience(most_s) as clock, background(relay.run()):
@@ -256,7 +259,7 @@ class Contractor:
                     ask=ask,
                     units=specification.input.work_units,
                     worth_micro=quote.price_micro,
-                    turn=self._turns.turn(quote.client, is_known=standing.is_known),
+                    turn=self._turns.of(lane).turn(quote.client, is_known=standing.is_known),
                 )
         except TimeoutError as error:
             raise DeadlineError(f"the work did not end within {most_s:g} s and was given up") from error

@@ -80,7 +80,7 @@ class QuoteDesk:
         standing = self._clients.standing(client, asyncio.get_running_loop().time())
         if declined := self._decline_form(specification) or decline_client(standing, self._config):
             return declined
-        load = self._shop.load()
+        load = self._shop.load(specification.skill)
         units = self._shop.units(specification)
         prediction = self._work.predict(specification.skill, specification.effort, units)
         if declined := decline_time(specification, self._config, standing=standing, load=load, prediction=prediction):

@@ -1,6 +1,7 @@
 """What this node sells: which skills, at which price, advertised where."""
 
 import asyncio
+import math
 from dataclasses import dataclass
 
 import structlog
@@ -9,12 +10,13 @@ from dht.errors import DhtError
 from dht.ids import skill_key
 from dht.service import Discovery
 from node.decision.inputs import LocalOption
+from node.decision.tokens import charge_micro
 from node.errors import UsageError
 from node.execute.skill import Skill
 from node.market.pricing import Load, PricingConfig, base_price_micro, listed_price_micro, quote_price_micro
 from node.net.endpoint import Endpoint
 from node.outsource.config import ContractorConfig
-from node.outsource.contractor.turns import Turns
+from node.outsource.contractor.turns import Queues
 from node.outsource.localwork import LocalWork
 from node.skills.labels import unknown_label
 from protocol.errors import LocalProtocolError
@@ -49,7 +51,7 @@ class Shop:
         work: LocalWork,
         discovery: Discovery,
         advertised: Endpoint,
-        turns: Turns,
+        turns: Queues,
     ) -> None:
         self._network = network
         self._config = config
@@ -93,7 +95,7 @@ class Shop:
             skill=ware.label,
             caption=ware.caption,
             price_hint_micro=self._hint_micro(ware),
-            load_ppm=self._load_ppm(),
+            load_ppm=self._load_ppm(ware.label),
             regions=self._config.regions[:4],
         )
         try:
@@ -116,10 +118,10 @@ class Shop:
 
     # --- prices
 
-    def load(self) -> Load:
-        """How busy this node is."""
-        executor = self._work.executor
-        return Load(demand=executor.running + executor.queue_depth + self._turns.waiting, slots=executor.slots)
+    def load(self, label: str) -> Load:
+        """How busy is what would do that skill: this node's workers, or what stands behind it elsewhere."""
+        lane = self._work.executor.lane(label)
+        return Load(demand=lane.running + lane.queued + self._turns.of(lane).waiting, slots=lane.slots)
 
     def units(self, specification: Specification) -> int:
         """Work units of a task as the client states them, before its input is here.
@@ -141,22 +143,27 @@ class Shop:
 
     def price_micro(self, specification: Specification, load: Load, option: LocalOption) -> int:
         """What this node asks for a task now: eq. (7) over its price list, or over its own predicted cost."""
-        unit_price = self._wares[specification.skill].unit_price_micro
-        if unit_price is not None:
-            base = listed_price_micro(unit_price, self.units(specification))
-        else:
-            base = base_price_micro(option.cost.total_micro, self._pricing)
+        base = self._base_micro(self._wares[specification.skill], self.units(specification), option)
         return quote_price_micro(base, load, self._pricing)
 
+    def _base_micro(self, ware: Ware, units: int, option: LocalOption) -> int:
+        skill = self._work.skill(ware.label)
+        if skill is not None and skill.tariff is not None and skill.tariff.price is not None:
+            usage = self._work.tokens.expected(skill.tariff, units)
+            return math.ceil(charge_micro(skill.tariff.price, usage))
+        if ware.unit_price_micro is not None:
+            return listed_price_micro(ware.unit_price_micro, units)
+        return base_price_micro(option.cost.total_micro, self._pricing)
+
     def price_hint_micro(self, label: str) -> int:
-        """What one work unit costs when this node is idle."""
+        """What one work unit costs when this node is idle; of a model, a prompt of one token with a usual reply."""
         return self._hint_micro(self._wares[label])
 
     def _hint_micro(self, ware: Ware) -> int:
-        if ware.unit_price_micro is not None:
-            return ware.unit_price_micro
-        return base_price_micro(self._work.option(ware.label, "full", 1).cost.total_micro, self._pricing)
+        skill = self._work.skill(ware.label)
+        units = 1 if skill is None or skill.tariff is None else skill.units_of_length(1)
+        return self._base_micro(ware, units, self._work.option(ware.label, "full", units))
 
-    def _load_ppm(self) -> int:
-        load = self.load()
+    def _load_ppm(self, label: str) -> int:
+        load = self.load(label)
         return min(PPM, PPM * load.demand // load.slots)

@@ -7,6 +7,9 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from weakref import WeakKeyDictionary
+
+from node.execute.lanes import Lane
 
 Line = OrderedDict[bytes, deque[asyncio.Future[None]]]
 """Who waits, by client; the first client is served next, by its first job."""
@@ -62,3 +65,16 @@ class Turns:
                     next_one.set_result(None)
                     return
         self._free += 1
+
+
+class Queues:
+    """The turns before each lane of an executor; what is done elsewhere does not wait for this node's workers."""
+
+    def __init__(self) -> None:
+        self._turns: WeakKeyDictionary[Lane, Turns] = WeakKeyDictionary()
+
+    def of(self, lane: Lane) -> Turns:
+        """Whose turn it is before that lane."""
+        if lane not in self._turns:
+            self._turns[lane] = Turns(lane.slots)
+        return self._turns[lane]

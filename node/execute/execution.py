@@ -1,0 +1,18 @@
+"""What a run gives back."""
+
+from dataclasses import dataclass
+
+from node.decision.tokens import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A result and what it took: wall and CPU seconds of the work itself, without queueing; peak resident bytes."""
+
+    output: bytes
+    media_type: str
+    wall_s: float
+    cpu_s: float
+    peak_memory_bytes: int
+    usage: Usage | None = None
+    """Tokens as the model's endpoint counted them; None for other work, and for counts that cannot be true."""

@@ -1,0 +1,31 @@
+"""A skill that is done elsewhere on its owner's account: a model behind an endpoint, another agent, a tool.
+
+It takes none of this node's workers: `skill.slots` says how many may run at once, and its executor sees to that.
+"""
+
+from typing import Protocol
+
+from node.execute.conversation import Ask
+from node.execute.execution import Execution
+from node.execute.skill import Progress, Skill
+
+
+class Remote(Protocol):
+    """One skill and the way to have it done."""
+
+    @property
+    def skill(self) -> Skill:
+        """What it is. `slots` is set."""
+        ...  # pragma: no cover
+
+    async def run(
+        self,
+        input: bytes,  # noqa: A002  (the contract's word)
+        media_type: str,
+        *,
+        timeout_s: float,
+        on_progress: Progress | None,
+        ask: Ask | None,
+    ) -> Execution:
+        """Have one task done within `timeout_s`. InputError, ExecutionError, TimeLimitError; cancelling ends it."""
+        ...  # pragma: no cover
