@@ -7,7 +7,7 @@ What runs at this moment is not in here but in one record a node (processes.py),
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,9 @@ Role = Literal["seller", "buyer", "both"]
 ROLES: tuple[Role, ...] = ("seller", "buyer", "both")
 Conduct = Literal["honest", "fabricator", "baiter", "corner-cutter"]
 """How a seller does what it is paid for; the dishonest ones are in dishonest.py."""
+Lie = Literal["equivocator", "silent", "slow", "liar", "replayer", "twin", "vote-withholder"]
+"""How a member of the testnet's chain breaks the rules of agreement; what each does is in byzantine/."""
+LIES: tuple[Lie, ...] = get_args(Lie)
 MAX_NODES = 64
 """Real processes of some 60 MiB each: more belongs into the simulator."""
 MANIFEST_FILE = "testnet.json"

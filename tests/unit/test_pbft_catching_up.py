@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as changed
 
-from coalesced.sim.ledger import forge
 from coalesced.sim.ledger.machine import KeyValues, Values
 from coalesced.sim.ledger.node import identity_of
 from coalesced.sim.ledger.table import Table
+from coalesced.testnet.byzantine import forge
 from node.ledger.pbft.config import PbftConfig
 from node.ledger.pbft.core import Core
 from node.ledger.pbft.effects import (

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace as changed
 
-from coalesced.sim.ledger import forge
 from coalesced.sim.ledger.machine import KeyValues, Values
 from coalesced.sim.ledger.node import EPOCH_UNIX_MS, identity_of
 from coalesced.sim.ledger.table import Table
+from coalesced.testnet.byzantine import forge
 from node.ledger.machine import InvalidBlock
 from node.ledger.pbft.config import PbftConfig
 from node.ledger.pbft.effects import (

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coalesced.sim.ledger import forge
 from coalesced.sim.ledger.node import EPOCH_UNIX_MS, Genesis, identity_of
+from coalesced.testnet.byzantine import forge
 from node.ledger.pbft.opened import open_equivocation, verify
 from node.ledger.pbft.records import (
     AnyRecord,

@@ -1,6 +1,5 @@
 """Scripts in which a member lies: its messages are made by the script, with its real key."""
 
-from coalesced.sim.ledger import forge
 from coalesced.sim.ledger.moves import (
     changes_flying,
     decide_at_one,
@@ -10,6 +9,7 @@ from coalesced.sim.ledger.moves import (
     view_change_of,
 )
 from coalesced.sim.ledger.table import Table
+from coalesced.testnet.byzantine import forge
 from node.ledger.pbft.state import Stage
 from protocol.consensus import Blocks, NewView, block_hash
 

@@ -1,9 +1,9 @@
 """What several scripts do or look at."""
 
-from coalesced.sim.ledger import forge
 from coalesced.sim.ledger.machine import KeyValues
 from coalesced.sim.ledger.node import EPOCH_UNIX_MS
 from coalesced.sim.ledger.table import Table
+from coalesced.testnet.byzantine import forge
 from protocol.consensus import Block, ChangeVote, NewView, Proposal, ViewChange
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from coalesced.sim.ledger.machine import KeyValues, Values
+from coalesced.testnet.byzantine.conduct import Outgoing
 from crypto.hashing import tagged_hash
 from crypto.identity import Identity
 from node.ledger.pbft.config import PbftConfig
@@ -34,7 +35,7 @@ from node.ledger.pbft.records import (
     still_needed,
 )
 from node.ledger.pbft.state import Head
-from protocol.consensus import AnyConsensus, Blocks, Committed, decode_ballot
+from protocol.consensus import Blocks, Committed, decode_ballot
 
 PAGE_BLOCKS = 5
 """Small, so that catching up takes several pages."""
@@ -103,15 +104,6 @@ class Disk:
             head_height=len(self.blocks),
             blocks=tuple(Committed(block=c.block.block, certificate=c.certificate.certificate) for c in chosen),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message for one key, or for an audience."""
-
-    message: AnyConsensus
-    to: bytes | None
-    audience: str = ""
 
 
 Watcher = Callable[["Node", Effect[Values]], None]

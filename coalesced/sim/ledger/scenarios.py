@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from coalesced.testnet.manifest import Lie
+
 NemesisKind = Literal["one_commits", "few_prepare", "crash_on_vote", "lost_leader"]
-Lie = Literal["silent", "liar"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,11 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             chaos_s=10.0,
             grace_s=2000.0,
         ),
+        Scenario(name="equivocator", weather=MILD, liars={0: "equivocator"}),
+        Scenario(name="replayer", weather=MILD, liars={2: "replayer"}),
+        Scenario(name="slow_member", weather=MILD, liars={0: "slow"}),
+        Scenario(name="vote_withholder", weather=MILD, liars={1: "vote-withholder"}),
+        Scenario(name="seven_two_liars", n=7, weather=MILD, liars={0: "twin", 4: "equivocator"}, crash_every_s=8.0),
         Scenario(name="reconfiguration", weather=MILD, crash_every_s=8.0, observers=3, reconfigures=True),
     )
 }

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from coalesced.sim.ledger.machine import Values
-from coalesced.sim.ledger.node import EPOCH_UNIX_MS, Genesis, Node, Outgoing, identity_of
+from coalesced.sim.ledger.node import EPOCH_UNIX_MS, Genesis, Node, identity_of
 from coalesced.sim.ledger.rules import Rules
+from coalesced.testnet.byzantine.conduct import Outgoing
 from crypto.identity import Identity
 from node.ledger.pbft.config import PbftConfig
 from node.ledger.pbft.effects import Effect, Offence

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 
-from coalesced.sim.ledger.liar import Liar
 from coalesced.sim.ledger.machine import KeyValues, Values
 from coalesced.sim.ledger.nemesis import NEMESES, Nemesis
-from coalesced.sim.ledger.node import EPOCH_UNIX_MS, Genesis, Node, Outgoing, identity_of
+from coalesced.sim.ledger.node import EPOCH_UNIX_MS, Genesis, Node, identity_of
 from coalesced.sim.ledger.rules import Rules
 from coalesced.sim.ledger.scenarios import Scenario
+from coalesced.testnet.byzantine.conduct import Conduct, Outgoing, Situation
+from coalesced.testnet.byzantine.kinds import CONDUCTS
 from node.ledger.pbft.config import PbftConfig
 from node.ledger.pbft.effects import Effect
 from node.ledger.pbft.opened import Verified, verify
@@ -94,12 +95,9 @@ class World:
         ]
         self.skew_ms = [self.rng.randint(-SKEW_MS, SKEW_MS) for _ in self.nodes]
         self.wakes_s: list[float | None] = [None] * len(self.nodes)
-        self.liars = {
-            at: Liar(self.nodes[at], [node.key for node in self.nodes], self.rng)
-            for at, kind in scenario.liars.items()
-            if kind == "liar"
+        self.liars: dict[int, Conduct[Values]] = {
+            at: CONDUCTS[kind](self._situation(self.nodes[at])) for at, kind in scenario.liars.items()
         }
-        self.silent = {at for at, kind in scenario.liars.items() if kind == "silent"}
         self.honest = [node for node in self.nodes if node.key not in self.rules.dishonest]
         self.nemesis: Nemesis | None = None
         if scenario.nemesis:
@@ -252,6 +250,16 @@ class World:
         unix_ms = EPOCH_UNIX_MS + 10_000 + int(self.now_s * 1000) + self.skew_ms[node.index]
         return Now(self.now_s, unix_ms)
 
+    def _situation(self, node: Node) -> Situation[Values]:
+        return Situation(
+            identity=node.identity,
+            chain=self.genesis.chain,
+            rng=self.rng,
+            core=lambda: node.core,
+            known=lambda: [other.key for other in self.nodes],
+            now=lambda: self._clock(node),
+        )
+
     def _watch(self, node: Node, effect: Effect[Values]) -> None:
         self.rules.watch(node, effect)
 
@@ -265,7 +273,7 @@ class World:
             return
         self.trace.update(b"%d %d %d " % (self.events, sender.index, receiver.index))
         if receiver.index in self.liars:
-            self.liars[receiver.index].hear(letter.message)
+            self.liars[receiver.index].hear(sender.key, letter.message)
         self._send(receiver, receiver.perform(receiver.core.step(self._clock(receiver), sender.key, verified)))
         self._after(receiver)
 
@@ -294,15 +302,13 @@ class World:
     # --- the network
 
     def _send(self, sender: Node, outgoing: Iterable[Outgoing]) -> None:
-        if sender.index in self.silent:
-            return
         if sender.index in self.liars:
             outgoing = list(self.liars[sender.index].twist(list(outgoing)))
         for out in outgoing:
             letter = Letter(out.message)
             for receiver in self.nodes:
                 if receiver is not sender and self._is_addressed(sender, receiver, out):
-                    self._carry(sender, receiver, letter)
+                    self._carry(sender, receiver, letter, out.after_s)
 
     def _is_addressed(self, sender: Node, receiver: Node, out: Outgoing) -> bool:
         if out.to is not None:
@@ -310,7 +316,7 @@ class World:
         is_member = sender.core is None or receiver.key in sender.core.replica.committee
         return out.audience == "all" or (out.audience == "members") == is_member
 
-    def _carry(self, sender: Node, receiver: Node, letter: Letter) -> None:
+    def _carry(self, sender: Node, receiver: Node, letter: Letter, after_s: float) -> None:
         weather, rng = self.weather, self.rng
         if self.side[sender.index] != self.side[receiver.index] or rng.random() < weather.loss:
             return
@@ -323,7 +329,7 @@ class World:
             return
         copies = 2 if rng.random() < weather.duplicate else 1
         for _ in range(copies):
-            at_s = self.now_s + rng.uniform(*weather.delay_s)
+            at_s = self.now_s + after_s + rng.uniform(*weather.delay_s)
             self._at(at_s, lambda: self._deliver(sender, receiver, letter))
 
 

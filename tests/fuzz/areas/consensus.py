@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from coalesced.sim.ledger import forge
 from coalesced.sim.ledger.machine import KeyValues, Values
 from coalesced.sim.ledger.node import EPOCH_UNIX_MS, Genesis, identity_of
+from coalesced.testnet.byzantine import forge
 from crypto.identity import Identity
 from node.ledger.pbft.config import PbftConfig
 from node.ledger.pbft.core import Core
