@@ -43,6 +43,12 @@ from node.outsource.contractor.shop import Shop
 from node.outsource.contractor.turns import Queues
 from node.outsource.localwork import LocalWork
 from node.outsource.orphans import Orphans
+from node.outsource.settlement.adapter import Adapter
+from node.outsource.settlement.arbiter import Arbiter
+from node.outsource.settlement.credits import Credits
+from node.outsource.settlement.none import NoSettlement
+from node.outsource.settlement.papers import Papers
+from node.outsource.settlement.steward import Steward
 from node.outsource.tasklog import TaskLog
 from node.router import Router
 from node.store.store import Store
@@ -88,6 +94,12 @@ class _Base:
     peers: Peers
     discovery: KademliaDiscovery
     in_background: Background
+
+
+@dataclass(frozen=True, slots=True)
+class _Paying:
+    settling: Adapter
+    steward: Steward | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +161,8 @@ def build(config: Config, ground: Ground) -> Built:
         journal=store.journal,
         make_shell=ground.make_shell,
     )
-    selling, buying = _selling(base), _buying(base, community)
+    paying = _paying(base, community)
+    selling, buying = _selling(base, paying), _buying(base, community, paying)
     countersigner = Countersigner(
         identity=identity,
         env=env,
@@ -158,12 +171,42 @@ def build(config: Config, ground: Ground) -> Built:
         earnings=store.earnings,
         clients=selling.clients,
     )
-    router = Router(selling.desk, selling.contractor, countersigner, community)
-    daemon = Daemon(_parts(base, selling, buying, community), ground.addresses, ground.bootstrap, ground.group)
+    router = Router(selling.desk, selling.contractor, countersigner, community, paying.steward)
+    daemon = Daemon(_parts(base, selling, buying, community, paying), ground.addresses, ground.bootstrap, ground.group)
     return Built(daemon, buying.surveyor)
 
 
-def _selling(base: _Base) -> _Selling:
+def _paying(base: _Base, community: Community) -> _Paying:
+    """How hired work is paid for."""
+    config, ground = base.config.settlement, base.ground
+    if config.adapter == "none":
+        return _Paying(NoSettlement(), None)
+
+    async def tell(task_id: bytes, text: str) -> None:
+        await base.tasks.note(task_id, "settled", text)
+
+    steward = Steward(
+        identity=ground.identity,
+        env=ground.env,
+        community=community,
+        peers=base.peers,
+        papers=Papers(ground.store.journal, ground.env),
+        arbiter=Arbiter(ground.env, base.work),
+        config=config,
+        tell=tell,
+    )
+    settling = Credits(
+        identity=ground.identity,
+        env=ground.env,
+        community=community,
+        config=config,
+        steward=steward,
+        fee_micro=base.work.spent_micro,
+    )
+    return _Paying(settling, steward)
+
+
+def _selling(base: _Base, paying: _Paying) -> _Selling:
     """The contractor's role."""
     config, ground = base.config, base.ground
     identity, env, network = ground.identity, ground.env, config.node.network
@@ -185,6 +228,7 @@ def _selling(base: _Base) -> _Selling:
         work=base.work,
         shop=shop,
         clients=clients,
+        settling=paying.settling,
     )
     contractor = Contractor(
         identity=identity,
@@ -199,11 +243,12 @@ def _selling(base: _Base) -> _Selling:
         tasks=base.tasks,
         journal=ground.store.journal,
         hub=base.hub,
+        settling=paying.settling,
     )
     return _Selling(clients, shop, desk, contractor)
 
 
-def _buying(base: _Base, community: Community) -> _Buying:
+def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
     """The client's role."""
     config, env, store, identity = base.config, base.ground.env, base.ground.store, base.ground.identity
     surveyor = Surveyor(
@@ -215,6 +260,7 @@ def _buying(base: _Base, community: Community) -> _Buying:
         work=base.work,
         discovery=base.discovery,
         market=Market(base.peers, env.unix_ms),
+        settling=paying.settling,
         outcomes=store.outcomes,
         spending=store.spending,
         journal=store.journal,
@@ -237,6 +283,7 @@ def _buying(base: _Base, community: Community) -> _Buying:
         promises=promises,
         outcomes=store.outcomes,
         settlement=Settlement(identity=identity, env=env, journal=store.journal, peers=base.peers, timeout_s=timeout_s),
+        settling=paying.settling,
         community=community,
         in_background=base.in_background,
     )
@@ -271,7 +318,7 @@ def _buying(base: _Base, community: Community) -> _Buying:
     return _Buying(surveyor, promises, unanswered, running, client)
 
 
-def _parts(base: _Base, selling: _Selling, buying: _Buying, community: Community) -> Parts:
+def _parts(base: _Base, selling: _Selling, buying: _Buying, community: Community, paying: _Paying) -> Parts:
     """All of it together, for the daemon and its owner's desks."""
     config, ground, store = base.config, base.ground, base.ground.store
     running, promises, intake = buying.running, buying.promises, selling.contractor.intake
@@ -286,6 +333,8 @@ def _parts(base: _Base, selling: _Selling, buying: _Buying, community: Community
         discovery=base.discovery,
         peers=base.peers,
         community=community,
+        settling=paying.settling,
+        steward=paying.steward,
         shop=selling.shop,
         sales=Sales(
             env=ground.env,

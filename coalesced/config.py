@@ -31,6 +31,7 @@ from node.market.pricing import PricingConfig
 from node.net.config import NetConfig
 from node.net.endpoint import parse_endpoint
 from node.outsource.config import ClientConfig, ContractorConfig
+from node.outsource.settlement.config import SettlementConfig
 from node.store.blobs import RetentionConfig
 from node.store.spending import Caps
 
@@ -111,6 +112,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     verification: VerificationConfig = VerificationConfig()
     retention: RetentionConfig = RetentionConfig()
     ledger: LedgerConfig = LedgerConfig()
+    settlement: SettlementConfig = SettlementConfig()
 
 
 SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {

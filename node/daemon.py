@@ -17,6 +17,7 @@ from dht.errors import DhtError
 from dht.service import KademliaDiscovery
 from node.background import Background
 from node.community.community import Community
+from node.community.following import guarded
 from node.env import Env
 from node.errors import NodeError
 from node.events import EventHub
@@ -36,6 +37,8 @@ from node.outsource.contractor.sales import Sales
 from node.outsource.contractor.shop import Shop
 from node.outsource.localwork import LocalWork
 from node.outsource.orphans import LOOK_S, Orphans
+from node.outsource.settlement.adapter import Adapter
+from node.outsource.settlement.steward import Steward
 from node.outsource.tasklog import TaskLog
 from node.store.store import Store
 
@@ -64,6 +67,8 @@ class Parts:
     discovery: KademliaDiscovery
     peers: Peers
     community: Community
+    settling: Adapter
+    steward: Steward | None
     shop: Shop
     sales: Sales
     desk: QuoteDesk
@@ -117,7 +122,13 @@ class Daemon:
         parts.discovery.add_bootstrap((one.host, one.port) for one in known)
         self._own_tasks = [
             self._group.create_task(work)
-            for work in (self._keep_up(), self._settle_in(), self._end_orphans(), parts.community.run())
+            for work in (
+                self._keep_up(),
+                self._settle_in(),
+                self._end_orphans(),
+                parts.community.run(),
+                guarded(parts.settling.run()),
+            )
         ]
         parts.in_background(parts.unanswered.ask_again())
         self.is_ready = True

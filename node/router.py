@@ -9,9 +9,11 @@ from node.net.session import Call
 from node.outsource.contractor.contractor import Contractor
 from node.outsource.contractor.countersigner import Countersigner
 from node.outsource.contractor.quotedesk import QuoteDesk
+from node.outsource.settlement.steward import Steward
 from protocol.messages import (
     Answer,
     Award,
+    DealExhibit,
     FaultNotice,
     GenesisRequest,
     InputPart,
@@ -31,12 +33,19 @@ class Router:
     """Routes what any peer may ask of this node."""
 
     def __init__(
-        self, desk: QuoteDesk, contractor: Contractor, countersigner: Countersigner, community: Community
+        self,
+        desk: QuoteDesk,
+        contractor: Contractor,
+        countersigner: Countersigner,
+        community: Community,
+        steward: Steward | None,
     ) -> None:
+        """`steward` None: this node settles nothing on its chain, and judges nobody's deals."""
         self._desk = desk
         self._contractor = contractor
         self._countersigner = countersigner
         self._community = community
+        self._steward = steward
 
     async def handle(self, call: Call) -> Message:
         """The final answer to one request; Refusal for what cannot be asked, or cannot be done now."""
@@ -70,5 +79,10 @@ class Router:
                 return self._community.take(call.peer_key, batch)
             case GenesisRequest():
                 return self._community.genesis()
+            case DealExhibit() as shown:
+                why = self._steward.take_exhibit(call.peer_key, shown) if self._steward else "I judge no deals"
+                if why:
+                    raise Refusal("no_arbiter", why)
+                return Ok()
             case other:
                 raise Refusal("unexpected", f"a {type(other).__name__} is not a request")

@@ -13,6 +13,7 @@ Requests and what may answer them (the envelope that carries ids and deadlines i
 | FaultNotice   |                                     | Ok                |
 | LedgerBatch   |                                     | Ok                |
 | GenesisRequest |                                    | GenesisFound      |
+| DealExhibit   |                                     | Ok                |
 """
 
 from typing import Annotated
@@ -199,6 +200,13 @@ class GenesisFound(Message, frozen=True, kw_only=True, tag="genesis"):
     genesis: Annotated[bytes, Meta(max_length=MAX_PART_BYTES)] = b""
 
 
+class DealExhibit(Message, frozen=True, kw_only=True, tag="deal_exhibit"):
+    """What a client shows the arbiter of a deal that it disputes: the packed exhibit whose hash its dispute bears."""
+
+    deal: Hash32
+    exhibit: Annotated[bytes, Meta(min_length=1, max_length=MAX_PART_BYTES)]
+
+
 AnyMessage = (
     Ping
     | Pong
@@ -221,6 +229,7 @@ AnyMessage = (
     | LedgerBatch
     | GenesisRequest
     | GenesisFound
+    | DealExhibit
 )
 
 

@@ -43,6 +43,7 @@ class QuoteTerms(Body, frozen=True, kw_only=True):
     """A contractor's binding offer: signed by the contractor, valid until `expires_unix_ms`.
 
     `duration_ms` and `p95_ms` are its own expectation of the time from award to result; `success_ppm` its claim.
+    `escrow_chain`: the community chain on which the price is to be locked, in credits, before the work begins.
     """
 
     quote_id: Id16
@@ -59,6 +60,7 @@ class QuoteTerms(Body, frozen=True, kw_only=True):
     success_ppm: Ppm
     issued_unix_ms: UnixMillis
     expires_unix_ms: UnixMillis
+    escrow_chain: Hash32 | None = None
 
 
 class AwardTerms(Body, frozen=True, kw_only=True):

@@ -193,7 +193,12 @@ class Refund(InDeal, frozen=True, kw_only=True):
 
 
 class Dispute(InDeal, frozen=True, kw_only=True):
-    """The client does not want to pay for what was submitted: the arbiter rules."""
+    """The client does not want to pay for what was submitted: the arbiter rules.
+
+    `exhibit_sha256` binds the client to what it shows the arbiter, which is nobody else's business.
+    """
+
+    exhibit_sha256: Hash32 | None = None
 
 
 class Rule(InDeal, frozen=True, kw_only=True):

@@ -40,8 +40,8 @@ class LocalRow(_Value, frozen=True, kw_only=True):
 class SellerRow(_Value, frozen=True, kw_only=True):
     """Hiring one seller at its best verification level: eq. (6) in expectation.
 
-    The terms payment, communication, integration, verification, waiting, lateness, undetected, redo and breach add
-    up to `total_micro`.
+    The terms payment, communication, settlement, integration, verification, waiting, lateness, undetected, redo and
+    breach add up to `total_micro`.
     """
 
     contractor: bytes
@@ -55,6 +55,8 @@ class SellerRow(_Value, frozen=True, kw_only=True):
     """P times the probability that the result is accepted."""
     communication_micro: float
     """Eq. (8)."""
+    settlement_micro: float = 0.0
+    """Fees of an escrow."""
     integration_micro: float
     verification_micro: float
     waiting_micro: float

@@ -2,7 +2,7 @@
 
     option   price    +time    +risk    +verify  =total   p(good)
 
-Price is what is paid in expectation, or burnt here, with communication and integration; time is waiting and the
+Price is what is paid in expectation, or burnt here, with communication, escrow and integration; time is waiting and the
 chance of being late; risk is bad work and breach.
 """
 
@@ -58,7 +58,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 def explain(decision: Decision) -> Explanation:
     """The explanation of `decision`. It searches for the break-even, which costs a few more decisions."""
     options = [_local(decision.local, decision), *(_seller(row, decision) for row in decision.rows)]
-    options.sort(key=lambda option: (not option.chosen, not option.feasible, option.total_micro, option.name))
+    # Rows come best first, and stay so where whole micro-dollars are equal: the first one is what the sentences name.
+    options.sort(key=lambda option: (not option.chosen, not option.feasible, option.total_micro))
     out = [
         ExplainedOption(
             contractor=one.contractor,
@@ -186,7 +187,7 @@ def _seller(row: SellerRow, decision: Decision) -> ExplainedOption:
         name=row.name,
         level=row.level,
         quoted_micro=row.price_micro,
-        price_micro=round(row.payment_micro + row.communication_micro + row.integration_micro),
+        price_micro=round(row.payment_micro + row.communication_micro + row.settlement_micro + row.integration_micro),
         time_micro=round(row.waiting_micro + row.lateness_micro),
         risk_micro=round(row.undetected_micro + row.redo_micro + row.breach_micro),
         verify_micro=round(row.verification_micro),

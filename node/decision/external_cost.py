@@ -1,6 +1,6 @@
 """What hiring costs: COALESCE eq. (6), all six terms, as an expectation over what may come back.
 
-    E[C_j,l] = communication + integration + verification_l + latency penalty
+    E[C_j,l] = communication + settlement + integration + verification_l + latency penalty
              + q P + (1-q) [ d_l redo + (1-d_l)(P + V) ] + V gamma P_breach
 
 q is the pessimistic success probability, P the quote (paid on acceptance), d_l the detection probability of
@@ -43,7 +43,7 @@ class SellerTerms(NamedTuple):
     success_deviation: float
     communication_micro: float
     fixed_micro: float
-    """Communication, integration, waiting and breach."""
+    """Communication, settlement, integration, waiting and breach."""
     time_s: float
     sigma: float
     p_breach: float
@@ -77,9 +77,10 @@ def communication_micro(total_bytes: int, config: DecisionConfig) -> float:
 
 
 def transfer_s(facts: TaskFacts, candidate: Candidate, config: DecisionConfig) -> float:
-    """Time on the wire: round trips, and both contents through the bandwidth."""
+    """Time before and beside the work: its price locked, round trips, and both contents through the bandwidth."""
     bandwidth = candidate.bandwidth_bytes_per_s or config.bandwidth_bytes_per_s
-    return config.round_trips * candidate.rtt_s + (facts.input_bytes + facts.expected_output_bytes) / bandwidth
+    wire_s = config.round_trips * candidate.rtt_s + (facts.input_bytes + facts.expected_output_bytes) / bandwidth
+    return candidate.settlement_s + wire_s if candidate.settlement_s else wire_s
 
 
 def sensitivity(privacy: Privacy, config: DecisionConfig) -> float:
@@ -107,6 +108,8 @@ def seller_terms(facts: TaskFacts, candidate: Candidate, config: DecisionConfig,
     breach_micro = risk_cost_micro(stakes.value_micro, (p_breach,), config.gamma)
     time_s = wire_s + candidate.duration_s
     fixed = moved_micro + config.integration_micro + stakes.time_value_micro_per_s * time_s + breach_micro
+    if candidate.settlement_micro:
+        fixed += candidate.settlement_micro
     return SellerTerms(
         prior=claim,
         success_mean=mean,

@@ -139,6 +139,10 @@ class Candidate(Checked, frozen=True, kw_only=True):
     rtt_s: Seconds = 0.0
     bandwidth_bytes_per_s: Annotated[float, Meta(ge=1, le=1e15)] | None = None
     """None takes the configured figure."""
+    settlement_micro: MicroFloat = 0.0
+    """What settling with it costs beside its price: the fees of an escrow."""
+    settlement_s: Seconds = 0.0
+    """How long settling delays the work: until its price is locked."""
     claimed_success: Probability = 1.0
     """What its quote claims."""
     advertised_success: Probability = 1.0

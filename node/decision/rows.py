@@ -98,6 +98,7 @@ def row_of(
         price_micro=candidate.price_micro,
         payment_micro=best.payment_micro,
         communication_micro=terms.communication_micro,
+        settlement_micro=candidate.settlement_micro,
         integration_micro=config.integration_micro,
         verification_micro=best.verification_micro,
         waiting_micro=stakes.time_value_micro_per_s * terms.time_s,

@@ -30,8 +30,10 @@ CERTAIN_DEVIATIONS = 9.0
 
 ONE, PRICE, BAD, BAD_PRICE, DOUBT, DOUBT_PRICE, TIME, PER_BYTE, BREACH = range(9)
 """What a seller brings. Doubt is the chance of bad work by the careful belief, PER_BYTE the time a byte takes."""
-RATE, RATE_BAD, RATE_BAD_PRICE, RATE_DOUBT, RATE_DOUBT_PRICE, FIELDS = range(9, 15)
+RATE, RATE_BAD, RATE_BAD_PRICE, RATE_DOUBT, RATE_DOUBT_PRICE = range(9, 14)
 """The same times the rate of audits."""
+SETTLING, FIELDS = range(14, 16)
+"""And what settling with it costs."""
 FIXED, VALUE, LOCAL_COST, SECOND, MOVED_SECOND, LEAK, FIGURES = range(7)
 """What a task brings: 1, V, the local total, the cost of a second, of a second for each byte moved, and of a leak."""
 
@@ -81,6 +83,7 @@ class Sheet:
         self.bandwidth = array(one.bandwidth_bytes_per_s or config.bandwidth_bytes_per_s for one in candidates)
         self.surely = np.exp(array(min(600.0, CERTAIN_DEVIATIONS * spread(o.duration_s, o.p95_s)) for o in candidates))
         self.breach = array(one.p_breach for one in terms)
+        self.settlement = array(one.settlement_micro for one in candidates)
         self._exposure = array(np.inf if o.exposure_left_micro is None else o.exposure_left_micro for o in candidates)
         self._is_capped = bool(np.isfinite(self._exposure).any())
         fit = array(
@@ -120,7 +123,8 @@ class Sheet:
             self.breach,
         )
         fields[RATE] = rate
-        fields[RATE_BAD:] = rate * fields[BAD : DOUBT_PRICE + 1]
+        fields[RATE_BAD:SETTLING] = rate * fields[BAD : DOUBT_PRICE + 1]
+        fields[SETTLING] = self.settlement
         beliefs = ((BAD, BAD_PRICE, RATE_BAD, RATE_BAD_PRICE), (DOUBT, DOUBT_PRICE, RATE_DOUBT, RATE_DOUBT_PRICE))
         rows = [_weights(option, auditing, *by) for by in beliefs for option in allowed]
         rows.append(_weights(None, None, *beliefs[0]))
@@ -199,7 +203,9 @@ def _weights(
     `bad` and so on are the fields of one belief. None: accepting unseen, and no audits.
     """
     found = np.zeros((FIGURES, FIELDS))
-    found[FIXED, PRICE] = found[VALUE, bad] = found[SECOND, TIME] = found[MOVED_SECOND, PER_BYTE] = 1.0
+    found[FIXED, PRICE] = found[FIXED, SETTLING] = found[VALUE, bad] = found[SECOND, TIME] = found[
+        MOVED_SECOND, PER_BYTE
+    ] = 1.0
     found[LEAK, BREACH] = 1.0
     check, one, of_bad, of_price = option, ONE, bad, bad_price
     if option is None or option.level == "none":

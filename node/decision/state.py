@@ -87,7 +87,8 @@ def lesson_of(decision: Decision, *, good: bool) -> Lesson:
     offered = bool(decision.rows)
     if row is None:
         return Lesson(None, good, 0.0, 0.0, False, (), offered, decision.inputs.config)
-    spent = row.communication_micro + row.integration_micro + row.verification_micro + row.waiting_micro
+    spent = row.communication_micro + row.settlement_micro + row.integration_micro
+    spent += row.verification_micro + row.waiting_micro
     spent += row.price_micro if good else local_micro
     reward = 1.0 - spent / local_micro if local_micro > 0.0 else 0.0
     placed = placed_of(row, decision)

@@ -23,6 +23,8 @@ from protocol.signed import AwardTerms, FaultTerms, RatingTerms, ReceiptTerms, o
 
 Kind = Literal["award", "receipt_offer", "receipt", "fault", "rating", "note"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+ABANDONED = "abandoned"
+"""A note: an award that this side let go of, through no fault of its contractor."""
 MAX_BODY_BYTES = 65_536
 """Far above the largest signed body with its signatures; a note may be longer than they are."""
 

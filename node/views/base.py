@@ -19,6 +19,7 @@ EventName = Literal[
     "input_required",
     "verified",
     "receipt",
+    "settled",
     "fell_back",
     "completed",
     "failed",

@@ -84,7 +84,12 @@ def dispute(draft: Draft, terms: Dispute) -> None:
     client, deal = _deal(draft, terms, SUBMITTED)
     _only(draft, terms, client, "client")
     _in_time(draft, deal)
-    disputed = msgspec.structs.replace(deal, stage=DISPUTED, due_unix_ms=draft.time_unix_ms + draft.rules.rule_ms)
+    disputed = msgspec.structs.replace(
+        deal,
+        stage=DISPUTED,
+        due_unix_ms=draft.time_unix_ms + draft.rules.rule_ms,
+        exhibit_sha256=terms.exhibit_sha256 or b"",
+    )
     draft.put(deal_key(client, terms.deal), disputed)
 
 

@@ -140,6 +140,8 @@ class Deal(Entry, frozen=True, array_like=True):
     stage: int = FUNDED
     asked_credits: int = 0
     paid_credits: int = 0
+    exhibit_sha256: bytes = b""
+    """Of what the client shows the arbiter; empty where there is no dispute or nothing to show."""
 
 
 class Retired(Entry, frozen=True, array_like=True):

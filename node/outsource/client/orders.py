@@ -22,6 +22,7 @@ from node.outsource.client.progresslog import ProgressLog
 from node.outsource.client.promises import Promises
 from node.outsource.client.request import Ask
 from node.outsource.client.settlement import Order, Settlement
+from node.outsource.settlement.adapter import Adapter, Exhibit
 from node.outsource.tasklog import TaskLog
 from node.store.history import JobOutcome, Outcomes
 from node.store.journal_store import Journal
@@ -65,6 +66,7 @@ class Orders:
         promises: Promises,
         outcomes: Outcomes,
         settlement: Settlement,
+        settling: Adapter,
         community: Community,
         in_background: Background,
     ) -> None:
@@ -76,6 +78,7 @@ class Orders:
         self._promises = promises
         self._outcomes = outcomes
         self._settlement = settlement
+        self._settling = settling
         self._community = community
         self._in_background = in_background
 
@@ -88,8 +91,12 @@ class Orders:
         if (refused := await self._promises.make(ask.task_id, offer, level)) is not None:
             return Failed(RefusedError.code, f"{offer.seller.name}: {refused}")
         outcome = await self._hire(ask, offer, limits=limits, explored=explored, question=question)
+        if isinstance(outcome, Failed):
+            await completed(self._promises.close(ask.task_id, offer.seller.key, abandoned=outcome.text))
+            return outcome
         if isinstance(outcome, Fault):
             await completed(self._failed(_order(ask, offer), outcome))
+            self._settling.judged(offer.quote.terms, None)
             return Failed(outcome.kind, f"{offer.seller.name}: {outcome.kind}: {outcome.text}")
         return outcome
 
@@ -99,12 +106,16 @@ class Orders:
 
     async def _hire(
         self, ask: Ask, offer: Offer, *, limits: Limits, explored: bool, question: Question
-    ) -> Delivered | Fault:
+    ) -> Delivered | Failed | Fault:
         began = self._env.unix_ms()
         session = await self._session(offer, limits.patience_s)
         if isinstance(session, Fault):
             return session
         terms, award = await self._award(ask, offer, explored)
+        if unpaid := await self._settling.lock(
+            offer.quote.terms, offer.terms, ask.task_id, remaining_s=limits.remaining_s
+        ):
+            return Failed(RefusedError.code, f"{offer.seller.name}: {unpaid}")
         job = Job(
             offer=offer,
             award=award,
@@ -191,6 +202,7 @@ class Orders:
         else:
             text = "; ".join(judgement.reasons) or "verification refused the result"
             await self._report(order, Fault("bad_result", text[:500], proof_of(offer, delivered.delivery.result)))
+        self._settling.judged(offer.quote.terms, None if judgement.accepted else _exhibit(ask, delivered))
         return self._in_background(self.collect(order, offered, delivered.delivery.acceptance))
 
     async def collect(
@@ -232,6 +244,17 @@ class Orders:
                 duration_ms=delivered.took_ms if delivered else 0,
             )
         )
+
+
+def _exhibit(ask: Ask, delivered: Delivered) -> Exhibit:
+    """What an arbiter would have to look at."""
+    return Exhibit(
+        quote=delivered.offer.quote,
+        specification=ask.encoded,
+        work=ask.content,
+        result=delivered.delivery.result,
+        delivered=delivered.delivery.content,
+    )
 
 
 def _order(ask: Ask, offer: Offer) -> Order:

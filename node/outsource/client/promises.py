@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from node.background import Background
 from node.env import Env
 from node.errors import NodeError
-from node.ledger.journal import Entry, note_record, open_body, paid_micro
+from node.ledger.journal import ABANDONED, Entry, note_record, open_body, paid_micro
 from node.outsource.client.offers import Offer
 from node.store.journal_store import Journal
 from node.store.spending import CapRefusal, Spending
@@ -18,9 +18,6 @@ from protocol.signed import AwardTerms, FaultTerms
 from protocol.specification import Level
 
 log = structlog.get_logger()
-
-ABANDONED: Final = "abandoned"
-"""A note of the journal: an award that this side let go of, through no fault of its contractor."""
 
 
 class Promises:

@@ -22,6 +22,7 @@ from node.outsource.client.offers import Market, NoOffer, Offer, Seller, Tender
 from node.outsource.client.request import Ask
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
+from node.outsource.settlement.adapter import Adapter, Charge
 from node.skills.labels import nearest
 from node.store.history import Outcomes
 from node.store.journal_store import Journal
@@ -33,6 +34,8 @@ from protocol.messages import Advert, decode_advert
 log = structlog.get_logger()
 
 PPM = 1_000_000
+UNPAYABLE = "unpayable"
+"""The code of an offer whose seller wants to be paid in a way that this node cannot."""
 SEED_BYTES = 6
 """Of entropy in each decision's seed; it fits a JSON number exactly."""
 
@@ -57,6 +60,8 @@ class Survey:
     checks: tuple[VerificationOption, ...]
     offers: tuple[Offer, ...]
     refusals: tuple[NoOffer, ...]
+    charges: dict[bytes, Charge]
+    """What settling with each seller costs."""
     histories: dict[bytes, History]
     memories: Memories
     exposure_left_micro: dict[bytes, int]
@@ -81,6 +86,7 @@ class Surveyor:
         work: LocalWork,
         discovery: Discovery,
         market: Market,
+        settling: Adapter,
         outcomes: Outcomes,
         spending: Spending,
         journal: Journal,
@@ -99,6 +105,7 @@ class Surveyor:
         self._work = work
         self._discovery = discovery
         self._market = market
+        self._settling = settling
         self._outcomes = outcomes
         self._spending = spending
         self._journal = journal
@@ -183,7 +190,15 @@ class Surveyor:
             client=self._own_key,
             timeout_s=limit_s,
         )
-        return await self._market.quotes(tender, sellers[: self._config.max_sellers])
+        offers, refusals = await self._market.quotes(tender, sellers[: self._config.max_sellers])
+        charges = [self._settling.charge(offer.terms) for offer in offers]
+        payable = [offer for offer, charge in zip(offers, charges, strict=True) if isinstance(charge, Charge)]
+        unpayable = [
+            NoOffer(offer.seller, charge, UNPAYABLE)
+            for offer, charge in zip(offers, charges, strict=True)
+            if isinstance(charge, str)
+        ]
+        return payable, [*refusals, *unpayable]
 
     async def survey(
         self, ask: Ask, local: LocalOption, alone: str, offers: Collection[Offer], refusals: Collection[NoOffer]
@@ -200,11 +215,17 @@ class Surveyor:
             checks=self._work.checks(ask.skill, local, seconds=len(offers)),
             offers=tuple(offers),
             refusals=tuple(refusals),
+            charges={offer.seller.key: self._charge(offer) for offer in offers},
             histories=await self._outcomes.counts(keys, ask.skill, now),
             memories=await self._memories.load(ask.skill, keys),
             exposure_left_micro={key: max(0, caps.peer_micro - used) for key, used in exposed.items()},
             spend_left_micro=max(0, caps.day_micro - await self._spending.day_used_micro(now)),
         )
+
+    def _charge(self, offer: Offer) -> Charge:
+        """As it is now; what has become impossible since the quotes came is found when the order is placed."""
+        charge = self._settling.charge(offer.terms)
+        return charge if isinstance(charge, Charge) else Charge()
 
     def has_expired(self, offer: Offer) -> bool:
         """Whether its price binds no longer."""
@@ -262,6 +283,7 @@ def _priced(decision: DecisionConfig, work: LocalWork) -> DecisionConfig:
 def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
     terms, key = offer.terms, offer.seller.key
     history = survey.histories.get(key, History())
+    charge = survey.charges.get(key, Charge())
     return Candidate(
         key=key,
         name=offer.seller.name,
@@ -269,6 +291,8 @@ def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
         duration_s=terms.duration_ms / 1000,
         p95_s=terms.p95_ms / 1000,
         rtt_s=offer.rtt_s,
+        settlement_micro=charge.fee_micro,
+        settlement_s=charge.delay_s,
         claimed_success=terms.success_ppm / PPM,
         successes=history.successes,
         failures=history.failures,

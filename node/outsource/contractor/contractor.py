@@ -18,14 +18,15 @@ from node.net.session import Call
 from node.outsource.config import ContractorConfig
 from node.outsource.contractor.admission import queue_limit
 from node.outsource.contractor.clients import Clients
-from node.outsource.contractor.delivered import Delivered
 from node.outsource.contractor.intake import Intake
 from node.outsource.contractor.quotedesk import QuoteDesk
 from node.outsource.contractor.relay import ProgressRelay
 from node.outsource.contractor.shop import Shop
 from node.outsource.contractor.turns import Queues
+from node.outsource.delivered import Delivered
 from node.outsource.localwork import LocalWork
 from node.outsource.patience import limit_s, patience
+from node.outsource.settlement.adapter import Adapter
 from node.outsource.tasklog import TaskLog
 from node.store.journal_store import Journal
 from node.store.tasks import TaskChange, TaskRow
@@ -52,6 +53,12 @@ class OutputTooLargeError(NodeError):
     code = "too_large"
 
 
+class UnfundedError(NodeError):
+    """The price is not locked as the quote asks for."""
+
+    code = "unfunded"
+
+
 class Contractor:
     """Works for clients. `drain` before the executor stops."""
 
@@ -70,6 +77,7 @@ class Contractor:
         tasks: TaskLog,
         journal: Journal,
         hub: EventHub,
+        settling: Adapter,
     ) -> None:
         self._identity = identity
         self._network = network
@@ -83,6 +91,7 @@ class Contractor:
         self._tasks = tasks
         self._journal = journal
         self._hub = hub
+        self._settling = settling
         self._running: dict[asyncio.Task[Any], Lane] = {}
         self._is_stopping = False
         self._idle = asyncio.Event()
@@ -197,9 +206,14 @@ class Contractor:
             # The session's edge answers the client; here only the row is ours.
             await self._close(quote.task_id, "failed", "internal", "an internal error ended this job; see the log")
             raise
+        finally:
+            # By the journal it is delivered, or it never will be.
+            self._settling.ended(award.quote.terms)
 
     async def _carry_out(self, call: Call, award: Award, quote: QuoteTerms, specification: Specification) -> Result:
         started, salt = self._env.unix_ms(), self._env.entropy(16)
+        if why := await self._settling.check(award.quote.terms, quote):
+            raise UnfundedError(why)
         await self._tasks.move(quote.task_id, "working")
         self._tell("task_received", quote, f"{quote.skill} for {usd(quote.price_micro)}")
         await call.emit(accept(self._identity, quote, salt, started))

@@ -10,7 +10,7 @@ from node.errors import NodeError
 from node.ledger.journal import fault_record, open_body, receipt_record
 from node.net.errors import Refusal
 from node.outsource.contractor.clients import Clients
-from node.outsource.contractor.delivered import find_delivered, job_of
+from node.outsource.delivered import find_delivered, job_of
 from node.outsource.tasklog import TaskLog
 from node.store.earnings import Earnings
 from node.store.journal_store import Journal

@@ -19,6 +19,7 @@ from node.outsource.contractor.pace import Pace
 from node.outsource.contractor.quotebook import QuoteBook
 from node.outsource.contractor.shop import Shop
 from node.outsource.localwork import LocalWork
+from node.outsource.settlement.adapter import Adapter
 from node.tasks.spec import digest, encode_specification
 from protocol.fields import MAX_MILLIS
 from protocol.messages import Decline, Quote, QuoteRequest
@@ -44,6 +45,7 @@ class QuoteDesk:
         work: LocalWork,
         shop: Shop,
         clients: Clients,
+        settling: Adapter,
     ) -> None:
         self._identity = identity
         self._network = network
@@ -52,6 +54,7 @@ class QuoteDesk:
         self._work = work
         self._shop = shop
         self._clients = clients
+        self._settling = settling
         self._pace = Pace(config.quotes_per_s)
         self._book = QuoteBook(config.max_quotes_per_peer)
         self.closed: Decline | None = None
@@ -113,6 +116,7 @@ class QuoteDesk:
             success_ppm=self._config.claimed_success_ppm,
             issued_unix_ms=now,
             expires_unix_ms=expires,
+            escrow_chain=self._settling.wanted(client, price_micro),
         )
         body, signature = sign(self._identity, terms)
         return Quote(terms=body, signature=signature)
