@@ -16,6 +16,8 @@ from node.decision.internal_cost import MachineRates
 from node.errors import UsageError
 
 MICRO = 1e6
+MOST = 1e18
+"""No figure is larger: what is worked out from it must stay finite."""
 _RELATIVE = re.compile(r"([+-]\d+(?:\.\d+)?)\s*%")
 _NUMBER = r"(\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
 _UNITS: dict[str, tuple[re.Pattern[str], dict[str, float], str]] = {
@@ -96,13 +98,19 @@ def _figure(text: str, value: str, unit: str) -> Figure:
         factor = 1.0 + float(relative[1]) / 100.0
         if factor < 0.0:
             raise UsageError(f"--what-if {text[:70]!r}: less than nothing is left of it: write -100% at most")
-        return Figure(factor, is_relative=True)
+        return Figure(_bounded(text, factor), is_relative=True)
     absolute = pattern.fullmatch(value)
     if absolute is None:
         what = "it is negative" if value.startswith("-") else f"{value[:30]!r} is not one"
         raise UsageError(f"--what-if {text[:70]!r}: {what}; it is {advice}")
     suffix = absolute[2].lower() if pattern.groups > 1 else ""
-    return Figure(float(absolute[1]) * factors[suffix], is_relative=False)
+    return Figure(_bounded(text, float(absolute[1]) * factors[suffix]), is_relative=False)
+
+
+def _bounded(text: str, value: float) -> float:
+    if value > MOST:
+        raise UsageError(f"--what-if {text[:70]!r}: it is too large: write at most {MOST:g}")
+    return value
 
 
 # --- what each name changes

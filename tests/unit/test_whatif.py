@@ -80,6 +80,9 @@ def test_every_name_changes_something_or_says_why_it_cannot(name: str) -> None:
         ("deadline@anna=3s", "deadline is not a seller's: leave out @anna"),
         ("claimed-success=1.5", "claimed_success is 1.5: write a finite number from 0 to 1"),
         ("claimed-success=nan", "'nan' is not one"),
+        ("value=1e400", "it is too large: write at most"),
+        ("price=1e300", "it is too large: write at most"),
+        ("budget=+" + 400 * "9" + "%", "it is too large: write at most"),
     ],
 )
 def test_a_mistake_is_answered_with_what_to_write(text: str, error: str) -> None:
