@@ -343,6 +343,7 @@ def _parts(base: _Base, selling: _Selling, buying: _Buying, community: Community
             sold=store.sold_functions,
             earnings=store.earnings,
             hub=base.hub,
+            rates=base.work.rates,
         ),
         desk=selling.desk,
         clients=selling.clients,

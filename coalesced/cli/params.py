@@ -29,4 +29,5 @@ class _Parsed(click.ParamType, Generic[T]):  # type: ignore[type-arg]  # generic
 
 MONEY = _Parsed("dollars", units.parse_money)
 DURATION = _Parsed("duration", units.parse_duration)
+RATE = _Parsed("read:written", units.parse_rate)
 SIZE = _Parsed("size", units.parse_size)

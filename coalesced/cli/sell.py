@@ -10,14 +10,26 @@ import click
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.params import DURATION, MONEY, SIZE
+from coalesced.cli.sell_model import model
 from coalesced.control import shapes
 
 KEPT_VARIABLES: Final = frozenset({"PATH", "VIRTUAL_ENV", "PYTHONPATH", "HOME", "LANG", "TMPDIR"})
 """And LC_*: where programs and modules are, whose files, in which language. None of them is a secret."""
 
 
+ELSEWHERE: Final = {"--openai": "model"}
+"""What `sell` takes for work that is done elsewhere, and the command that it stands for."""
+
+
 class SellGroup(click.Group):
-    """`sell TARGET` is `sell add TARGET`."""
+    """`sell TARGET` is `sell add TARGET`, and `sell --openai URL` is `sell model --openai URL`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Find the command that an option means."""
+        named = {arg.partition("=")[0] for arg in args} & set(ELSEWHERE)
+        if named and args[0] not in self.commands:
+            args = [ELSEWHERE[named.pop()], *args]
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -30,7 +42,12 @@ class SellGroup(click.Group):
 
 @click.group(cls=SellGroup, options_metavar="TARGET [OPTIONS] |")
 def sell() -> None:
-    """Put a skill on sale: `sell module:function`, or `sell LABEL` for a builtin one. See also: sell add --help."""
+    """Put a skill on sale: `sell module:function`, `sell LABEL` for a builtin one, `sell --openai URL --model M` for a
+    model. See also: sell add --help, sell model --help.
+    """
+
+
+sell.add_command(model)
 
 
 @sell.command()

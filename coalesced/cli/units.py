@@ -115,6 +115,12 @@ def parse_money(text: str) -> int:
     return int(micro)
 
 
+def parse_rate(text: str) -> tuple[int, int]:
+    """Micro-dollars for a million tokens read and written in "0.15:0.60", or in one amount for both; ValueError."""
+    read, colon, written = text.partition(":")
+    return parse_money(read), parse_money(written if colon else read)
+
+
 def parse_duration(text: str) -> float:
     """Seconds in "500ms", "90", "30s", "2m", "1.5h" or "1d"; ValueError otherwise, and for no time at all."""
     matched = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d)?", text.strip())

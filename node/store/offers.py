@@ -5,10 +5,12 @@ import sqlite3
 import msgspec
 
 from node.store.database import Database
+from node.views import ModelSource
 
 
 class SoldFunction(msgspec.Struct, frozen=True, kw_only=True):
-    """One registration. `target` is a builtin label, or `module:function` to be imported in `directory`.
+    """One registration. `target` is a builtin label, `module:function` to be imported in `directory`, or what does the
+    work elsewhere, which `remote` describes: never a key, only where its owner keeps it.
 
     `python` is the interpreter to run it with, `environment` the variables of the caller that it needs. A price of
     None is left to the node; limits of None are the node's own.
@@ -23,6 +25,7 @@ class SoldFunction(msgspec.Struct, frozen=True, kw_only=True):
     price_micro: int | None = None
     timeout_s: float | None = None
     memory_bytes: int | None = None
+    remote: ModelSource | None = None
 
 
 def save(connection: sqlite3.Connection, offer: SoldFunction, unix_ms: int) -> None:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from node.views.base import Part, View
+from node.views.models import ModelSource
 from protocol.fields import Label, Micro
 
 
@@ -151,7 +152,7 @@ class SellersView(View, frozen=True, kw_only=True, tag="coalesced.sellers/1"):
 
 
 class SellRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.sell/1"):
-    """Offer a skill: `target` is a label that this node has, or `module:function` in the caller's directory."""
+    """Offer a skill: a label that this node has, `module:function` in the caller's directory, or what `remote` does."""
 
     target: Annotated[str, Meta(min_length=1, max_length=256)]
     label: Label | None = None
@@ -164,6 +165,8 @@ class SellRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     directory: Annotated[str, Meta(max_length=4096)] = ""
     """Absolute; where the function's module is imported from and runs."""
     environment: Annotated[dict[str, str], Meta(max_length=1024)] = msgspec.field(default_factory=dict)
+    remote: ModelSource | None = None
+    """What does the work, where it is done elsewhere; `target` then only names it for its owner."""
 
 
 class OfferView(View, frozen=True, kw_only=True, tag="coalesced.offer/1"):

@@ -148,10 +148,10 @@ class Backend:
                         return response
                     case Fault.INVALID_JSON:
                         await response.write(b'data: {"choices": [{"delta": {"cont\n\n')
-                        break
+                        return response
                     case Fault.ERROR_IN_STREAM:
                         await response.write(event({"error": {"message": "overloaded", "type": "server_error"}}))
-                        break
+                        return response
                     case _:
                         pass
             await response.write(event(head | {"choices": [{"index": 0, "delta": {"content": piece}}]}))
@@ -173,6 +173,9 @@ class Backend:
         rows = [{"object": "embedding", "index": at, "embedding": embedded(text)} for at, text in enumerate(texts)]
         usage = {"prompt_tokens": sum(map(tokens, texts)), "total_tokens": sum(map(tokens, texts))}
         return web.json_response({"object": "list", "data": rows, "model": asked["model"], "usage": usage})
+
+    async def moved(self, request: web.Request) -> web.StreamResponse:
+        raise web.HTTPTemporaryRedirect(f"{self.url}/chat/completions")
 
     async def listed(self, request: web.Request) -> web.StreamResponse:
         if refused := self._unauthorized(request):
@@ -203,6 +206,7 @@ async def backend(**settings: Any) -> AsyncIterator[Backend]:
             web.post("/v1/chat/completions", made.chat),
             web.post("/v1/embeddings", made.embeddings),
             web.get("/v1/models", made.listed),
+            web.post("/moved/chat/completions", made.moved),
         ]
     )
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)

@@ -41,6 +41,8 @@ def test_a_shape_has_the_fields_and_types_of_its_view(name: str) -> None:
     expected = {field.name: in_json(field.type) for field in msgspec.structs.fields(view)}
     if issubclass(view, views.View) and name not in REQUESTS:
         expected["schema"] = "str"
+    if issubclass(view, views.Part) and view.__struct_config__.tag_field:
+        expected[view.__struct_config__.tag_field] = "str"
     assert {key: in_json(kind) for key, kind in typing.get_type_hints(shape).items()} == expected
 
 

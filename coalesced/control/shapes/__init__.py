@@ -33,6 +33,7 @@ from coalesced.control.shapes.market import (
     SkillRow,
     Skills,
 )
+from coalesced.control.shapes.models import ModelSource, TokenRate
 from coalesced.control.shapes.node import Check, Doctor, Status
 from coalesced.control.shapes.tasks import Event, Receipt, ResultInfo, Task, TaskError, Tasks, TimelineRow, Why
 from coalesced.control.shapes.trust import AnchorRow, SaidRow, Trust
@@ -60,6 +61,7 @@ __all__ = [
     "MarketFlag",
     "MarketRow",
     "MemberRow",
+    "ModelSource",
     "Offer",
     "Offers",
     "Ok",
@@ -83,6 +85,7 @@ __all__ = [
     "TaskError",
     "Tasks",
     "TimelineRow",
+    "TokenRate",
     "Trust",
     "Verify",
     "Why",

@@ -2,6 +2,8 @@
 
 from typing import Required, TypedDict
 
+from coalesced.control.shapes.models import ModelSource
+
 
 class PeerRow(TypedDict):
     peer: str
@@ -137,3 +139,4 @@ class SellRequest(TypedDict, total=False):
     memory_bytes: int | None
     directory: str
     environment: dict[str, str]
+    remote: ModelSource | None

@@ -7,17 +7,22 @@ from pathlib import Path
 import structlog
 
 from dht.errors import DhtError
+from node.decision.hardware import model as known_model
+from node.decision.internal_cost import MachineRates
 from node.env import Env
 from node.errors import NodeError, UsageError
 from node.events import EventHub
 from node.execute.executor import Executor
+from node.execute.openai.model import OpenAiModel
+from node.execute.openai.offer import cost_rate, label_of, skill_of
+from node.execute.openai.policy import check_endpoint
 from node.execute.skill import Skill
 from node.execute.user import UserSkill, split_target
 from node.outsource.contractor.shop import Shop, Ware
 from node.skills.labels import check_label
 from node.store.earnings import Earned, Earnings
 from node.store.offers import SoldFunction, SoldFunctions
-from node.views import OffersView, OfferView, SellRequest
+from node.views import ModelSource, OffersView, OfferView, SellRequest
 
 log = structlog.get_logger()
 
@@ -26,7 +31,15 @@ class Sales:
     """The owner's side of the shop."""
 
     def __init__(
-        self, *, env: Env, executor: Executor, shop: Shop, sold: SoldFunctions, earnings: Earnings, hub: EventHub
+        self,
+        *,
+        env: Env,
+        executor: Executor,
+        shop: Shop,
+        sold: SoldFunctions,
+        earnings: Earnings,
+        hub: EventHub,
+        rates: MachineRates,
     ) -> None:
         self._env = env
         self._executor = executor
@@ -34,6 +47,7 @@ class Sales:
         self._sold = sold
         self._earnings = earnings
         self._hub = hub
+        self._rates = rates
         self._problems: dict[str, str] = {}
         """Remembered offers that could not be put on sale again, and why."""
 
@@ -50,7 +64,7 @@ class Sales:
     async def sell(self, request: SellRequest) -> OfferView:
         """Offer a skill that this node has, or a function of the caller's; UsageError says what is wrong with it."""
         sold = SoldFunction(
-            label=request.label or (request.target if ":" not in request.target else ""),
+            label=request.label or (request.target if _is_builtin(request) else ""),
             target=request.target,
             caption=request.caption,
             directory=request.directory,
@@ -59,8 +73,9 @@ class Sales:
             price_micro=request.price_micro,
             timeout_s=request.timeout_s,
             memory_bytes=request.memory_bytes,
+            remote=request.remote,
         )
-        ware, held = await self._put_up(sold)
+        ware, held = await self._put_up(sold, is_new=True)
         named = SoldFunction(**{**{name: getattr(sold, name) for name in sold.__struct_fields__}, "label": ware.label})
         await self._sold.save(named, self._env.unix_ms())
         self._problems.pop(ware.label, None)
@@ -88,8 +103,11 @@ class Sales:
         broken = [OfferView(label=label, problem=problem) for label, problem in sorted(self._problems.items())]
         return OffersView(offers=(*on_sale, *broken))
 
-    async def _put_up(self, sold: SoldFunction) -> tuple[Ware, int]:
-        if ":" in sold.target:
+    async def _put_up(self, sold: SoldFunction, *, is_new: bool = False) -> tuple[Ware, int]:
+        if sold.remote is not None:
+            skill = await self._elsewhere(sold, sold.remote, is_new=is_new)
+            ware = self._shop.ware(skill, sold.price_micro, f"model {sold.remote.model}", sold.caption)
+        elif ":" in sold.target:
             skill, declared_micro = await self._function(sold)
             price_micro = declared_micro if sold.price_micro is None else sold.price_micro
             ware = self._shop.ware(skill, price_micro, sold.target, sold.caption)
@@ -99,6 +117,20 @@ class Sales:
             skill = self._executor.skill(sold.target)
             ware = self._shop.ware(skill, sold.price_micro, "builtin", sold.caption)
         return ware, await self._shop.put_up(ware)
+
+    async def _elsewhere(self, sold: SoldFunction, source: ModelSource, *, is_new: bool) -> Skill:
+        """Offer what is done elsewhere as a skill. Tried out when it is new: after a restart it may come up later."""
+        if (sold.timeout_s, sold.memory_bytes, sold.price_micro) != (None, None, None):
+            raise UsageError("a model has its own limits and a price by the token: --max-tokens, --price READ:WRITTEN")
+        check_endpoint(source.url)
+        if source.figures:
+            known_model(source.figures, self._rates.models)
+        label = check_label(sold.label or label_of(source.model, source.kind))
+        skill = skill_of(source, label, sold.caption, cost_rate(source, self._rates.api_prices))
+        model = OpenAiModel(source, skill)
+        if is_new:
+            await model.check()
+        return self._executor.register_remote(model)
 
     async def _function(self, sold: SoldFunction) -> tuple[Skill, int | None]:
         """Import the function in a worker and offer it as a skill; and the price that its `@skill` declares, if any."""
@@ -142,6 +174,10 @@ class Sales:
             sold=done.jobs,
             earned_micro=done.paid_micro,
         )
+
+
+def _is_builtin(request: SellRequest) -> bool:
+    return request.remote is None and ":" not in request.target
 
 
 def _python(environment: dict[str, str]) -> str:
