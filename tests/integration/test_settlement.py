@@ -1,0 +1,285 @@
+"""A hired job paid by credits in escrow, between whole nodes and the member of their chain that would arbitrate."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crypto.identity import Identity
+from node.community.config import LedgerConfig
+from node.community.genesis_file import make_genesis, render_genesis
+from node.env import Env
+from node.execute import catalogue
+from node.execute.inline import BuiltinWork, InlineExecutor
+from node.ledger.chain.genesis import Parameters
+from node.ledger.chain.state import CLOSED, FUNDED, SUBMITTED, Account, Deal, State, account_key
+from node.outsource.config import ContractorConfig
+from node.outsource.settlement.config import SettlementConfig
+from node.tasks.verify import Judgement
+from protocol.specification import Effort
+from tests.harness.communities import QUICK
+from tests.harness.nodes import LIMIT_S, NETWORK, WORK, Node, World, snapshot, world
+
+pytestmark = pytest.mark.timeout(90)
+
+TEXT = "The room was not clean, but the staff were wonderful. " * 40
+SEEDS = tuple(number.to_bytes(32, "big") for number in (1, 2, 3))
+EACH = 1_000_000
+CREDITS = SettlementConfig(adapter="credits", margin_s=1.0, lock_timeout_s=5.0, dispute_after_s=0.2)
+
+
+def sections(directory: Path, *, settlement: SettlementConfig = CREDITS, review_ms: int = 60_000) -> dict[str, Any]:
+    """A chain of one member, with accounts for a seller and a buyer who are none."""
+    file = directory / "genesis.json"
+    if not file.exists():
+        arbiter, *others = (Identity(seed).public_key for seed in SEEDS)
+        genesis = make_genesis(
+            name="three",
+            network=NETWORK,
+            time_unix_ms=Env().unix_ms() - 1000,
+            members=[arbiter],
+            others=others,
+            each_credits=EACH,
+            parameters=Parameters(review_ms=review_ms, rule_ms=2_000),
+        )
+        file.write_text(render_genesis(genesis))
+    return {"ledger": LedgerConfig(genesis=str(file), agreement=QUICK), "settlement": settlement}
+
+
+class Trio:
+    """An arbiter, a seller and a buyer on one chain."""
+
+    def __init__(self, arbiter: Node, seller: Node, buyer: Node) -> None:
+        self.arbiter, self.seller, self.buyer = arbiter, seller, buyer
+
+    @property
+    def state(self) -> State:
+        """As the arbiter, who is the committee, has it."""
+        state: State = self.arbiter.parts.community.following.state
+        return state
+
+    def credits(self, node: Node) -> int:
+        """What a node has free."""
+        owner = self.state.account_of(node.key)
+        assert owner is not None
+        return self.state.the(Account, account_key(owner)).credits
+
+    def deals(self) -> list[Deal]:
+        """All of them."""
+        return [entry for _, entry in self.state.trie.items(b"\x09") if isinstance(entry, Deal)]
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Return when something holds on the chain."""
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                while not condition():
+                    await self.arbiter.parts.community.following.next_block()
+        except TimeoutError:
+            raise AssertionError(f"not in time: {what}; deals: {self.deals()}") from None
+
+    async def closed(self) -> Deal:
+        """The one deal, at its end; nothing was made or lost."""
+        await self.until(lambda: [deal.stage for deal in self.deals()] == [CLOSED], "the deal is closed")
+        (deal,) = self.deals()
+        assert self.credits(self.seller) == EACH + deal.paid_credits
+        assert self.credits(self.buyer) == EACH - deal.paid_credits
+        return deal
+
+
+async def trio(
+    made: World,
+    directory: Path,
+    *,
+    settlement: SettlementConfig = CREDITS,
+    seller_settles: SettlementConfig = CREDITS,
+    review_ms: int = 60_000,
+) -> Trio:
+    """Three started nodes."""
+    common = sections(directory, settlement=settlement, review_ms=review_ms)
+    arbiter = await made.node(seed=SEEDS[0], sections={**common, "contractor": ContractorConfig(sell=False)})
+    seller = await made.seller(seed=SEEDS[1], sections=sections(directory, settlement=seller_settles))
+    buyer = await made.buyer(seed=SEEDS[2], sections=common)
+    return Trio(arbiter, seller, buyer)
+
+
+class Fabrication(BuiltinWork):
+    """Hands over the right form with something else in it."""
+
+    def run(self, label: str, data: bytes, media_type: str, effort: Effort) -> bytes:
+        skill = next(skill for skill in catalogue.SKILLS if skill.label == label)
+        return WORK.run(label, skill.example, skill.example_media_type, effort)
+
+
+def fabricate(seller: Node) -> None:
+    """Let a seller do so from now on."""
+    executor = seller.parts.executor
+    assert isinstance(executor, InlineExecutor)
+    executor._builtin = Fabrication()
+
+
+async def test_the_price_is_locked_before_the_work_and_paid_after_its_check(tmp_path: Path) -> None:
+    async with world() as made:
+        three = await trio(made, tmp_path)
+        task = await three.buyer.ask("sentiment", TEXT)
+        assert (task.state, task.choice) == ("completed", "outsource")
+        deal = await three.closed()
+        assert deal.paid_credits == deal.credits == task.cost_micro
+        names = [event.name for event in await three.buyer.parts.tasks.events(bytes.fromhex(task.id))]
+        assert names.index("awarded") < names.index("settled") < names.index("accepted")
+
+
+async def test_without_the_adapter_nothing_is_locked(tmp_path: Path) -> None:
+    async with world() as made:
+        none = SettlementConfig()
+        three = await trio(made, tmp_path, settlement=none, seller_settles=none)
+        task = await three.buyer.ask("sentiment", TEXT)
+        assert (task.state, task.choice) == ("completed", "outsource")
+        assert three.deals() == []
+        assert three.credits(three.buyer) == EACH
+
+
+async def test_a_client_without_the_adapter_is_told_why_such_a_seller_is_out(tmp_path: Path) -> None:
+    async with world() as made:
+        three = await trio(made, tmp_path, settlement=SettlementConfig(), seller_settles=CREDITS)
+        task = await three.buyer.ask("sentiment", TEXT)
+        assert (task.state, task.choice) == ("completed", "local")
+        quotes = await three.buyer.reached(bytes.fromhex(task.id), "quotes")
+        assert "settlement.adapter" in quotes.text
+
+
+async def test_a_seller_whose_result_was_rejected_gives_the_credits_back(tmp_path: Path) -> None:
+    async with world() as made:
+        three = await trio(made, tmp_path)
+        fabricate(three.seller)
+        await three.buyer.ask("sentiment", TEXT, least_level="full")
+        deal = await three.closed()
+        assert deal.paid_credits == 0
+
+
+async def test_a_seller_that_insists_on_its_pay_is_judged_by_the_arbiter(tmp_path: Path) -> None:
+    async with world() as made:
+        insists = SettlementConfig(adapter="credits", margin_s=1.0, refund_rejected=False)
+        three = await trio(made, tmp_path, seller_settles=insists)
+        fabricate(three.seller)
+        task = await three.buyer.ask("sentiment", TEXT, least_level="full")
+        deal = await three.closed()
+        assert deal.exhibit_sha256
+        assert deal.paid_credits == 0
+        told = [event.text for event in await three.buyer.parts.tasks.events(bytes.fromhex(task.id))]
+        assert any("arbiter" in text for text in told)
+
+
+async def test_good_work_that_a_client_refuses_is_paid_by_the_arbiters_ruling(tmp_path: Path) -> None:
+    async with world() as made:
+        insists = SettlementConfig(adapter="credits", margin_s=1.0, refund_rejected=False)
+        three = await trio(made, tmp_path, seller_settles=insists)
+
+        async def refuse(*args: Any, **kwargs: Any) -> Judgement:
+            return Judgement(accepted=False, score_ppm=0, reasons=("I do not like it",))
+
+        three.buyer.parts.work.verify = refuse  # type: ignore[method-assign]
+        await three.buyer.ask("sentiment", TEXT, least_level="full")
+        deal = await three.closed()
+        assert deal.paid_credits == deal.asked_credits == deal.credits
+
+
+async def test_a_silent_client_pays_and_a_silent_seller_gives_back_by_time(tmp_path: Path) -> None:
+    async with world() as made:
+        three = await trio(made, tmp_path, review_ms=500)
+        steward = three.buyer.parts.steward
+        assert steward is not None
+
+        async def silent(*_: Any) -> None:
+            return None
+
+        steward._act = silent  # type: ignore[assignment,method-assign]
+        task = await three.buyer.ask("sentiment", TEXT)
+        assert (task.state, task.choice) == ("completed", "outsource")
+        deal = await three.closed()
+        assert deal.paid_credits == deal.credits  # its review ran out, and the seller said so
+
+
+# --- crashes
+
+
+async def test_a_client_that_crashes_between_escrow_and_award_gets_its_credits_back(tmp_path: Path) -> None:
+    async with world() as made:
+        home = tmp_path / "buyer"
+        home.mkdir()
+        three = await trio(made, tmp_path)
+        await three.buyer.stop()
+        buyer = await made.buyer(seed=SEEDS[2], sections=sections(tmp_path), directory=home)
+        three = Trio(three.arbiter, three.seller, buyer)
+        settling = buyer.parts.settling
+        locked, lock = asyncio.Event(), settling.lock
+
+        async def lock_and_hang(*args: Any, **kwargs: Any) -> str:
+            assert await lock(*args, **kwargs) == ""
+            locked.set()
+            await asyncio.Event().wait()
+            return ""
+
+        settling.lock = lock_and_hang  # type: ignore[method-assign]
+        await buyer.submit("sentiment", TEXT, deadline_s=2.0)
+        async with asyncio.timeout(LIMIT_S):
+            await locked.wait()
+        assert [deal.stage for deal in three.deals()] == [FUNDED]
+        left = snapshot(home, tmp_path / "left")
+        await buyer.stop()
+        again = await made.buyer(seed=SEEDS[2], sections=sections(tmp_path), directory=left, port=buyer.endpoint.port)
+        three = Trio(three.arbiter, three.seller, again)
+        deal = await three.closed()
+        assert deal.paid_credits == 0
+
+
+async def test_a_client_that_crashes_between_result_and_release_pays_once(tmp_path: Path) -> None:
+    async with world() as made:
+        home = tmp_path / "buyer"
+        home.mkdir()
+        three = await trio(made, tmp_path)
+        await three.buyer.stop()
+        buyer = await made.buyer(seed=SEEDS[2], sections=sections(tmp_path), directory=home)
+        steward = buyer.parts.steward
+        assert steward is not None
+
+        async def held(*_: Any) -> None:
+            return None
+
+        steward._act = held  # type: ignore[assignment,method-assign]
+        three = Trio(three.arbiter, three.seller, buyer)
+        task = await buyer.ask("sentiment", TEXT)
+        assert task.choice == "outsource"
+        await three.until(lambda: [deal.stage for deal in three.deals()] == [SUBMITTED], "the seller asks")
+        left = snapshot(home, tmp_path / "left")
+        await buyer.stop()
+        again = await made.buyer(seed=SEEDS[2], sections=sections(tmp_path), directory=left, port=buyer.endpoint.port)
+        deal = await Trio(three.arbiter, three.seller, again).closed()
+        assert deal.paid_credits == task.cost_micro
+        once_more = snapshot(left, tmp_path / "once more")
+        await again.stop()
+        last = await made.buyer(
+            seed=SEEDS[2], sections=sections(tmp_path), directory=once_more, port=buyer.endpoint.port
+        )
+        await last.ask("sentiment", TEXT[:-1], privacy="secret")
+        assert (await Trio(three.arbiter, three.seller, last).closed()).paid_credits == task.cost_micro
+
+
+async def test_a_seller_that_crashes_at_work_gives_the_credits_back_when_it_is_up_again(tmp_path: Path) -> None:
+    async with world() as made:
+        home = tmp_path / "seller"
+        home.mkdir()
+        common = sections(tmp_path)
+        arbiter = await made.node(seed=SEEDS[0], sections={**common, "contractor": ContractorConfig(sell=False)})
+        seller = await made.seller(seed=SEEDS[1], sections=common, directory=home, pace_s=30.0)
+        buyer = await made.buyer(seed=SEEDS[2], sections=common)
+        task_id = await buyer.submit("sentiment", TEXT, deadline_s=600.0)
+        await buyer.reached(task_id, "accepted")
+        three = Trio(arbiter, seller, buyer)
+        assert [deal.stage for deal in three.deals()] == [FUNDED]
+        left = snapshot(home, tmp_path / "left")
+        await seller.stop()
+        again = await made.seller(seed=SEEDS[1], sections=common, directory=left, port=seller.endpoint.port)
+        deal = await Trio(arbiter, again, buyer).closed()
+        assert deal.paid_credits == 0
