@@ -14,6 +14,7 @@ from coalesced.compose import Built, Ground, build
 from coalesced.config import Config
 from coalesced.control.lock import hold_lock
 from coalesced.control.server import ControlServer
+from coalesced.gateway.a2a.extra import serving
 from coalesced.logs import configure
 from coalesced.passphrase import read_passphrase
 from coalesced.paths import PathError, make_private
@@ -104,22 +105,26 @@ async def _live(
         store = await Store.open(directory, identity, caps=config.caps, retention=config.retention)
         stack.push_async_callback(store.close)
         group = await stack.enter_async_context(asyncio.TaskGroup())
+        transport = WebSocketTransport(config.net.max_message_bytes)
         ground = Ground(
             identity=identity,
             env=env,
             store=store,
             addresses=addresses,
             bootstrap=bootstrap,
-            transport=WebSocketTransport(config.net.max_message_bytes),
+            transport=transport,
             executor=make_executor(config.execute, env),
             group=group,
             make_shell=make_shell,
         )
         built = build(config, ground)
         daemon = built.daemon
-        await daemon.start()
         reloader = Reloader(config, daemon.parts)
-        control = ControlServer(_owner(config, built, reloader), config.control, config.paths.socket)
+        owner = _owner(config, built, reloader)
+        if config.a2a.enabled:
+            await stack.enter_async_context(serving(config.a2a, daemon, owner, transport.app))
+        await daemon.start()
+        control = ControlServer(owner, config.control, config.paths.socket)
         await control.start()
         _listen_to_signals(daemon, reloader)
         _announce(ready_line(config, daemon, as_json=as_json))

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from coalesced.config_types import allowed, fields_of, is_list, is_table
 from coalesced.control.config import ControlConfig
+from coalesced.gateway.a2a.config import A2aConfig
 from coalesced.logs import LogConfig
 from coalesced.paths import Paths, find_paths
 from dht.config import DhtConfig
@@ -113,6 +114,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     retention: RetentionConfig = RetentionConfig()
     ledger: LedgerConfig = LedgerConfig()
     settlement: SettlementConfig = SettlementConfig()
+    a2a: A2aConfig = A2aConfig()
 
 
 SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {

@@ -93,7 +93,7 @@ async def stream_reply(
     reply, and with it the heartbeat, before there is an event: the first may be long in coming. Leaving the stream
     closes the iterator and nothing else: the task goes on.
     """
-    async with contextlib.aclosing(_closable(events)) as source:
+    async with contextlib.aclosing(closable(events)) as source:
         first = None if at_once else await anext(source, None)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
         try:
@@ -124,7 +124,8 @@ async def _send_events(
         await response.write(_line(_bug_view(error, request)))
 
 
-async def _closable(events: AsyncIterator[EventView]) -> AsyncGenerator[EventView]:
+async def closable(events: AsyncIterator[EventView]) -> AsyncGenerator[EventView]:
+    """The same events, from a source that can be closed."""
     try:
         async for event in events:
             yield event

@@ -1,16 +1,51 @@
 """The owner's view of the skills of this node: what each takes, an example, and what that costs."""
 
+from dataclasses import dataclass
+
 from node.daemon import Parts
 from node.errors import NodeError
 from node.execute.skill import Skill
 from node.market.pricing import Load
-from node.tasks.content import Content
+from node.outsource.client.request import files_of
+from node.outsource.contractor.admission import wait_and_run_s
+from node.tasks.content import Content, assemble
 from node.tasks.spec import Wishes, specify
 from node.tasks.verify import FULL_SCORE_PPM
-from node.views import SkillRow, SkillsView
+from node.views import AskRequest, SkillRow, SkillsView
 
 WISHES = Wishes(budget_micro=0, deadline_s=3600.0)
 """A price list is asked for without a budget; the deadline only has to be one."""
+
+
+MAX_INPUT_BYTES = 2**31
+"""Of a task that is only priced; whoever takes it in has a limit of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What this node would ask for a task now, and how long it would take it, waiting included."""
+
+    price_micro: int
+    expected_s: float
+    p95_s: float
+
+
+async def price_of(parts: Parts, request: AskRequest) -> Price:
+    """The price of a task for somebody who is no node. NodeError when it cannot be done here, or not in that form."""
+    content = assemble(request.text, files_of(request), MAX_INPUT_BYTES)
+    skill = parts.work.skill(request.skill)
+    if skill is None or not parts.shop.sells(request.skill):
+        raise NodeError(f"{request.skill} is not on sale here")
+    units = await parts.work.units(skill.label, content)
+    if not (option := parts.work.option(skill.label, "full", units)).feasible:
+        raise NodeError(option.why_not)
+    load = parts.shop.load(skill.label)
+    prediction = parts.work.predict(skill.label, "full", units)
+    return Price(
+        _price_micro(parts, skill, content, units, load),
+        wait_and_run_s(load, prediction.expected_s),
+        wait_and_run_s(load, prediction.p95_s),
+    )
 
 
 async def skills_view(parts: Parts) -> SkillsView:
@@ -39,7 +74,7 @@ async def _row(parts: Parts, skill: Skill) -> SkillRow:
         example=skill.example.decode(errors="replace"),
         example_units=units,
         example_s=parts.work.predict(skill.label, "full", units).expected_s,
-        example_price_micro=_price_micro(parts, skill, example, units) if sold else None,
+        example_price_micro=_price_micro(parts, skill, example, units, _idle(parts, skill)) if sold else None,
     )
 
 
@@ -56,8 +91,12 @@ async def _units(parts: Parts, skill: Skill, example: Content) -> int:
         return skill.units_of_length(len(example.data))
 
 
-def _price_micro(parts: Parts, skill: Skill, example: Content, units: int) -> int:
-    """What this node would ask for the example while it has nothing else to do."""
-    specification = specify((skill.label,), example, units, WISHES, usual_score_ppm=FULL_SCORE_PPM)
-    idle = Load(demand=0, slots=parts.executor.lane(skill.label).slots)
-    return parts.shop.price_micro(specification, idle, parts.work.option(skill.label, "full", units))
+def _idle(parts: Parts, skill: Skill) -> Load:
+    """As if this node had nothing else to do."""
+    return Load(demand=0, slots=parts.executor.lane(skill.label).slots)
+
+
+def _price_micro(parts: Parts, skill: Skill, content: Content, units: int, load: Load) -> int:
+    """What this node would ask for a task while it is so busy."""
+    specification = specify((skill.label,), content, units, WISHES, usual_score_ppm=FULL_SCORE_PPM)
+    return parts.shop.price_micro(specification, load, parts.work.option(skill.label, "full", units))

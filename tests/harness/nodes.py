@@ -18,6 +18,7 @@ import msgspec
 
 from coalesced.compose import Built, Ground, build
 from coalesced.config import Config, Source
+from coalesced.gateway.a2a.extra import serving
 from coalesced.paths import find_paths
 from crypto.identity import Identity
 from dht.config import DhtConfig
@@ -146,18 +147,21 @@ class Node:
                 await store.calibrations.save(f"{label}/full", state, 0)
             group = await stack.enter_async_context(asyncio.TaskGroup())
             env = Env()
+            transport = WebSocketTransport(config.net.max_message_bytes)
             ground = Ground(
                 identity=self.identity,
                 env=env,
                 store=store,
                 addresses=Addresses((self.endpoint,), self.endpoint, "for a test"),
                 bootstrap=tuple(self.plan.bootstrap),
-                transport=WebSocketTransport(config.net.max_message_bytes),
+                transport=transport,
                 executor=self._executor(config.execute, env),
                 group=group,
             )
             self._built = build(config, ground)
             self._owner = _owner(config, self._built, self.plan.directory)
+            if config.a2a.enabled:
+                await stack.enter_async_context(serving(config.a2a, self.daemon, self._owner, transport.app))
             await self.daemon.start()
             await self._offers_out()
             self._started.set()

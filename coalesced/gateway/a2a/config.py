@@ -1,0 +1,93 @@
+"""Settings of the A2A gateway: whom it serves, with what, at whose cost; and the agents that this node may buy from."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from protocol.fields import Label, Micro, Ppm
+
+Url = Annotated[str, Meta(max_length=2048)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class A2aSeller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One A2A agent that this node may buy from. What it says of itself is believed in nothing but its card's form."""
+
+    card: Url
+    """Where its card is; an address without a path means /.well-known/agent-card.json there."""
+    skill: Label
+    """Our label for what it does."""
+    agent_skill: Annotated[str, Meta(max_length=256)] = ""
+    """The id of that skill in its card; empty takes `skill`."""
+    price_micro: Micro | None = None
+    """What one task costs, in micro-dollars: by what it bills its callers otherwise. None takes the signed quote of an
+    agent that knows our economics extension, and leaves out one that does not."""
+    duration_s: Annotated[float, Meta(gt=0, le=86_400)] = 30.0
+    """What a task is expected to take, until this node has its own history with the agent."""
+    success_ppm: Ppm = 900_000
+    """How often it is expected to do well, until then."""
+    key: Annotated[str, Meta(max_length=64)] = ""
+    """The did:key that must have signed its card; empty takes any key, or no signature, on its address alone."""
+    token_file: Annotated[str, Meta(max_length=4096)] = ""
+    """Its first line is sent as a bearer token. Without it requests are signed with this node's key (RFC 9421)."""
+
+
+class A2aConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Agents of the A2A protocol, as callers and as sellers. Needs `pip install 'coalesced[a2a]'`."""
+
+    enabled: bool = False
+    """Serve A2A on the node's public port. Off unless asked for: it lets others than coalesced nodes in."""
+    public_url: Url = ""
+    """Where callers reach this node from outside, such as https://agent.example behind a proxy; empty makes it from the
+    advertised address. Traffic over plain http can be read on its way: put a proxy with TLS before anything public."""
+    name: Annotated[str, Meta(max_length=128)] = ""
+    """The agent's name on its card; empty names the node."""
+    anonymous: bool = False
+    """Serve callers without credentials too. They are told apart by their address, so those behind one router see each
+    other's tasks."""
+    tokens_file: Annotated[str, Meta(max_length=4096)] = ""
+    """Bearer tokens, a line a caller: its name, a space, the token. Mode 600. Requests that are signed with an Ed25519
+    key (RFC 9421) need none: the key's node is the caller."""
+    free_skills: Annotated[tuple[Label, ...], Meta(max_length=256)] = ()
+    """Skills on sale that are done for A2A callers without pay. The others need a contract of the economics extension;
+    a task for them without one is rejected with that reason."""
+    free_budget_micro: Micro = 0
+    """The most that a task done for nothing may cost this node where it hires somebody for it; 0 hires nobody."""
+    free_tasks_per_day: Count = 100
+    """Tasks that one caller may have done for nothing in 24 hours."""
+    max_open_tasks_per_caller: Count = 50
+    """Open tasks of one caller, those that wait for its answer included."""
+    max_open_tasks: Count = 2_000
+    """Open tasks of all callers: each is a row of a few kilobytes, and while it is worked on about four coroutines."""
+    requests_per_minute: Annotated[int, Meta(ge=1, le=10**6)] = 600
+    """Requests of one caller, in a minute, before they are answered with 429."""
+    max_request_bytes: Annotated[int, Meta(ge=2**12, le=2**28)] = 4 * 2**20
+    """Largest request; a file in it travels as base64."""
+    deadline_s: Annotated[float, Meta(gt=0, le=30 * 86_400)] = 600.0
+    """What a task may take here: callers of A2A cannot say so themselves."""
+    streaming: bool = True
+    """Offer SendStreamingMessage and SubscribeToTask."""
+    push_notifications: bool = True
+    """Tell callers' addresses of changes."""
+    push_to_private_addresses: bool = False
+    """Let callers name addresses of this machine and its networks too. Never on a machine that others can reach: a
+    caller could have this node send requests to what only it can reach."""
+    extended_card: bool = True
+    """Show callers with credentials a card with prices."""
+    legacy_0_3: bool = False
+    """Speak version 0.3 too, with clients from before 1.0. Its card fields are refused by strict readers of 1.0."""
+    heartbeat_s: Annotated[float, Meta(gt=0, le=3600)] = 15.0
+    """How often a quiet stream sends a comment, so that each side notices when the other is gone."""
+    quote_lifetime_s: Annotated[float, Meta(ge=1, le=86_400)] = 120.0
+    """How long a price that was quoted binds this node."""
+    sellers: Annotated[tuple[A2aSeller, ...], Meta(max_length=64)] = ()
+    """A2A agents to buy from, as tables [[a2a.sellers]]; served or not, whatever `enabled` says."""
+
+    def __post_init__(self) -> None:
+        for key, text in (("public_url", self.public_url), *(("sellers", seller.card) for seller in self.sellers)):
+            if text or key == "sellers":
+                parts = urlsplit(text)
+                if parts.scheme not in ("http", "https") or not parts.hostname:
+                    raise ValueError(f"{key}: {text!r} is no address: write http://HOST[:PORT] or https://HOST[:PORT]")

@@ -1,0 +1,162 @@
+"""The door of the A2A server: size, credentials, rate, version and extensions of a request, before its meaning."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from a2a.auth.user import User
+from a2a.extensions.common import HTTP_EXTENSION_HEADER, get_requested_extensions
+from a2a.server.context import ServerCallContext
+from a2a.utils.constants import PROTOCOL_VERSION_0_3, PROTOCOL_VERSION_1_0, VERSION_HEADER
+from a2a.utils.errors import ExtensionSupportRequiredError, VersionNotSupportedError
+from aiohttp import web
+
+from coalesced.gateway.a2a.callers import Caller, Callers, UnknownCallerError
+from coalesced.gateway.a2a.http_signatures import SignedRequest
+from coalesced.gateway.a2a.quotas import RequestRates
+
+BODY_TIMEOUT_S: Final = 60.0
+"""A request of 4 MiB must come in this time: 70 kB/s."""
+CHUNK_BYTES: Final = 2**16
+CHALLENGE: Final = 'Bearer realm="a2a", Signature realm="a2a", algs="ed25519"'
+
+
+class CallerUser(User):
+    """A caller as the SDK wants it: its name is whose tasks are seen."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether the caller showed credentials."""
+        return self.caller.is_known
+
+    @property
+    def user_name(self) -> str:
+        """The caller's name. Nobody's is empty: all without a name would share their tasks."""
+        return self.caller.name
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request that was let in."""
+
+    body: bytes
+    version: str
+    requested: frozenset[str]
+    echoed: tuple[str, ...]
+    """Those of the requested extensions that this agent knows: the answer's A2A-Extensions."""
+    context: ServerCallContext
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every answer to this request carries."""
+        return {HTTP_EXTENSION_HEADER: ", ".join(self.echoed)} if self.echoed else {}
+
+    def check(self, required: frozenset[str], *, version: str = PROTOCOL_VERSION_1_0) -> None:
+        """VersionNotSupportedError or ExtensionSupportRequiredError unless the request suits this agent."""
+        if _release(self.version) != version:
+            raise VersionNotSupportedError(
+                f"A2A version {self.version[:20]!r} is not spoken here; send A2A-Version: {version}"
+            )
+        if missing := required - self.requested:
+            header = f"{HTTP_EXTENSION_HEADER}: {', '.join(sorted(missing))}"
+            raise ExtensionSupportRequiredError(f"this agent requires extensions: send {header}")
+
+
+class Door:
+    """Lets requests in. What it refuses leaves as an HTTP error with a JSON body."""
+
+    def __init__(
+        self,
+        callers: Callers,
+        rates: RequestRates,
+        *,
+        max_request_bytes: int,
+        supported: frozenset[str],
+        unix_ms: Callable[[], int],
+    ) -> None:
+        """`supported`: the extensions that this agent knows."""
+        self._callers = callers
+        self._rates = rates
+        self._max_request_bytes = max_request_bytes
+        self._supported = supported
+        self._unix_ms = unix_ms
+
+    async def enter(self, request: web.Request) -> Entry:
+        """Read a request and find out whose it is."""
+        body = await self._read(request)
+        caller = self._caller(request, body)
+        requested = frozenset(get_requested_extensions(request.headers.getall(HTTP_EXTENSION_HEADER, [])))
+        return Entry(
+            body=body,
+            version=_version(request),
+            requested=requested,
+            echoed=tuple(sorted(requested & self._supported)),
+            context=ServerCallContext(user=CallerUser(caller), requested_extensions=set(requested)),
+        )
+
+    def _caller(self, request: web.Request, body: bytes) -> Caller:
+        address = request.remote or ""
+        # Before the signature is looked at, which costs the most: by address. Then each caller by its own name.
+        self._paced(f"from {address}")
+        try:
+            caller = self._callers.identify(_signed(request, body), address, self._unix_ms() // 1000)
+        except UnknownCallerError as error:
+            raise refusal(HTTPStatus.UNAUTHORIZED, str(error), {"WWW-Authenticate": CHALLENGE}) from error
+        self._paced(caller.name)
+        return caller
+
+    def _paced(self, who: str) -> None:
+        wait_s = self._rates.wait_s(who, asyncio.get_running_loop().time())
+        if wait_s:
+            text = f"too many requests: the next one is answered in {wait_s:.1f} s (a2a.requests_per_minute)"
+            raise refusal(HTTPStatus.TOO_MANY_REQUESTS, text, {"Retry-After": str(int(wait_s) + 1)})
+
+    async def _read(self, request: web.Request) -> bytes:
+        limit, read = self._max_request_bytes, bytearray()
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                async for chunk in request.content.iter_chunked(CHUNK_BYTES):
+                    read += chunk
+                    if len(read) > limit:
+                        text = f"the request is over the limit of {limit} bytes (a2a.max_request_bytes)"
+                        raise refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
+        except TimeoutError as error:
+            raise refusal(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {BODY_TIMEOUT_S:.0f} s") from error
+        return bytes(read)
+
+
+def refusal(status: HTTPStatus, text: str, headers: dict[str, str] | None = None) -> web.HTTPException:
+    """An HTTP error in the shape of google.rpc.Status, as the HTTP+JSON binding gives its own."""
+    body = msgspec.json.encode({"error": {"code": status, "status": status.name, "message": text}})
+    kinds = {
+        HTTPStatus.UNAUTHORIZED: web.HTTPUnauthorized,
+        HTTPStatus.TOO_MANY_REQUESTS: web.HTTPTooManyRequests,
+        HTTPStatus.REQUEST_TIMEOUT: web.HTTPRequestTimeout,
+        HTTPStatus.NOT_FOUND: web.HTTPNotFound,
+    }
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return web.HTTPRequestEntityTooLarge(0, 0, text=body.decode(), content_type="application/json")
+    return kinds[status](headers=headers, text=body.decode(), content_type="application/json")
+
+
+def _version(request: web.Request) -> str:
+    """What the client speaks, by header or parameter; without a word, it is older than the header (A2A 1.0, 3.6.1)."""
+    named = request.headers.get(VERSION_HEADER) or request.query.get(VERSION_HEADER, "")
+    return named.strip() or PROTOCOL_VERSION_0_3
+
+
+def _release(version: str) -> str:
+    """Major.Minor: a patch changes nothing on the wire."""
+    return ".".join(version.split(".")[:2])
+
+
+def _signed(request: web.Request, body: bytes) -> SignedRequest:
+    path, _, query = request.raw_path.partition("?")
+    headers = {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers}
+    return SignedRequest(request.method, request.scheme, request.host, path, query, headers, body)

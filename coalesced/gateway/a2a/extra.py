@@ -1,0 +1,47 @@
+"""The way to what needs the extra `a2a`: nothing of it is imported before somebody asks for it."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Any
+
+from aiohttp import web
+
+from coalesced.control.facade import Node
+from coalesced.gateway.a2a.config import A2aConfig
+from node.daemon import Daemon
+from node.errors import NodeError
+
+
+class ExtraMissingError(NodeError):
+    """An optional part is wanted and not installed."""
+
+    code = "extra_missing"
+
+
+def load_extra(module: str) -> Any:
+    """Import `coalesced.gateway.a2a.<module>`; ExtraMissingError names the extra that it needs."""
+    # The SDK traces every call of its own unless it is told not to, before it is imported.
+    os.environ.setdefault("OTEL_INSTRUMENTATION_A2A_SDK_ENABLED", "false")
+    try:
+        return import_module(f"coalesced.gateway.a2a.{module}")
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("coalesced"):
+            raise
+        raise ExtraMissingError(
+            f"A2A needs a package that is not installed ({error.name}): pip install 'coalesced[a2a]'"
+        ) from error
+
+
+@asynccontextmanager
+async def serving(config: A2aConfig, daemon: Daemon, owner: Node, app: web.Application) -> AsyncIterator[None]:
+    """Serve A2A on a node's public port: enter before the port opens, leave when the node has stopped."""
+    base_url = f"http://{daemon.addresses.advertised}"
+    server = load_extra("serve").A2aServer(config, daemon.parts, owner, base_url=base_url)
+    server.attach(app)
+    await server.open()
+    try:
+        yield
+    finally:
+        await server.close()
