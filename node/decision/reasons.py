@@ -39,7 +39,7 @@ def reason(
     if excluded:
         which = "The only offer cannot" if len(excluded) == 1 else f"None of {len(excluded)} offers can"
         return f"{which} be taken: {here}. {excluded[0].name} {excluded[0].text}."
-    return f"Nobody offers {facts.skill}: {here}."
+    return f"There is no offer for {facts.skill}: {here}."
 
 
 def warnings(

@@ -30,6 +30,9 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     find_timeout_s: PositiveSeconds = 3.0
     quote_timeout_s: PositiveSeconds = 3.0
     """A seller that needs longer to quote is no help to a task of seconds."""
+    unasked_most: Annotated[int, Meta(ge=0, le=10_000)] = 20
+    """Tasks of a kind in a row about which nobody is asked, where no order can pay: one round in 21 is a twentieth of
+    what asking costs, and finds a market that has become cheap. 0: sellers are asked about every task."""
     receipt_timeout_s: PositiveSeconds = 10.0
     max_running_tasks: Annotated[int, Meta(ge=1, le=10_000)] = 256
     """More are refused with `busy`, so that a flood of asks cannot exhaust memory."""

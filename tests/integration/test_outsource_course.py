@@ -44,7 +44,7 @@ async def test_a_lone_node_does_the_work_itself_and_says_why() -> None:
         assert (task.state, task.choice, task.side) == ("completed", "local", "client")
         why = await node.owner.why(task.id)
         assert why.decision is not None
-        assert why.decision.reasons[0].startswith("Nobody offers sentiment")
+        assert why.decision.reasons[0].startswith("There is no offer for sentiment")
         assert await node.journal() == []
 
 
@@ -114,7 +114,7 @@ async def test_nobody_sells_it_and_we_cannot_do_it_is_one_clear_sentence() -> No
         task = await node.ask("translation", TEXT)
         assert task.error is not None
         assert (task.state, task.error.code, task.error.exit_code) == ("failed", "no_offer", 4)
-        assert task.error.text.startswith("Nobody offers translation: this node cannot do it")
+        assert task.error.text.startswith("There is no offer for translation: this node cannot do it")
 
 
 async def test_a_label_that_is_none_is_refused_with_the_nearest() -> None:

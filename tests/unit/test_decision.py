@@ -91,7 +91,7 @@ def test_a_level_is_taken_over_none_exactly_when_what_it_finds_pays_for_it() -> 
 def test_without_sellers_a_task_is_done_here() -> None:
     decision = made()
     assert (decision.choice, decision.contractor, decision.rows, decision.ranking) == ("local", None, (), ())
-    assert "Nobody offers risk" in decision.reason
+    assert "There is no offer for risk" in decision.reason
 
 
 def test_without_sellers_a_task_that_this_node_cannot_do_stays_undone_and_costs_its_value_within_the_budget() -> None:
@@ -420,3 +420,12 @@ def test_a_stranger_is_hired_once_what_was_saved_can_bear_the_doubt() -> None:
 def test_doubt_keeps_nobody_out_where_this_node_cannot_do_the_task() -> None:
     decision = made(seller("a", successes=0.0, jobs=0, claimed_success=1.0), local=CANNOT)
     assert (decision.choice, decision.ceiling_micro) == ("outsource", None)
+
+
+def test_sellers_that_cost_the_same_micro_dollar_are_shown_in_the_order_that_the_sentences_use() -> None:
+    prices = {"a": 0.4, "b": 0.2, "c": 0.0}
+    config = DecisionConfig(protocol_overhead_micro=1_000.0, time_value_micro_per_s=0.0)
+    sellers = [seller(name, price_micro=9, claimed_success=1.0 - price / 1e6) for name, price in prices.items()]
+    decision = decide(facts(value_micro=1_000), LOCAL, sellers, [NO_VERIFICATION], config)
+    shown = [option.name for option in explain(decision).options if option.contractor is not None]
+    assert shown == [row.name for row in decision.rows]

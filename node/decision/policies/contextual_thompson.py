@@ -23,5 +23,6 @@ POLICY = Policy(
     summary="highest saving by a linear model drawn from its posterior",
     believe=pessimistic,
     choose=choose,
+    is_gated=False,
     draws=True,
 )

@@ -182,5 +182,7 @@ class Policy(NamedTuple):
     choose: Callable[[Menu, Priced, Experience, PolicyConfig, Draw], Pick]
     draws: bool = False
     """It needs a Generator."""
+    is_gated: bool = True
+    """It never hires a seller that costs as much as LOCAL, not even to try it."""
     explores: Callable[[Experience, PolicyConfig], Floats] | None = None
     """(...,): the rate of random choices it aims at now; None = it makes none."""

@@ -29,4 +29,5 @@ POLICY = Policy(
     summary="highest upper bound of a linear model of the saving",
     believe=pessimistic,
     choose=choose,
+    is_gated=False,
 )

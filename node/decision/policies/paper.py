@@ -123,6 +123,7 @@ POLICY = Policy(
     summary="Listing 2 as printed: epsilon-greedy over TOPSIS with thresholds",
     believe=believe,
     choose=choose,
+    is_gated=False,
     draws=True,
     explores=rate,
 )

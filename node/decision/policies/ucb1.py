@@ -34,4 +34,5 @@ POLICY = Policy(
     summary="highest upper confidence bound on the reward of each seller by itself",
     believe=believe,
     choose=choose,
+    is_gated=False,
 )

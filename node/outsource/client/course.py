@@ -26,7 +26,7 @@ from node.outsource.client.survey import Survey, Surveyor
 from node.outsource.patience import client_patience_s
 from node.outsource.tasklog import TaskLog
 from node.store.decisions import Decisions, StoredDecision
-from node.views import DecisionView, EventName
+from node.views import DecisionView
 from node.wording import check_name, duration, usd
 
 LOOKING_SHARE: Final = 0.25
@@ -68,32 +68,43 @@ class Course:
         self._watch = watch
 
     async def look(self, ask: Ask, *, remaining_s: float, is_dry: bool = False) -> Surveyed:
-        """Survey the options and decide, without doing anything; a dry run logs nothing."""
-
-        async def note(name: EventName, text: str) -> None:
-            if not is_dry:
-                await self._tasks.note(ask.task_id, name, text)
-
+        """Survey the options and decide, without doing anything; a dry run logs nothing, and always asks."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         # With all that it computes with; only the first time it takes a tenth of a second.
         await self._env.offload(import_module, "node.decision.explain")
         local = self._surveyor.local(ask)
-        await note("local_priced", _local_text(local))
+        if not is_dry:
+            await self._tasks.note(ask.task_id, "local_priced", _local_text(local))
+        alone = await self._surveyor.alone(ask)
+        # What a dry run supposes is not what is known.
+        is_open = not alone and not ask.what_if
+        needless = await self._surveyor.needless(ask, local, remaining_s=remaining_s) if is_open else ""
         offers, refusals = list[Offer](), list[NoOffer]()
-        if alone := await self._surveyor.alone(ask):
-            await note("sellers_found", alone)
-        else:
-            step_s = remaining_s * LOOKING_SHARE
-            listings = await self._surveyor.listings(ask.skill, timeout_s=step_s)
-            await note("sellers_found", f"{len(listings)} advertise {ask.skill}")
-            offers, refusals = await self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s)
-            await note("quotes", _quotes_text(offers, refusals))
-            if not is_dry:
-                loads_ppm = {one.seller.key: one.advert.load_ppm for one in listings}
-                await self._watch.saw(ask.task_id, ask.skill, offers, refusals, loads_ppm)
-        survey = await self._surveyor.survey(ask, local, alone, offers, refusals)
-        return Surveyed(survey, self._surveyor.decide(survey, remaining_s=remaining_s - (loop.time() - began)))
+        is_asked = not alone and (not needless or is_dry)
+        if is_asked:
+            offers, refusals = await self._quotes(ask, step_s=remaining_s * LOOKING_SHARE, is_dry=is_dry)
+        elif not is_dry:
+            await self._tasks.note(ask.task_id, "sellers_found", alone or f"not asked: {needless}")
+        if needless and not is_asked:
+            self._surveyor.skipped(ask)
+        survey = await self._surveyor.survey(ask, local, offers, refusals, alone=alone, needless=needless)
+        decision = self._surveyor.decide(survey, remaining_s=remaining_s - (loop.time() - began))
+        if is_asked and not is_dry:
+            self._surveyor.asked(ask, decision)
+        return Surveyed(survey, decision)
+
+    async def _quotes(self, ask: Ask, *, step_s: float, is_dry: bool = False) -> tuple[list[Offer], list[NoOffer]]:
+        """Find sellers and ask them, each for `step_s` at most; a dry run logs nothing."""
+        listings = await self._surveyor.listings(ask.skill, timeout_s=step_s)
+        if not is_dry:
+            await self._tasks.note(ask.task_id, "sellers_found", f"{len(listings)} advertise {ask.skill}")
+        offers, refusals = await self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s)
+        if not is_dry:
+            await self._tasks.note(ask.task_id, "quotes", _quotes_text(offers, refusals))
+            loads_ppm = {one.seller.key: one.advert.load_ppm for one in listings}
+            await self._watch.saw(ask.task_id, ask.skill, offers, refusals, loads_ppm)
+        return offers, refusals
 
     async def run(self, ask: Ask, *, question: Question) -> Done:
         """See a task through to a result, or raise the NodeError that says everything that was tried."""
@@ -158,22 +169,37 @@ class Course:
             self._env.unix_ms(),
             survey.alone,
         )
-        return msgspec.structs.replace(view, market=await self._watch.flags(ask.skill))
+        reasons = view.reasons
+        if survey.needless:
+            said = f"{'Not worth asking about' if is_dry else 'Not asked'}: {survey.needless}."
+            reasons = (*reasons, said) if is_dry else (said, *reasons)
+        return msgspec.structs.replace(view, reasons=reasons, market=await self._watch.flags(ask.skill))
 
     async def _without(self, survey: Survey, decision: Decision, outcome: Failed, remaining_s: float) -> Survey:
         """The options that are left, less the one that has just failed; prices that bind no longer are asked anew."""
         if decision.contractor is None:
-            return replace(survey, local=LocalOption(feasible=False, why_not=outcome.text))
+            left = replace(survey, local=LocalOption(feasible=False, why_not=outcome.text), needless="")
+            if not survey.needless:
+                return left
+            # Nobody was asked, since doing it here was the better choice. It is none any more.
+            offers, refusals = await self._quotes(survey.ask, step_s=remaining_s * LOOKING_SHARE)
+            return await self._surveyed(left, offers, refusals)
         tried = {decision.contractor, *outcome.others}
-        left = [offer for offer in survey.offers if offer.seller.key not in tried]
+        offers = [offer for offer in survey.offers if offer.seller.key not in tried]
         refusals = list(survey.refusals)
-        stale = [offer for offer in left if self._surveyor.has_expired(offer)]
+        stale = [offer for offer in offers if self._surveyor.has_expired(offer)]
         if stale:
-            left = [offer for offer in left if offer not in stale]
+            offers = [offer for offer in offers if offer not in stale]
             sellers = [offer.seller for offer in stale]
             again, refused = await self._surveyor.quotes(survey.ask, sellers, timeout_s=remaining_s * LOOKING_SHARE)
-            left, refusals = left + again, refusals + refused
-        return await self._surveyor.survey(survey.ask, survey.local, survey.alone, left, refusals)
+            offers, refusals = offers + again, refusals + refused
+        return await self._surveyed(survey, offers, refusals)
+
+    async def _surveyed(self, survey: Survey, offers: Sequence[Offer], refusals: Sequence[NoOffer]) -> Survey:
+        """The same survey with other offers."""
+        return await self._surveyor.survey(
+            survey.ask, survey.local, offers, refusals, alone=survey.alone, needless=survey.needless
+        )
 
 
 def _nothing_left(survey: Survey, decision: Decision, tried: list[Failed], near: Sequence[str]) -> NodeError:

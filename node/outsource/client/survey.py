@@ -18,6 +18,7 @@ from node.decision.reliability import History
 from node.decision.whatif import changed
 from node.errors import UsageError
 from node.net.endpoint import Endpoint, endpoint
+from node.outsource.client.askmemory import AskMemory
 from node.outsource.client.offers import Market, NoOffer, Offer, Seller, Tender
 from node.outsource.client.request import Ask
 from node.outsource.config import ClientConfig
@@ -57,6 +58,8 @@ class Survey:
     local: LocalOption
     alone: str
     """Why nobody else may be asked, as a sentence; empty when the market was."""
+    needless: str
+    """Why asking was in vain, by what is known without it; empty when it was not. A dry run asks all the same."""
     checks: tuple[VerificationOption, ...]
     offers: tuple[Offer, ...]
     refusals: tuple[NoOffer, ...]
@@ -115,6 +118,7 @@ class Surveyor:
         self._entropy = entropy
         self._audit_key = audit_key
         self._id_key = id_key
+        self._asked = AskMemory(config.unasked_most)
         self._looking: dict[bytes, asyncio.Future[list[Record]]] = {}
 
     async def alone(self, ask: Ask) -> str:
@@ -124,6 +128,24 @@ class Surveyor:
         if (broken := await self._journal.check_end()) is not None:
             return f"nothing is bought while the journal is damaged ({broken}; see `coalesced journal verify`)"
         return ""
+
+    async def needless(self, ask: Ask, local: LocalOption, *, remaining_s: float) -> str:
+        """Why asking sellers about this task would be in vain, as a sentence; empty when they are to be asked."""
+        facts, config, now_s = _facts(ask, remaining_s), self._config_of(ask), self._unix_ms() / 1000
+
+        def said(saved_micro: float) -> str:
+            return self._asked.needless(ask, facts, local, config, saved_micro=saved_micro, now_unix_s=now_s)
+
+        # The more was saved, the more is asked: what was saved is looked up only where it could still matter.
+        return said((await self._memories.load(ask.skill, ())).client.saved_micro) if said(0.0) else ""
+
+    def skipped(self, ask: Ask) -> None:
+        """Nobody was asked about this task."""
+        self._asked.skipped(ask)
+
+    def asked(self, ask: Ask, decision: Decision) -> None:
+        """Remember for tasks like this one what asking has led to."""
+        self._asked.learn(ask, decision, self._unix_ms() / 1000)
 
     async def listings(self, skill: str, *, timeout_s: float | None = None) -> list[Listing]:
         """Who sells `skill`, as the DHT answers now: never this node, nobody blocked, each once."""
@@ -201,7 +223,14 @@ class Surveyor:
         return payable, [*refusals, *unpayable]
 
     async def survey(
-        self, ask: Ask, local: LocalOption, alone: str, offers: Collection[Offer], refusals: Collection[NoOffer]
+        self,
+        ask: Ask,
+        local: LocalOption,
+        offers: Collection[Offer],
+        refusals: Collection[NoOffer],
+        *,
+        alone: str,
+        needless: str,
     ) -> Survey:
         """All of it together with what this node remembers of the sellers and may still spend."""
         now = self._unix_ms()
@@ -212,6 +241,7 @@ class Surveyor:
             ask=ask,
             local=local,
             alone=alone,
+            needless=needless,
             checks=self._work.checks(ask.skill, local, seconds=len(offers)),
             offers=tuple(offers),
             refusals=tuple(refusals),
@@ -233,30 +263,15 @@ class Surveyor:
 
     def decide(self, survey: Survey, *, remaining_s: float) -> Decision:
         """The decision at this moment: quotes that have expired meanwhile no longer count."""
-        ask, constraints = survey.ask, survey.ask.specification.constraints
-        facts = TaskFacts(
-            skill=ask.skill,
-            budget_micro=constraints.budget_micro,
-            deadline_s=max(0.0, remaining_s),
-            value_micro=ask.value_micro,
-            input_bytes=ask.specification.input.size_bytes,
-            privacy=constraints.privacy,
-            regions=constraints.regions,
-            least_level=ask.specification.verification.least_level,
-            prefer=ask.prefer,
-            spend_left_micro=survey.spend_left_micro,
-        )
-        config = self._decision
-        if ask.policy is not None:
-            config = msgspec.structs.replace(config, policy=ask.policy)
+        ask = survey.ask
         inputs = Inputs(
-            facts=facts,
+            facts=_facts(ask, remaining_s, spend_left_micro=survey.spend_left_micro),
             local=survey.local,
             candidates=tuple(
                 _candidate(survey, offer, self._audit_key) for offer in survey.offers if not self.has_expired(offer)
             ),
             options=survey.checks,
-            config=config,
+            config=self._config_of(ask),
             memory=survey.memories.client,
             # Fresh for every decision: two nodes, or two runs of one, never explore alike.
             seed=int.from_bytes(self._entropy(SEED_BYTES), "big"),
@@ -264,6 +279,9 @@ class Surveyor:
         from node.decision.engine import replay  # see node/decision/__init__.py
 
         return replay(changed(inputs, ask.what_if, self._work.rates))
+
+    def _config_of(self, ask: Ask) -> DecisionConfig:
+        return self._decision if ask.policy is None else msgspec.structs.replace(self._decision, policy=ask.policy)
 
     async def learn(self, decision: Decision, *, good: bool) -> None:
         """Let the policies know what became of a decision."""
@@ -278,6 +296,22 @@ def _priced(decision: DecisionConfig, work: LocalWork) -> DecisionConfig:
     if decision.protocol_overhead_micro is not None:
         return decision
     return msgspec.structs.replace(decision, protocol_overhead_micro=work.spent_micro(decision.protocol_s))
+
+
+def _facts(ask: Ask, remaining_s: float, *, spend_left_micro: int | None = None) -> TaskFacts:
+    specification, constraints = ask.specification, ask.specification.constraints
+    return TaskFacts(
+        skill=ask.skill,
+        budget_micro=constraints.budget_micro,
+        deadline_s=max(0.0, remaining_s),
+        value_micro=ask.value_micro,
+        input_bytes=specification.input.size_bytes,
+        privacy=constraints.privacy,
+        regions=constraints.regions,
+        least_level=specification.verification.least_level,
+        prefer=ask.prefer,
+        spend_left_micro=spend_left_micro,
+    )
 
 
 def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
