@@ -1,0 +1,124 @@
+"""ristretto255 against RFC 9496, and its two implementations against each other."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crypto.group import Group, PythonGroup, SodiumGroup
+from crypto.keccak import keccak_f
+from crypto.merlin import Transcript
+from crypto.pedersen import BASE, BLINDING_BASE, add_commitments, blinding_from, commit
+from crypto.ristretto import (
+    IDENTITY,
+    IDENTITY_ENCODED,
+    ORDER,
+    RistrettoError,
+    add,
+    decode,
+    double,
+    encode,
+    from_uniform,
+)
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ristretto255_rfc9496.json").read_text())
+PYTHON = PythonGroup()
+PYTHON.keep([BASE, BLINDING_BASE])
+SCALARS = st.integers(0, 2**256)
+
+
+def sodium() -> Group:
+    pytest.importorskip("rbcl", reason="the extra `proofs` is not installed")
+    return SodiumGroup()
+
+
+def test_multiples_of_the_generator_are_those_of_the_rfc() -> None:
+    point = IDENTITY
+    for times, expected in enumerate(map(bytes.fromhex, VECTORS["multiples"])):
+        assert encode(point) == expected
+        assert encode(decode(expected)) == expected
+        assert PYTHON.combine([times], [BASE]) == expected
+        point = add(point, decode(BASE))
+    assert encode(double(decode(BASE))) == bytes.fromhex(VECTORS["multiples"][2])
+
+
+@pytest.mark.parametrize("text", VECTORS["invalid"])
+def test_encodings_that_the_rfc_refuses_are_refused(text: str) -> None:
+    with pytest.raises(RistrettoError):
+        decode(bytes.fromhex(text))
+
+
+@pytest.mark.parametrize("data", [b"", bytes(31), bytes(33)])
+def test_other_lengths_are_refused(data: bytes) -> None:
+    with pytest.raises(RistrettoError):
+        decode(data)
+
+
+@pytest.mark.parametrize(("text", "expected"), VECTORS["from_sha512"])
+def test_elements_from_uniform_bytes_are_those_of_the_rfc(text: str, expected: str) -> None:
+    assert encode(from_uniform(hashlib.sha512(text.encode()).digest())) == bytes.fromhex(expected)
+
+
+def test_the_order_times_the_generator_is_the_identity() -> None:
+    assert PYTHON.combine([ORDER - 1, 1], [BASE, BASE]) == IDENTITY_ENCODED
+    assert PYTHON.combine([], []) == IDENTITY_ENCODED
+
+
+@given(SCALARS, SCALARS)
+def test_prepared_points_give_what_others_give(one: int, other: int) -> None:
+    points = [BASE, BLINDING_BASE]
+    assert PYTHON.combine([one, other], points) == PythonGroup().combine([one, other], points)
+
+
+@given(SCALARS, SCALARS, st.binary(min_size=64, max_size=64))
+def test_libsodium_gives_the_same_sums(one: int, other: int, uniform: bytes) -> None:
+    points = [BASE, encode(from_uniform(uniform)), IDENTITY_ENCODED]
+    assert sodium().combine([one, other, 5], points) == PYTHON.combine([one, other, 5], points)
+
+
+def test_libsodium_refuses_what_we_refuse() -> None:
+    with pytest.raises(RistrettoError):
+        sodium().combine([0], [bytes.fromhex(VECTORS["invalid"][0])])
+    assert sodium().combine([1, ORDER - 1, 0], [BASE, BASE, BASE]) == IDENTITY_ENCODED
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**31), SCALARS), min_size=1, max_size=3), st.integers(0, 2**31))
+def test_commitments_add_up_as_what_they_commit_to(parts: list[tuple[int, int]], minus: int) -> None:
+    total = add_commitments(PYTHON, [commit(PYTHON, value, blinding) for value, blinding in parts], minus)
+    value, blinding = (sum(column) for column in zip(*parts, strict=True))
+    assert total == commit(PYTHON, value - minus, blinding)
+
+
+def test_a_blinding_is_made_of_64_bytes() -> None:
+    assert blinding_from(bytes([255]) * 64) < ORDER
+    with pytest.raises(ValueError, match="64 random bytes"):
+        blinding_from(bytes(32))
+
+
+def test_the_permutation_is_the_one_under_sha3() -> None:
+    """One block: SHA3-256 of nothing (FIPS 202)."""
+    block = bytearray(200)
+    block[0], block[135] = 0x06, 0x80
+    assert keccak_f(block)[:32] == hashlib.sha3_256(b"").digest()
+
+
+def test_a_transcript_draws_what_merlin_draws() -> None:
+    """Merlin's own test, `equivalence_simple`."""
+    transcript = Transcript(b"test protocol")
+    transcript.append(b"some label", b"some data")
+    expected = "d5a21972d0d5fe320c0d263fac7fffb8145aa640af6e9bca177c03c7efcf0615"
+    assert transcript.challenge(b"challenge", 32).hex() == expected
+
+
+@given(st.binary(max_size=700), st.integers(1, 400))
+def test_a_challenge_depends_on_all_that_was_said(message: bytes, size: int) -> None:
+    drawn = []
+    for said in (message, message, message + b"\0"):
+        transcript = Transcript(b"test")
+        transcript.append(b"message", said)
+        drawn.append(transcript.challenge(b"challenge", size + 16))
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert len(drawn[0]) == size + 16
