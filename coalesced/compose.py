@@ -32,6 +32,7 @@ from node.outsource.client.orders import Orders
 from node.outsource.client.promises import Promises
 from node.outsource.client.running import Running
 from node.outsource.client.settlement import Settlement
+from node.outsource.client.standings import Standings
 from node.outsource.client.survey import Surveyor
 from node.outsource.client.unanswered import Unanswered
 from node.outsource.contractor.clients import Clients
@@ -261,6 +262,7 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
         discovery=base.discovery,
         market=Market(base.peers, env.unix_ms),
         settling=paying.settling,
+        standings=Standings(identity.public_key, community, env),
         outcomes=store.outcomes,
         spending=store.spending,
         journal=store.journal,

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from coalesced.config_types import allowed, fields_of, is_list, is_table
 from coalesced.control.config import ControlConfig
+from coalesced.gateway.openai.config import OpenAiConfig
 from coalesced.gateway.a2a.config import A2aConfig
 from coalesced.logs import LogConfig
 from coalesced.paths import Paths, find_paths
@@ -100,6 +101,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
 
     node: NodeConfig = NodeConfig()
     control: ControlConfig = ControlConfig()
+    openai: OpenAiConfig = OpenAiConfig()
     log: LogConfig = LogConfig()
     net: NetConfig = NetConfig()
     dht: DhtConfig = DhtConfig()

@@ -12,6 +12,7 @@ import msgspec
 
 from node.decision.decision import Choice, Decision, LocalRow, SellerRow
 from node.decision.engine import replay
+from node.decision.grounds import grounds
 from node.decision.inputs import Candidate
 from node.decision.whatif import scaled
 from node.wording import duration, usd
@@ -81,7 +82,7 @@ def explain(decision: Decision) -> Explanation:
         for one in decision.excluded
     ]
     explored = f"Explored: {'yes' if decision.explored else 'no'}."
-    sentences = (decision.reason, break_even(decision), explored, *decision.warnings)
+    sentences = (decision.reason, break_even(decision), explored, *grounds(decision), *decision.warnings)
     return Explanation(options=(*options, *out), sentences=tuple(sentence for sentence in sentences if sentence))
 
 

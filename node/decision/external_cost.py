@@ -99,7 +99,9 @@ def sensitivity(privacy: Privacy, config: DecisionConfig) -> float:
 def seller_terms(facts: TaskFacts, candidate: Candidate, config: DecisionConfig, stakes: Stakes) -> SellerTerms:
     """The terms that one seller has at every level."""
     claim = config.prior_factor * candidate.claimed_success * candidate.advertised_success
-    mean, deviation = posterior(candidate.successes, candidate.failures, prior_mean=claim, prior_jobs=config.prior_jobs)
+    others = candidate.told(config)
+    successes, failures = candidate.successes + others.successes, candidate.failures + others.failures
+    mean, deviation = posterior(successes, failures, prior_mean=claim, prior_jobs=config.prior_jobs)
     wire_s = transfer_s(facts, candidate, config)
     general = min(1.0, config.breach_base + config.breach_slope * (1.0 - mean))
     strength = config.channel_strength if candidate.channel_strength is None else candidate.channel_strength

@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from node.decision.checked import Checked, Count, MicroFloat, Probability, Seconds, Whole
 from node.decision.config import DecisionConfig
-from node.decision.policies.settings import CRITERIA, FEATURES
+from node.decision.policies.settings import CRITERIA, FEATURES, PolicyConfig
+from node.decision.reliability import Reputation, Told, told
 from node.views import Preference
 from protocol.fields import Micro, Size
 from protocol.specification import Level, Privacy
@@ -168,6 +169,17 @@ class Candidate(Checked, frozen=True, kw_only=True):
     audit_draw: Probability = 1.0
     """From a keyed hash over its quote: work accepted unseen is checked if this is below the audit rate."""
     memory: SellerMemory = SellerMemory()
+    reputation: Reputation | None = None
+    """What the community chain says of it; None where nobody is followed, or it has no account."""
+
+    def told(self, settings: PolicyConfig) -> Told:
+        """What others' words add to this node's own receipts."""
+        return told(
+            self.reputation,
+            discount=settings.shared_discount,
+            unanchored=settings.unanchored_discount,
+            most_jobs=settings.shared_jobs_max,
+        )
 
     def __post_init__(self) -> None:
         Checked.__post_init__(self)

@@ -1,10 +1,11 @@
 """How likely a seller is to deliver good work: decayed counts, a discounted claim as prior, and pessimism."""
 
 import math
+from typing import NamedTuple
 
 import msgspec
 
-from node.decision.checked import Checked, Count, Whole, number
+from node.decision.checked import Checked, Count, Probability, Whole, number
 from protocol.fields import UnixMillis
 
 DECAY_PER_MONTH = 0.1
@@ -22,6 +23,50 @@ class History(Checked, frozen=True, kw_only=True):
     failures: Count = 0.0
     jobs: Whole = 0
     at_unix_ms: UnixMillis = 0
+
+
+class Reputation(Checked, frozen=True, kw_only=True):
+    """What a community chain says of a seller (node/ledger/reputation), in two levels."""
+
+    level_1: Probability
+    """Expected success by all that was ever said, equal for everybody: what a ring can say is in it."""
+    level_1_low: Probability
+    """Its 5 % lower bound."""
+    level_1_jobs: Count
+    """Jobs behind it, as they count today."""
+    level_2: Probability | None = None
+    """Expected success by those whom this node believes; None where its anchors know nothing or contradict each
+    other."""
+    level_2_jobs: Count = 0.0
+    """Jobs behind that."""
+    raters: Whole = 0
+
+
+class Told(NamedTuple):
+    """What others' words are worth, in jobs of one's own."""
+
+    successes: float = 0.0
+    failures: float = 0.0
+
+
+def told(reputation: Reputation | None, *, discount: float, unanchored: float, most_jobs: float) -> Told:
+    """What a reputation adds to one's own receipts, at most `most_jobs`: own experience outweighs it in time.
+
+    The more cautious level is the one with fewer believed words behind it, and that is level 2: a job reported by those
+    whom this node believes weighs `discount`, and where it has no such view, any job that is reported `unanchored`.
+    Taking the lower of the two rates instead lets slander through level 1 (docs/adr/0014). A seller of whom nothing is
+    said stays at its prior, and the fewer the words, the wider its interval.
+    """
+    if reputation is None:
+        return Told()
+    if reputation.level_2 is not None:
+        jobs, rate, weight = reputation.level_2_jobs, reputation.level_2, discount
+    else:
+        jobs, rate, weight = reputation.level_1_jobs, reputation.level_1, unanchored
+    # Both rates are means of Beta(1 + good, 1 + bad): the two jobs of that prior are not evidence.
+    good = min(jobs, max(0.0, rate * (jobs + 2.0) - 1.0))
+    scale = min(weight, most_jobs / jobs) if jobs > 0.0 else 0.0
+    return Told(scale * good, scale * (jobs - good))
 
 
 def decayed(history: History, now_unix_ms: int) -> History:

@@ -69,10 +69,11 @@ class Sheet:
         nothing = Stakes(0.0, 0.0, 1.0, 0.0, True, 0.0, 0.0, 1.0)
         still = TaskFacts(skill="", budget_micro=0, deadline_s=0.0)
         terms = [seller_terms(still, one, config, nothing) for one in candidates]
+        others = [one.told(config) for one in candidates]
         believed = belief(
             array(one.prior for one in terms),
-            array(one.successes for one in candidates),
-            array(one.failures for one in candidates),
+            array(own.successes + told.successes for own, told in zip(candidates, others, strict=True)),
+            array(own.failures + told.failures for own, told in zip(candidates, others, strict=True)),
             config,
         )
         assert believed.careful is not None

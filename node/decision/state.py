@@ -18,9 +18,10 @@ from node.decision.topsis import fall
 def experience_of(sellers: Sequence[Candidate], memory: PolicyMemory, settings: PolicyConfig) -> Experience:
     """The arrays, one column a seller in the order given."""
     fresh = start((len(sellers),), settings)
+    others = [one.told(settings) for one in sellers]
     return Experience(
-        successes=np.array([one.successes for one in sellers], float),
-        failures=np.array([one.failures for one in sellers], float),
+        successes=np.array([own.successes + told.successes for own, told in zip(sellers, others, strict=True)], float),
+        failures=np.array([own.failures + told.failures for own, told in zip(sellers, others, strict=True)], float),
         jobs=np.array([one.jobs for one in sellers], float),
         shared_successes=np.array([one.memory.shared_successes for one in sellers], float),
         shared_failures=np.array([one.memory.shared_failures for one in sellers], float),

@@ -11,6 +11,7 @@ from node.community.genesis_file import make_genesis, render_genesis
 from node.env import Env
 from node.ledger.chain.genesis import Parameters
 from node.ledger.chain.state import Account, State, account_key
+from node.views import AskRequest
 from tests.harness.communities import QUICK
 from tests.harness.nodes import LIMIT_S, NETWORK, Node, world
 
@@ -62,3 +63,6 @@ async def test_a_hired_job_ends_as_one_rating_on_the_chain_of_both(tmp_path: Pat
         assert (told.ratings, told.own_jobs, [row.client for row in told.said]) == (1, 1, [short_id(buyer.key)])
         assert told.level_1_ppm > 500_000
         assert told.level_2_ppm is not None
+        # Its own words are no news to the buyer, and nobody else has said anything.
+        view = await buyer.owner.decide(AskRequest(skill="sentiment", text=TEXT, privacy="public"))
+        assert any(f"Others say nothing of {short_id(seller.key)}" in reason for reason in view.reasons)

@@ -3,8 +3,22 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from node.decision.reliability import MONTH_MS, History, decayed, pessimistic, posterior, record, wilson
+from node.decision.reliability import (
+    MONTH_MS,
+    History,
+    Reputation,
+    Told,
+    decayed,
+    pessimistic,
+    posterior,
+    record,
+    told,
+    wilson,
+)
 
 YEAR_MS = round(12 * MONTH_MS)
 
@@ -67,3 +81,45 @@ def test_counts_that_cannot_be_are_refused(wrong: float) -> None:
         wilson(wrong, 0)
     with pytest.raises(ValueError, match=r"History\.failures is"):
         History(failures=wrong)
+
+
+# What others say
+
+CHAIN = Reputation(level_1=0.9, level_1_low=0.8, level_1_jobs=30.0, raters=9)
+
+
+def weigh(reputation: Reputation | None) -> Told:
+    return told(reputation, discount=0.3, unanchored=0.1, most_jobs=10.0)
+
+
+def test_without_a_chain_others_add_nothing() -> None:
+    assert weigh(None) == weigh(replace(CHAIN, level_1_jobs=0.0)) == Told()
+
+
+def test_the_words_of_those_whom_a_node_believes_weigh_more_than_anybodys() -> None:
+    anybody, believed = weigh(CHAIN), weigh(replace(CHAIN, level_2=0.9, level_2_jobs=30.0))
+    assert sum(anybody) == pytest.approx(3.0)
+    assert sum(believed) == pytest.approx(9.0)
+    assert believed.successes == pytest.approx(0.3 * (0.9 * 32 - 1))
+
+
+def test_slander_and_praise_by_people_whom_a_node_does_not_believe_change_nothing() -> None:
+    believed = replace(CHAIN, level_2=0.9, level_2_jobs=12.0)
+    slandered = replace(believed, level_1=0.1, level_1_low=0.0, level_1_jobs=400.0, raters=90)
+    assert weigh(slandered) == weigh(believed)
+
+
+@given(
+    rate=st.floats(0, 1), jobs=st.floats(0, 1e6), level_2=st.none() | st.floats(0, 1), level_2_jobs=st.floats(0, 1e6)
+)
+def test_others_never_weigh_more_than_ten_jobs_and_own_experience_outweighs_them(
+    rate: float, jobs: float, level_2: float | None, level_2_jobs: float
+) -> None:
+    said = weigh(
+        Reputation(level_1=rate, level_1_low=0.0, level_1_jobs=jobs, level_2=level_2, level_2_jobs=level_2_jobs)
+    )
+    assert said.successes >= 0.0
+    assert said.failures >= 0.0
+    assert sum(said) <= 10.0 + 1e-9
+    mean, _ = posterior(said.successes, said.failures + 30.0, prior_mean=0.9, prior_jobs=2.0)
+    assert mean < 0.3  # thirty failures of one's own, whatever others say

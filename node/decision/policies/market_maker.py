@@ -1,4 +1,8 @@
-"""The default rule with shared reputation (the paper's VI.G.2): reports of others as a discounted, bounded prior."""
+"""The default rule with shared reputation (the paper's VI.G.2): reports of others as a discounted, bounded prior.
+
+What the community chain says is in every rule's evidence (`reliability.told`); this one also takes reports that clients
+pass on to each other beside it, as the paper's market maker does.
+"""
 
 import numpy as np
 

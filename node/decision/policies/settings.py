@@ -59,9 +59,11 @@ class PolicyConfig(Checked, frozen=True, kw_only=True):
     theta: Probability = 0.7
     """Least skill match (Listing 1, line 6)."""
     shared_discount: Probability = 0.3
-    """`market-maker`: a job reported by others weighs as much as .3 of one's own: some who report lie."""
+    """A job reported by others weighs as much as .3 of one's own, also where they are believed: some who report lie."""
+    unanchored_discount: Probability = 0.1
+    """A job that is reported on the chain by people of whom this node knows nothing: a third of that."""
     shared_jobs_max: Annotated[float, Meta(ge=0, le=1e6)] = 10.0
-    """`market-maker`: all reports together weigh at most ten own jobs, however many are made up."""
+    """All reports together weigh at most ten own jobs, however many are made up."""
 
     # --- ties and explanation
     tie_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
@@ -116,6 +118,8 @@ class PolicyConfig(Checked, frozen=True, kw_only=True):
     """`portfolio`: no seller gets more than this share of recent awards while another can be had."""
     share_memory: Annotated[float, Meta(ge=2, le=1e6)] = 25.0
     """`portfolio`: how many awards are recent."""
+    newcomer_share: Probability = 0.05
+    """`portfolio`: this share of the recent decisions may go to sellers with fewer than `proven_jobs` jobs; 0: none."""
 
     def __post_init__(self) -> None:
         Checked.__post_init__(self)

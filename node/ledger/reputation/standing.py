@@ -43,6 +43,8 @@ class Level2:
     """What the ratings come to for this node."""
 
     rate: float
+    jobs: float
+    """How many believed jobs are behind it; level 1 has its own where it stands in."""
     fell_back: bool
     """Whether the anchors were too far apart, or knew too little, and level 1 stands in."""
     anchors: tuple[AnchorSays, ...]
@@ -82,11 +84,6 @@ class Standing:
     level_2: Level2 | None
     said: tuple[Said, ...]
     """Those that weigh most come first."""
-
-    @property
-    def cautious(self) -> float:
-        """The lower of the two levels' expected rates."""
-        return self.level_1.mean if self.level_2 is None else min(self.level_1.mean, self.level_2.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +172,8 @@ def _level_2(owner: AccountId, levels: Anchored) -> Level2 | None:
         AnchorSays(anchor, anchor == levels.me, float(weight) / total, float(view.rates[at]))
         for anchor, weight, view in zip(levels.anchors, levels.trust.weights, levels.views, strict=True)
     )
-    return Level2(float(levels.trust.scores[at]), bool(levels.trust.fell_back[at]), anchors)
+    trust = levels.trust
+    return Level2(float(trust.scores[at]), float(trust.jobs[at]), bool(trust.fell_back[at]), anchors)
 
 
 def _said(state: State, owner: AccountId, day: int, levels: Anchored | None) -> tuple[Said, ...]:

@@ -14,13 +14,14 @@ from node.decision.audit import audit_draw
 from node.decision.config import DecisionConfig
 from node.decision.decision import Decision
 from node.decision.inputs import Candidate, Inputs, LocalOption, SellerMemory, TaskFacts, VerificationOption
-from node.decision.reliability import History
+from node.decision.reliability import History, Reputation
 from node.decision.whatif import changed
 from node.errors import UsageError
 from node.net.endpoint import Endpoint, endpoint
 from node.outsource.client.askmemory import AskMemory
 from node.outsource.client.offers import Market, NoOffer, Offer, Seller, Tender
 from node.outsource.client.request import Ask
+from node.outsource.client.standings import Standings
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
 from node.outsource.settlement.adapter import Adapter, Charge
@@ -65,6 +66,8 @@ class Survey:
     refusals: tuple[NoOffer, ...]
     charges: dict[bytes, Charge]
     """What settling with each seller costs."""
+    reputations: dict[bytes, Reputation]
+    """What the community chain says of each."""
     histories: dict[bytes, History]
     memories: Memories
     exposure_left_micro: dict[bytes, int]
@@ -90,6 +93,7 @@ class Surveyor:
         discovery: Discovery,
         market: Market,
         settling: Adapter,
+        standings: Standings,
         outcomes: Outcomes,
         spending: Spending,
         journal: Journal,
@@ -109,6 +113,7 @@ class Surveyor:
         self._discovery = discovery
         self._market = market
         self._settling = settling
+        self._standings = standings
         self._outcomes = outcomes
         self._spending = spending
         self._journal = journal
@@ -246,6 +251,7 @@ class Surveyor:
             offers=tuple(offers),
             refusals=tuple(refusals),
             charges={offer.seller.key: self._charge(offer) for offer in offers},
+            reputations=await self._standings.of(keys),
             histories=await self._outcomes.counts(keys, ask.skill, now),
             memories=await self._memories.load(ask.skill, keys),
             exposure_left_micro={key: max(0, caps.peer_micro - used) for key, used in exposed.items()},
@@ -335,4 +341,5 @@ def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
         exposure_left_micro=survey.exposure_left_micro.get(key),
         audit_draw=audit_draw(audit_key, terms.quote_id + survey.ask.task_id),
         memory=survey.memories.sellers.get(key, SellerMemory()),
+        reputation=survey.reputations.get(key),
     )

@@ -1,0 +1,45 @@
+"""What is known of a seller, in words: own receipts, what others say, what settling with it takes."""
+
+from node.decision.decision import Decision
+from node.decision.inputs import Candidate
+from node.decision.policies.settings import PolicyConfig
+from node.wording import counted, duration, usd
+
+SHOWN_SELLERS = 3
+
+
+def grounds(decision: Decision) -> tuple[str, ...]:
+    """A sentence or more about each of the best sellers, the chosen one first."""
+    by_key = {one.key: one for one in decision.inputs.candidates}
+    rows = sorted(decision.rows, key=lambda row: row.contractor != decision.contractor)[:SHOWN_SELLERS]
+    said = (one for row in rows for one in _of(by_key[row.contractor], decision.inputs.config))
+    return tuple(said)
+
+
+def _of(seller: Candidate, settings: PolicyConfig) -> list[str]:
+    said = []
+    if seller.reputation is not None:
+        own = f"{seller.successes:.1f} good, {seller.failures:.1f} bad" if seller.jobs else "none"
+        said.append(f"Own experience with {seller.name}: {own}. {_others(seller, settings)}")
+    if seller.settlement_micro or seller.settlement_s:
+        fee, wait = usd(seller.settlement_micro), duration(seller.settlement_s)
+        said.append(f"Its escrow costs {fee} in fees and holds {seller.name} up for {wait}.")
+    return said
+
+
+def _others(seller: Candidate, settings: PolicyConfig) -> str:
+    found = seller.reputation
+    assert found is not None
+    if not found.level_1_jobs:
+        return f"Others say nothing of {seller.name} yet."
+    everybody = (
+        f"{found.level_1:.2f} (at least {found.level_1_low:.2f}) by {counted(found.raters, 'client')} "
+        f"and {found.level_1_jobs:.1f} jobs"
+    )
+    if found.level_2 is None:
+        mine = "none of them this node has reason to believe"
+    else:
+        mine = f"{found.level_2:.2f} by those whom this node believes, {found.level_2_jobs:.1f} jobs"
+    told = seller.told(settings)
+    worth = f"{told.successes:.1f} good and {told.failures:.1f} bad jobs of its own"
+    return f"Others say {everybody}; {mine}: that counts as {worth}."
