@@ -39,10 +39,11 @@ class SkillStatement(_Statement, frozen=True, kw_only=True, tag="skill"):
 
 
 class FigureStatement(_Statement, frozen=True, kw_only=True, tag="figure"):
-    """The subject has this much of a resource."""
+    """The subject has this much of a resource, on `host` where it sells for several."""
 
     name: Label
     value: Figure
+    host: Label | None = None
 
 
 class TierStatement(_Statement, frozen=True, kw_only=True, tag="tier"):
@@ -51,6 +52,7 @@ class TierStatement(_Statement, frozen=True, kw_only=True, tag="tier"):
     name: Label
     at_least: Figure
     met: bool
+    host: Label | None = None
 
 
 class CommitmentStatement(_Statement, frozen=True, kw_only=True, tag="commitment"):
@@ -58,6 +60,7 @@ class CommitmentStatement(_Statement, frozen=True, kw_only=True, tag="commitment
 
     name: Label
     point: PointText
+    host: Label | None = None
 
 
 Statement = SkillStatement | FigureStatement | TierStatement | CommitmentStatement
@@ -70,6 +73,7 @@ class Claim:
     name: str
     value: int
     commitment: bytes
+    host: str | None = None
 
 
 def subject_name(statement: Statement) -> str:
@@ -114,9 +118,10 @@ def resource_leaves(claims: Iterable[Claim], entropy: Callable[[int], bytes]) ->
     made: list[bytes] = []
     for claim in claims:
         statements: list[Statement] = [
-            TierStatement(name=claim.name, at_least=tier, met=claim.value >= tier) for tier in tiers(claim.name)
+            TierStatement(name=claim.name, at_least=tier, met=claim.value >= tier, host=claim.host)
+            for tier in tiers(claim.name)
         ]
-        statements.append(CommitmentStatement(name=claim.name, point=claim.commitment.hex()))
-        statements.append(FigureStatement(name=claim.name, value=claim.value))
+        statements.append(CommitmentStatement(name=claim.name, point=claim.commitment.hex(), host=claim.host))
+        statements.append(FigureStatement(name=claim.name, value=claim.value, host=claim.host))
         made += [encode_leaf(statement, entropy(SALT_BYTES)) for statement in statements]
     return made
