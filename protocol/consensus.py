@@ -10,6 +10,10 @@
 | Status      | anyone -> anyone      | how far I am                                                           |
 | SyncRequest | anyone -> anyone      | please send blocks from this height on                                 |
 | Blocks      | anyone -> anyone      | one page of blocks, each with q COMMITs                                |
+| SnapshotRequest | anyone -> anyone  | please describe a state that I can fetch in place of old blocks        |
+| Snapshot    | anyone -> anyone      | a certified header, and an outline of the pieces of its state          |
+| PieceRequest | anyone -> anyone     | please send these pieces                                               |
+| Pieces      | anyone -> anyone      | some of them                                                           |
 
 A PREPARE and a COMMIT are one `Ballot` under different labels, and equal for all who vote alike: a certificate is one
 ballot with q signatures. After Castro & Liskov, "Practical Byzantine Fault Tolerance" (1999), with signatures.
@@ -38,6 +42,14 @@ MAX_PAGE_BLOCKS: Final = 64
 """Blocks in one page of a synchronisation; pages are cut by PAGE_BYTES too."""
 PAGE_BYTES: Final = 2**20
 """A page, like one full block, stays below the 2 MiB that a node takes in one message."""
+MAX_OUTLINE_BYTES: Final = 2**20
+"""Names of about 27,000 pieces, so a state of some ten million entries."""
+MAX_PIECES: Final = 8
+"""In one message, which is cut by PAGE_BYTES too."""
+MAX_PIECE_BYTES: Final = 2**19
+"""About twice what a thousand entries take."""
+MAX_LINKS: Final = 1024
+"""Changes of the committee between a reader's head and a snapshot; a light proof has the same limit."""
 MAX_TERMS_BYTES: Final = 512
 NO_HASH: Final = bytes(32)
 
@@ -213,6 +225,40 @@ class Blocks(Message, frozen=True, kw_only=True, tag="ledger_blocks"):
     blocks: Annotated[tuple[Committed, ...], Meta(max_length=MAX_PAGE_BLOCKS)]
 
 
+class SnapshotRequest(Message, frozen=True, kw_only=True, tag="ledger_snapshot_request"):
+    """Please describe the newest state that you serve; I know the committees up to the block of `after`."""
+
+    after: Height
+
+
+class Snapshot(Message, frozen=True, kw_only=True, tag="ledger_snapshot"):
+    """A certified header, the changes of the committee after the asker's head, and what the state's pieces are.
+
+    The outline proves itself against the header's state root; each piece is named by a hash in the outline.
+    """
+
+    header: Terms
+    certificate: Certificate
+    links: Annotated[tuple[CommitteeLink, ...], Meta(max_length=MAX_LINKS)]
+    outline: Annotated[bytes, Meta(max_length=MAX_OUTLINE_BYTES)]
+
+
+class PieceRequest(Message, frozen=True, kw_only=True, tag="ledger_piece_request"):
+    """Please send the pieces of these names, of whichever state; who has none of them answers with a Snapshot."""
+
+    names: Annotated[tuple[Hash32, ...], Meta(min_length=1, max_length=MAX_PIECES)]
+    after: Height
+
+
+class Pieces(Message, frozen=True, kw_only=True, tag="ledger_pieces"):
+    """Some of the pieces that were asked for. Each says by its content which it is."""
+
+    pieces: Annotated[
+        tuple[Annotated[bytes, Meta(min_length=1, max_length=MAX_PIECE_BYTES)], ...],
+        Meta(min_length=1, max_length=MAX_PIECES),
+    ]
+
+
 class Equivocation(Part, frozen=True, kw_only=True):
     """Evidence: one key's votes of one phase, height and view for two different blocks."""
 
@@ -220,7 +266,20 @@ class Equivocation(Part, frozen=True, kw_only=True):
     second: Vote
 
 
-AnyConsensus = Transaction | Vote | Proposal | ViewChange | NewView | Status | SyncRequest | Blocks
+AnyConsensus = (
+    Transaction
+    | Vote
+    | Proposal
+    | ViewChange
+    | NewView
+    | Status
+    | SyncRequest
+    | Blocks
+    | SnapshotRequest
+    | Snapshot
+    | PieceRequest
+    | Pieces
+)
 
 
 def encode_consensus(message: AnyConsensus) -> bytes:

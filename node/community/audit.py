@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from node.ledger.chain.machine import ChainMachine
 from node.ledger.chain.state import State
 from node.ledger.machine import InvalidBlock
+from node.ledger.pbft.certified import uncertified
 from node.ledger.pbft.opened import OpenCommitted, open_committed
 from node.ledger.pbft.quorum import Committee, change_refused
-from node.ledger.pbft.sync import uncertified
 from protocol.consensus import Committed, members_hash
 from protocol.errors import RemoteProtocolError
 

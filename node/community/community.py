@@ -187,7 +187,7 @@ class Community:
             following.machine.genesis.name,
             following.pinned.origin,
             facts,
-            self._problem or following.problem or following.halted,
+            self._problem or following.problem or following.halted or following.doubt,
             is_halted=bool(following.halted),
             dropped=following.inbox.dropped,
             unreachable=tuple(following.links.unreachable(facts.members)) if facts else (),

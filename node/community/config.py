@@ -24,6 +24,10 @@ class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Where members are (did:key:...@host:port), for those that discovery does not find."""
     follow: Annotated[int, Meta(ge=1, le=100)] = 3
     """Members that a node which is none itself asks for blocks: one may be down, and one lie."""
+    keep_blocks: Annotated[int, Meta(ge=0, le=10**9)] = 0
+    """At least so many of the last blocks are kept, and at most twice as many; 0 keeps all. All is the default: a block
+    costs its transactions, about 300 bytes each, and only who has all blocks can show a newcomer how the state came to
+    be. Who keeps few serves a certified state instead."""
     inbox_messages: Count = 4096
     """Messages that wait here; what comes beyond is dropped and counted. About a second of signatures to check."""
     inbox_messages_per_peer: Count = 1024

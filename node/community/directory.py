@@ -44,6 +44,13 @@ class Directory:
         except DhtError as error:
             log.warning("ledger.not_announced", error=str(error))
 
+    async def withdraw(self) -> None:
+        """Say so no longer."""
+        try:
+            await self._discovery.withdraw(self._key)
+        except DhtError as error:
+            log.warning("ledger.not_withdrawn", error=str(error))
+
     async def endpoint(self, member: bytes) -> Endpoint | None:
         """Where a peer is, as far as anybody knows."""
         if (known := self._known(member)) is not None:

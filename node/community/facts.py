@@ -28,6 +28,10 @@ class Facts:
     """Transactions in the pool."""
     ahead: int
     """How many blocks more than here some peer says it has."""
+    forgot: bool
+    """A member that does not know what it voted for, and does not vote until that is settled."""
+    fetching: int
+    """The height of the state that is being fetched in place of blocks; 0 when none is."""
 
     @property
     def tolerates(self) -> int:
@@ -49,5 +53,7 @@ def facts_of(core: Core[State]) -> Facts:
         primary=replica.committee.primary(replica.view),
         quorum=replica.committee.q,
         waiting=len(replica.pool),
+        forgot=replica.forgot,
+        fetching=replica.fetch.height if replica.fetch is not None else 0,
         ahead=max(0, max(replica.asking.ahead.values(), default=0) - replica.head.height),
     )

@@ -26,12 +26,17 @@ from node.net.peers import Peers
 from node.store.errors import DiskFullError
 from node.store.ledger_store import LedgerStore, Pinned
 from protocol.consensus import Equivocation
-from protocol.transactions import sign_transaction, transaction_id
+from protocol.transactions import CommitRating, sign_transaction, transaction_id
 
 FULL_PAUSE_S = 2.0
 """Before it is seen whether a full disk has room again."""
 FAULT_PAUSE_S = 60.0
 """After anything else that is wrong with the file: mostly a person has to look."""
+
+FORGOT = (
+    "votes of this member are missing from its ledger.db (lost, or an older copy): it follows, and votes again once "
+    "the others have committed a transaction that it makes now"
+)
 
 log = structlog.get_logger()
 
@@ -75,6 +80,7 @@ class Following:
             lambda link: self._group.create_task(guarded(link.run())),
         )
         self._shell: Shell | None = None
+        self._announcing: asyncio.Task[None] | None = None
 
     @property
     def facts(self) -> Facts | None:
@@ -92,6 +98,11 @@ class Following:
     def halted(self) -> str:
         """Why this replica stopped for good, if it has."""
         return "" if self._shell is None else self._shell.halted
+
+    @property
+    def doubt(self) -> str:
+        """Why this member does not vote for now, while it follows."""
+        return FORGOT if self.facts is not None and self.facts.forgot else ""
 
     async def next_block(self) -> None:
         """Return when one more block is stored here."""
@@ -136,7 +147,7 @@ class Following:
 
     async def _work(self) -> None:
         """Read the file, then step; ends with what went wrong."""
-        loaded = await self.store.load(self.machine)
+        loaded = await self.store.load(self.machine, keep_blocks=self._config.keep_blocks)
         core = Core(
             self._identity,
             self.machine,
@@ -144,6 +155,7 @@ class Following:
             chain=self.machine.chain,
             head=loaded.head,
             state=loaded.state,
+            forgot=loaded.forgot,
         )
         if self.problem:
             await self.store.check_room()
@@ -152,9 +164,29 @@ class Following:
         shell = self._make_shell(core, *parts)
         self._shell = shell
         log.info("ledger.following", chain=self.machine.chain.hex(), height=loaded.head.height, role=shell.facts.role)
-        if shell.facts.role == "member":
-            self._group.create_task(guarded(self._directory.announce()))
-        await shell.run(loaded.records)
+        if loaded.forgot:
+            log.warning("ledger.votes_forgotten", reason=FORGOT)
+        if self._announcing is None:
+            self._announcing = self._group.create_task(guarded(self._announce()))
+        await shell.run(loaded, self._config.keep_blocks, self._make_proof)
+
+    async def _announce(self) -> None:
+        """Say in the DHT where this node is while it is a member: from the start, or once it is elected."""
+        is_announced = False
+        while True:
+            is_member = self.facts is not None and self._identity.public_key in self.facts.members
+            if is_member == is_announced:
+                await self.next_block()
+                continue
+            await (self._directory.announce() if is_member else self._directory.withdraw())
+            is_announced = is_member
+
+    def _make_proof(self, state: State) -> bytes | None:
+        try:
+            return self.author.sign(state, CommitRating, commitment=self._env.entropy(32))
+        except NotCommittedError as error:
+            log.info("ledger.no_proof_yet", reason=str(error))
+            return None
 
     async def _rest(self, error: NodeError, pause_s: float) -> None:
         self.problem, self._shell = str(error), None

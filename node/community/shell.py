@@ -1,8 +1,8 @@
 """The loop around one core: drain the inbox, verify, step, make durable, send.
 
-Everything that one batch makes this node write down is one durable transaction, and nothing of what follows from the
-batch is sent before it. When that transaction fails, the core in memory knows of votes that no disk does: the loop
-ends with the StorageError, the core is thrown away, and what was to be sent never is.
+Everything that one batch makes this node write down is one transaction, durable if there is a vote in it, and nothing
+of what follows from the batch is sent before it. When that transaction fails, the core in memory knows of votes that no
+disk does: the loop ends with the StorageError, the core is thrown away, and what was to be sent never is.
 """
 
 import asyncio
@@ -15,23 +15,36 @@ from crypto.identity import short_id
 from node.community.facts import Facts, facts_of
 from node.community.inbox import Inbox, Incoming
 from node.community.links import Links
+from node.community.serving import Serving
 from node.community.turn import Outgoing, Turn, open_all, take_turn
 from node.community.waiters import Waiters
 from node.env import Env
 from node.ledger.chain.state import State
 from node.ledger.pbft.core import Core
-from node.ledger.pbft.effects import Broadcast, Offence, Send, SendBlocks
-from node.ledger.pbft.records import AnyRecord
+from node.ledger.pbft.effects import (
+    Broadcast,
+    Commit,
+    Install,
+    KeepPiece,
+    Offence,
+    Persist,
+    Recovered,
+    Send,
+    SendBlocks,
+    SendPieces,
+    SendSnapshot,
+)
 from node.ledger.pbft.state import Now
 from node.net.peers import Peers
-from node.store.ledger_store import LedgerStore
-from protocol.consensus import Equivocation, encode_consensus
+from node.store.ledger_store import LedgerStore, Loaded, Write
+from protocol.consensus import AnyConsensus, Equivocation, encode_consensus
 
 PARALLEL_FROM = 16
 """Fewer messages than this are verified in one thread: handing them over would cost more than it saves."""
 THREADS = 2
 
 Report = Callable[[Equivocation], None]
+MakeProof = Callable[[State], bytes | None]
 
 log = structlog.get_logger()
 
@@ -64,11 +77,17 @@ class Shell:
         self.halted = ""
         """Why this replica has stopped for good, if it has."""
         self._report = report
+        self._serving = Serving(store, env, (), 0)
+        self._make_proof: MakeProof = lambda state: None
 
-    async def run(self, records: Sequence[AnyRecord]) -> None:
-        """Take up what the log of votes tells, then live; RecordError or StorageError when that cannot go on."""
+    async def run(self, loaded: Loaded, keep_blocks: int, make_proof: MakeProof) -> None:
+        """Take up what was written down, then live; RecordError or StorageError when that cannot go on.
+
+        `make_proof` gives a transaction that nobody could have made before, for a member that forgot its votes.
+        """
+        self._serving, self._make_proof = Serving(self._store, self._env, loaded.points, keep_blocks), make_proof
         turn = Turn(self.state)
-        turn.add(await self._env.offload(self._core.restore, records))
+        turn.add(await self._env.offload(self._core.restore, loaded.records, loaded.pieces))
         await self._carry_out(turn)
         while True:
             await self._inbox.wait(self._core.deadline())
@@ -94,22 +113,41 @@ class Shell:
         self.state, self.facts = self._core.replica.state, facts_of(self._core)
         for effect in turn.outgoing:
             await self._send(effect)
-        for commit in turn.commits:
-            self._waiters.committed(commit)
+        for write in turn.writes:
+            self._written(write)
         for reject in turn.rejected:
             await self._waiters.rejected(reject, self._store)
         for offence in turn.offences:
             self._charge(offence)
         for equivocation in turn.evidence:
             self._report(equivocation)
-        for missing in turn.missing:
-            log.warning("ledger.blocks_missing", peer=short_id(missing.peer), height=missing.height)
         if turn.halted:
             self.halted = turn.halted
             log.error("ledger.halted", reason=turn.halted)
+        if turn.needs_proof and (tx := self._make_proof(self.state)) is not None:
+            proving = Turn(self.state)
+            proving.add(await self._env.offload(self._core.prove, self._now(), tx))
+            await self._carry_out(proving)
+
+    def _written(self, write: Write) -> None:
+        match write:
+            case Commit():
+                self._serving.committed(write)
+                self._waiters.committed(write)
+            case Install():
+                self._serving.installed(write)
+                self._waiters.moved()
+                log.info("ledger.snapshot_installed", height=self.facts.height)
+            case Recovered():
+                log.info("ledger.votes_again", height=self.facts.height)
+            case Persist() | KeepPiece():
+                pass
+            case _:
+                assert_never(write)
 
     async def _send(self, effect: Outgoing) -> None:
         members = self.facts.members
+        message: AnyConsensus | None
         match effect:
             case Send(to=to, message=message):
                 receivers = [to]
@@ -118,9 +156,13 @@ class Shell:
                 receivers += self._links.observers(members) if audience != "members" else []
             case SendBlocks(to=to, height=height):
                 receivers, message = [to], await self._store.page(height)
+            case SendSnapshot(to=to, after=after):
+                receivers, message = [to], await self._serving.snapshot(after)
+            case SendPieces(to=to, names=names, after=after):
+                receivers, message = [to], await self._serving.pieces(names, after)
             case _:
                 assert_never(effect)
-        if receivers:
+        if receivers and message is not None:
             data = encode_consensus(message)
             for receiver in dict.fromkeys(receivers):
                 self._links.send(receiver, data)

@@ -17,22 +17,28 @@ from node.ledger.pbft.effects import (
     Effect,
     Evidence,
     Halt,
-    NeedSnapshot,
+    Install,
+    KeepPiece,
+    NeedProof,
     Offence,
     Persist,
+    Recovered,
     Reject,
     Send,
     SendBlocks,
+    SendPieces,
+    SendSnapshot,
 )
 from node.ledger.pbft.opened import Verified, verify
 from node.ledger.pbft.state import Now
+from node.store.ledger_store import Write
 from protocol.consensus import Equivocation, Proposal, Transaction, decode_consensus
 from protocol.errors import RemoteProtocolError
 from protocol.transactions import open_transaction
 
 Opened = tuple[bytes | None, Verified | RemoteProtocolError]
 """Who sent it (None: this node itself), and the message, or what is wrong with it."""
-Outgoing = Send | Broadcast | SendBlocks
+Outgoing = Send | Broadcast | SendBlocks | SendSnapshot | SendPieces
 
 
 @dataclass(slots=True)
@@ -41,26 +47,21 @@ class Turn:
 
     before: State
     """After the last block that is stored."""
-    writes: list[Persist | Commit[State]] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
     rejected: list[Reject] = field(default_factory=list)
     offences: list[Offence] = field(default_factory=list)
     evidence: list[Equivocation] = field(default_factory=list)
-    missing: list[NeedSnapshot] = field(default_factory=list)
+    needs_proof: bool = False
     halted: str = ""
-
-    @property
-    def commits(self) -> list[Commit[State]]:
-        """The blocks among what is to be written."""
-        return [write for write in self.writes if isinstance(write, Commit)]
 
     def add(self, effects: Sequence[Effect[State]]) -> None:
         """Sort more effects, in order."""
         for effect in effects:
             match effect:
-                case Persist() | Commit():
+                case Persist() | Commit() | Install() | KeepPiece() | Recovered():
                     self.writes.append(effect)
-                case Send() | Broadcast() | SendBlocks():
+                case Send() | Broadcast() | SendBlocks() | SendSnapshot() | SendPieces():
                     self.outgoing.append(effect)
                 case Reject():
                     self.rejected.append(effect)
@@ -68,8 +69,8 @@ class Turn:
                     self.offences.append(effect)
                 case Evidence(equivocation=equivocation):
                     self.evidence.append(equivocation)
-                case NeedSnapshot():
-                    self.missing.append(effect)
+                case NeedProof():
+                    self.needs_proof = True
                 case Halt(reason=reason):
                     self.halted = reason
                 case _:

@@ -51,13 +51,17 @@ class Waiters:
         return self._futures[tx_id]
 
     async def next_block(self) -> None:
-        """Return when one more block is stored."""
+        """Return when one more block is stored, or a state in place of blocks."""
         await self._moved.wait()
+
+    def moved(self) -> None:
+        """The head is another."""
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     def committed(self, commit: Commit[State]) -> None:
         """A block is stored: tell those who wait for it, or for what is in it."""
-        self._moved.set()
-        self._moved = asyncio.Event()
+        self.moved()
         if self._futures:
             for tx in commit.block.block.txs:
                 tx_id = transaction_id(tx)

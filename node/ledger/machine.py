@@ -20,6 +20,19 @@ class InvalidBlock(RemoteProtocolError):
         super().__init__("invalid_block", text)
 
 
+class Cut(Protocol):
+    """A state in pieces, for somebody who lacks it."""
+
+    @property
+    def outline(self) -> bytes:
+        """What the pieces are, in an order from which the state's root follows."""
+        ...  # pragma: no cover
+
+    def piece(self, name: bytes) -> bytes | None:
+        """The piece of that name; None when it is none of this state's."""
+        ...  # pragma: no cover
+
+
 class Machine(Protocol[S]):
     """The rules of one chain over states of type `S`."""
 
@@ -52,4 +65,22 @@ class Machine(Protocol[S]):
 
     def tx_id(self, tx: bytes) -> bytes:
         """The 32 bytes by which two copies of one transaction are told to be one."""
+        ...  # pragma: no cover
+
+    # --- a state on its way to another replica, in pieces that are checked one by one
+
+    def cut(self, state: S) -> Cut:
+        """`state` in pieces. The same on every replica; states that have much in common share most pieces."""
+        ...  # pragma: no cover
+
+    def names(self, outline: bytes, root: bytes) -> tuple[bytes, ...]:
+        """The pieces of the state with this root; RemoteProtocolError unless the outline proves to be of it."""
+        ...  # pragma: no cover
+
+    def piece_name(self, piece: bytes) -> bytes:
+        """What this piece is, by its content; RemoteProtocolError when it is no piece of any state."""
+        ...  # pragma: no cover
+
+    def joined(self, pieces: Sequence[bytes]) -> S:
+        """The state of all its pieces, in the outline's order."""
         ...  # pragma: no cover

@@ -128,6 +128,13 @@ class Database:
         value: T = await self._enqueue(lambda connection: work(connection, *args, **kwargs), durable=True)
         return value
 
+    async def write_relaxed(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Like `write`, but durable only with the next durable write: until then a loss of power may take it."""
+        value: T = await self._enqueue(lambda connection: work(connection, *args, **kwargs), durable=False)
+        return value
+
     async def read(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The value of `work(connection, ...)` on one consistent snapshot; it cannot write."""
         self._check_open()

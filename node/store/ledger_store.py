@@ -1,27 +1,32 @@
 """The community chain on disk: what is said here is durable before it is sent, a block together with its scores.
 
-One chain a file. Everything that one drained batch of messages makes a member write down is one transaction and one
-fsync; a file that cannot be believed is a DamagedError, because whoever votes without its votes may vote twice.
+One chain a file. Everything that one drained batch of messages makes a member write down is one transaction, with one
+fsync when there is a vote in it: blocks alone become durable with the next vote (node/ledger/pbft/effects.py). A file
+that cannot be believed is a DamagedError, because whoever votes without its votes may vote twice; one that is not the
+latest (vote_mark.py) makes a member that does not vote.
 """
 
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
+from node.ledger.chain.genesis import chain_id
 from node.ledger.chain.machine import ChainMachine
 from node.ledger.chain.state import State, imported
-from node.ledger.chain.trie import encode_value
-from node.ledger.pbft.effects import Commit, Persist
-from node.ledger.pbft.normal import head_of
-from node.ledger.pbft.opened import open_committed
+from node.ledger.pbft.certified import open_header
+from node.ledger.pbft.effects import Commit, Install, KeepPiece, Persist, Recovered
 from node.ledger.pbft.records import AnyRecord, AskedView, EnteredView, RecordError, decode_record, encode_record
 from node.ledger.pbft.state import Head
+from node.store import vote_mark
 from node.store.database import Database
 from node.store.errors import damaged
+from node.store.ledger_points import Point, add_link, add_point, load_links, load_points, prune, write_state
 from node.store.memory_disk import MemoryFile
 from node.store.migrations import LEDGER
 from node.store.own_ratings import OwnRatings
+from node.store.vote_mark import Mark, VoteMark, misses_votes
 from protocol.consensus import (
     MAX_BLOCK_TXS,
     MAX_PAGE_BLOCKS,
@@ -31,6 +36,8 @@ from protocol.consensus import (
     Certificate,
     Committed,
     CommitteeLink,
+    block_hash,
+    decode_header,
 )
 from protocol.errors import RemoteProtocolError
 from protocol.packing import pack, unpack
@@ -40,7 +47,7 @@ PAGE_TXS = 2 * MAX_BLOCK_TXS
 """In one page, so that it stays below the number of values that one message may hold."""
 ROOM_BYTES = 2**18
 """About what a few blocks take."""
-Write = Persist | Commit[State]
+Write = Persist | Commit[State] | Install[State] | KeepPiece | Recovered
 _BLOCK_COLUMNS = "header, txs, certificate"
 
 
@@ -60,6 +67,12 @@ class Loaded:
     head: Head
     state: State
     records: tuple[AnyRecord, ...]
+    pieces: tuple[bytes, ...] = ()
+    """Of a state that was being fetched."""
+    points: tuple[Point, ...] = ()
+    """States that can be given to others, oldest first."""
+    forgot: bool = False
+    """Votes were sent of which this file knows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +86,20 @@ class Place:
 class LedgerStore:
     """One node's copy of its community chain. Use `LedgerStore.open`."""
 
-    def __init__(self, database: Database, name: str) -> None:
+    def __init__(self, database: Database, name: str, mark: VoteMark) -> None:
         self._database = database
         self._name = name
+        self._mark = mark
+        self._instance = b""
+        self._keep_blocks = 0
         self.own_ratings = OwnRatings(database)
 
     @classmethod
     async def open(cls, where: Path | MemoryFile | None, *, inline: bool = False) -> "LedgerStore":
         """Open or create the file; None keeps it in memory. StorageError says what is wrong with it."""
         name = str(where if isinstance(where, Path) else "the ledger in memory")
-        return cls(await Database.open(where, LEDGER, durable=True, inline=inline), name)
+        mark = VoteMark(where.with_name(vote_mark.NAME) if isinstance(where, Path) else None)
+        return cls(await Database.open(where, LEDGER, durable=True, inline=inline), name, mark)
 
     async def pinned(self) -> Pinned | None:
         """The chain that was chosen, if one was."""
@@ -92,19 +109,29 @@ class LedgerStore:
         """Choose a chain. Only where there is no block yet: an older choice, and the votes on it, are forgotten."""
         await self._database.write(_pin, chosen)
 
-    async def load(self, machine: ChainMachine) -> Loaded:
-        """Head, state and log of votes, checked against each other; DamagedError when they contradict each other."""
+    async def load(self, machine: ChainMachine, *, keep_blocks: int = 0) -> Loaded:
+        """Head, state and log of votes, checked against each other; DamagedError when they contradict each other.
+
+        From now on at least the last `keep_blocks` blocks are kept, and at most twice as many; with 0, all.
+        """
+        self._keep_blocks = keep_blocks
+        mark = self._mark.read()
         try:
-            return await self._database.read(_load, machine)
+            self._instance, forgot = await self._database.write(_remember, mark, machine.chain)
+            return await self._database.read(_load, machine, forgot)
         except (RemoteProtocolError, RecordError) as error:
             raise damaged(self._name, f"{error}; what this node has voted for is not known") from error
 
     async def append(self, writes: Sequence[Write], before: State) -> None:
-        """Write votes and blocks down, in order, in one transaction; durable on return.
+        """Write votes and blocks down, in order, in one transaction; durable on return if there is a vote among them.
 
         `before` is the state after the last block that was stored.
         """
-        await self._database.write(_append, writes, before)
+        if not any(isinstance(write, Persist) for write in writes):
+            await self._database.write_relaxed(_append, writes, before, self._keep_blocks)
+            return
+        chain, votes = await self._database.write(_append, writes, before, self._keep_blocks)
+        self._mark.write(Mark(chain, self._instance, votes))
 
     async def check_room(self) -> None:
         """DiskFullError unless the disk has room for some votes."""
@@ -124,7 +151,8 @@ class LedgerStore:
         return await self._database.read(_block, height)
 
     async def pages(self, first: int = 1) -> AsyncIterator[tuple[Committed, ...]]:
-        """All blocks from `first` on, a page at a time."""
+        """All blocks from `first` on that are stored, a page at a time."""
+        first = max(first, await self.first_height())
         while (page := (await self.page(first)).blocks) != ():
             yield page
             first += len(page)
@@ -133,17 +161,27 @@ class LedgerStore:
         """Where a transaction is, if it was committed."""
         return await self._database.read(_find, tx_id)
 
-    async def links(self, before_height: int) -> tuple[CommitteeLink, ...]:
-        """What leads from the first committee to that of `before_height`: each block after which it was another."""
-        return await self._database.read(_links, before_height)
+    async def links(self, before_height: int, after_height: int = 0) -> tuple[CommitteeLink, ...]:
+        """What leads from the committee after one block to that of another: each block after which it was another."""
+        return await self._database.read(load_links, after_height, before_height)
+
+    async def base(self, machine: ChainMachine) -> Point | None:
+        """What the first stored block follows; None when that is the genesis. As `load`, for an error."""
+        loaded = await self.load(machine, keep_blocks=self._keep_blocks)
+        return loaded.points[0] if loaded.points and await self._database.read(_first) > 1 else None
 
     async def state_entries(self) -> list[tuple[bytes, bytes]]:
         """Key and value of every entry of the state after the last block."""
         return await self._database.read(_entries)
 
+    async def first_height(self) -> int:
+        """Of the first stored block; what was before it is pruned. One above the head where there is none."""
+        return await self._database.read(_first)
+
     async def close(self) -> None:
         """Finish what is queued and close the file."""
         await self._database.close()
+        self._mark.close()
 
 
 def _pinned(connection: sqlite3.Connection) -> Pinned | None:
@@ -160,24 +198,57 @@ def _pin(connection: sqlite3.Connection, chosen: Pinned) -> None:
     )
 
 
-def _load(connection: sqlite3.Connection, machine: ChainMachine) -> Loaded:
-    records = [decode_record(record) for (record,) in connection.execute("SELECT record FROM votes ORDER BY id")]
-    (height, count) = connection.execute("SELECT coalesce(max(height), 0), count(*) FROM blocks").fetchone()
+def _remember(connection: sqlite3.Connection, mark: Mark | None, chain: bytes) -> tuple[bytes, bool]:
+    """Which file this is, and whether votes were sent of which it knows nothing: that stays so until it is settled."""
+    instance, forgot = connection.execute("SELECT instance, forgot FROM memory").fetchone()
+    if not forgot and misses_votes(mark, chain, instance, _votes(connection)):
+        connection.execute("UPDATE memory SET forgot = 1")
+        forgot = 1
+    return instance, bool(forgot)
+
+
+def _votes(connection: sqlite3.Connection) -> int:
+    """How many records were ever written."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'votes'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _load(connection: sqlite3.Connection, machine: ChainMachine, forgot: bool) -> Loaded:
+    records = tuple(decode_record(record) for (record,) in connection.execute("SELECT record FROM votes ORDER BY id"))
+    pieces = tuple(piece for (piece,) in connection.execute("SELECT piece FROM pieces ORDER BY id"))
+    first, height = _first(connection), _height(connection)
     if height == 0:
         head, state = Head(0, machine.chain, machine.genesis.time_unix_ms), machine.start()
-        return Loaded(head, state, tuple(records))
-    last = _block(connection, height)
-    assert last is not None
-    opened = open_committed(last)
-    header, state = opened.block.header, imported(_entries(connection))
-    if (header.chain, header.height, count) != (machine.chain, height, height):
-        raise RemoteProtocolError("bad_ledger", f"{count} blocks up to {height}, the last one of {header.height}")
-    if machine.root(state) != header.state_root:
+        return Loaded(head, state, records, pieces, forgot=forgot)
+    header, certificate = _last_header(connection, height)
+    opened, certified = open_header(machine.chain, header, certificate)
+    (count,) = connection.execute("SELECT count(*) FROM blocks").fetchone()
+    if (opened.height, count) != (height, height - first + 1):
+        raise RemoteProtocolError("bad_ledger", f"{count} blocks from {first} to {height}, the last of {opened.height}")
+    state = imported(_entries(connection))
+    if machine.root(state) != opened.state_root:
         raise RemoteProtocolError("bad_ledger", f"its scores are not those that block {height} certifies")
-    return Loaded(head_of(opened.block, opened.certificate), state, tuple(records))
+    points = load_points(connection, state)
+    if first > 1 and [point.height for point in points[:1]] != [first - 1]:
+        raise RemoteProtocolError("bad_ledger", f"the state before its first block, {first}, is not what was certified")
+    view = certified.ballot.view
+    head = Head(height, block_hash(header), opened.time_unix_ms, certificate, view)
+    return Loaded(head, state, records, pieces, points, forgot)
 
 
-def _append(connection: sqlite3.Connection, writes: Sequence[Write], before: State) -> None:
+def _last_header(connection: sqlite3.Connection, height: int) -> tuple[bytes, Certificate]:
+    """Header and certificate of the last block, or of the state that was installed in its place."""
+    for table in ("blocks", "points"):
+        row = connection.execute(f"SELECT header, certificate FROM {table} WHERE height = ?", (height,)).fetchone()  # noqa: S608
+        if row is not None:
+            return row[0], unpack(Certificate, row[1])
+    raise RemoteProtocolError("bad_ledger", f"block {height} is missing")
+
+
+def _append(
+    connection: sqlite3.Connection, writes: Sequence[Write], before: State, keep_blocks: int
+) -> tuple[bytes, int]:
+    """What the mark has to say of it: the chain, and the number of records ever written."""
     # Before the first block nothing is stored: that state follows from the genesis.
     stored, after = (before.trie if _height(connection) else State().trie), before
     for write in writes:
@@ -187,14 +258,39 @@ def _append(connection: sqlite3.Connection, writes: Sequence[Write], before: Sta
                     "INSERT INTO votes (height, is_view, record) VALUES (?, ?, ?)",
                     (record.height, isinstance(record, AskedView | EnteredView), encode_record(record)),
                 )
-            case Commit():
+            case Commit(block=block, certificate=certificate):
                 _store_block(connection, write, is_turn=write.state.members != after.members)
                 after = write.state
-    for key, value in (after.trie.changes(stored) if after is not before else {}).items():
-        if value is None:
-            connection.execute("DELETE FROM state WHERE key = ?", (key,))
-        else:
-            connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, encode_value(value)))
+                if keep_blocks and block.header.height % keep_blocks == 0:
+                    write_state(connection, stored, after.trie)
+                    stored = after.trie
+                    add_point(connection, block.header.height, block.block.header, certificate.certificate)
+                    prune(connection)
+            case Install():
+                _install(connection, write)
+                stored, after = write.state.trie, write.state
+            case KeepPiece(piece=piece):
+                connection.execute("INSERT INTO pieces (piece) VALUES (?)", (piece,))
+            case Recovered():
+                connection.execute("UPDATE memory SET forgot = 0")
+            case _:
+                assert_never(write)
+    write_state(connection, stored, after.trie)
+    pinned = _pinned(connection)
+    chain = b"" if pinned is None else chain_id(pinned.genesis)
+    return chain, _votes(connection)
+
+
+def _install(connection: sqlite3.Connection, install: Install[State]) -> None:
+    """A state in place of all that is stored; the changes of the committee stay, for proofs."""
+    for table in ("blocks", "transactions", "points", "before", "pieces", "state"):
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    connection.executemany("INSERT INTO state VALUES (?, ?)", install.state.export())
+    for link in install.links:
+        add_link(connection, link)
+    height = decode_header(install.header).height
+    add_point(connection, height, install.header, install.certificate)
+    _drop_votes(connection, height)
 
 
 def _store_block(connection: sqlite3.Connection, commit: Commit[State], *, is_turn: bool) -> None:
@@ -208,7 +304,12 @@ def _store_block(connection: sqlite3.Connection, commit: Commit[State], *, is_tu
         [(transaction_id(tx), height, place) for place, tx in enumerate(block.txs)],
     )
     if is_turn:
-        connection.execute("INSERT INTO committees VALUES (?, ?)", (height, pack(commit.state.members)))
+        certificate = commit.certificate.certificate
+        add_link(connection, CommitteeLink(header=block.header, certificate=certificate, members=commit.state.members))
+    _drop_votes(connection, height)
+
+
+def _drop_votes(connection: sqlite3.Connection, height: int) -> None:
     # As records.still_needed has it: what is about later heights, and the last word on views.
     connection.execute(
         "DELETE FROM votes WHERE height <= ? AND id IS NOT (SELECT max(id) FROM votes WHERE is_view)", (height,)
@@ -224,13 +325,24 @@ def _unfill(connection: sqlite3.Connection) -> None:
 
 
 def _height(connection: sqlite3.Connection) -> int:
-    (height,) = connection.execute("SELECT coalesce(max(height), 0) FROM blocks").fetchone()
-    return int(height)
+    for table in ("blocks", "points"):
+        (height,) = connection.execute(f"SELECT max(height) FROM {table}").fetchone()  # noqa: S608
+        if height is not None:
+            return int(height)
+    return 0
+
+
+def _first(connection: sqlite3.Connection) -> int:
+    (first,) = connection.execute("SELECT min(height) FROM blocks").fetchone()
+    return int(first) if first is not None else _height(connection) + 1
 
 
 def _page(connection: sqlite3.Connection, height: int) -> Blocks:
     blocks: list[Committed] = []
     size = txs = 0
+    first = _first(connection)
+    if height < first:
+        return Blocks(first_height=first, head_height=_height(connection), blocks=())
     for row in connection.execute(
         f"SELECT {_BLOCK_COLUMNS} FROM blocks WHERE height >= ? ORDER BY height LIMIT ?",  # noqa: S608
         (height, MAX_PAGE_BLOCKS),
@@ -241,7 +353,7 @@ def _page(connection: sqlite3.Connection, height: int) -> Blocks:
         if blocks and (size > PAGE_BYTES or txs > PAGE_TXS):
             break
         blocks.append(committed)
-    return Blocks(first_height=1, head_height=_height(connection), blocks=tuple(blocks))
+    return Blocks(first_height=first, head_height=_height(connection), blocks=tuple(blocks))
 
 
 def _block(connection: sqlite3.Connection, height: int) -> Committed | None:
@@ -258,22 +370,6 @@ def _committed(row: tuple[bytes, bytes, bytes]) -> Committed:
 def _find(connection: sqlite3.Connection, tx_id: bytes) -> Place | None:
     row = connection.execute("SELECT height, place FROM transactions WHERE tx_id = ?", (tx_id,)).fetchone()
     return None if row is None else Place(*row)
-
-
-def _links(connection: sqlite3.Connection, before_height: int) -> tuple[CommitteeLink, ...]:
-    rows = connection.execute(
-        "SELECT header, certificate, members FROM committees JOIN blocks USING (height)"
-        " WHERE height < ? ORDER BY height",
-        (before_height,),
-    )
-    return tuple(
-        CommitteeLink(
-            header=header,
-            certificate=unpack(Certificate, certificate),
-            members=unpack(tuple[bytes, ...], members),
-        )
-        for header, certificate, members in rows
-    )
 
 
 def _entries(connection: sqlite3.Connection) -> list[tuple[bytes, bytes]]:

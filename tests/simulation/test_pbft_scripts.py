@@ -1,4 +1,4 @@
-"""Seventeen schedules by hand (coalesced/sim/ledger/scripts.py), and bugs that make them fail."""
+"""Schedules by hand (coalesced/sim/ledger/scripts.py), and bugs that make them fail."""
 
 import inspect
 from pathlib import Path
@@ -32,6 +32,8 @@ NAMES = (
     "commit_votes_of_different_views_do_not_add_up",
     "f_plus_1_pull_the_rest_along",
     "five_members_need_four",
+    "lost_votes_are_not_cast_again",
+    "pruned_blocks_give_way_to_a_state",
 )
 
 
@@ -40,7 +42,7 @@ def test_script(name: str) -> None:
     SCRIPTS[name]()
 
 
-def test_there_are_seventeen_scripts_each_with_a_claim() -> None:
+def test_there_are_nineteen_scripts_each_with_a_claim() -> None:
     assert tuple(SCRIPTS) == NAMES
     assert all(inspect.getdoc(script) for script in SCRIPTS.values())
 

@@ -14,26 +14,31 @@ from node.ledger.pbft.config import PbftConfig
 from node.ledger.pbft.core import Core
 from node.ledger.pbft.effects import (
     Halt,
-    NeedSnapshot,
+    Install,
+    NeedProof,
     Offence,
     SendBlocks,
+    SendPieces,
+    SendSnapshot,
 )
 from node.ledger.pbft.opened import verify
 from node.ledger.pbft.records import Accepted, AskedView, EnteredView, RecordError, decode_record
 from node.ledger.pbft.state import Stage
-from node.ledger.pbft.sync import Snapshot
 from protocol.consensus import (
     NO_HASH,
     Blocks,
     CommitteeLink,
     NewView,
+    PieceRequest,
+    Pieces,
     Proposal,
+    Snapshot,
+    SnapshotRequest,
     Status,
     SyncRequest,
     ViewChange,
     Vote,
 )
-from protocol.errors import RemoteProtocolError
 from tests.harness.replicas import MS, at, commit, commits, core_of, sent
 
 # --- restoring
@@ -182,7 +187,7 @@ def _chain_of(t: Table, txs: Sequence[bytes]) -> None:
         commit(t, tx)
 
 
-def _snapshot(t: Table, heights_of_links: Sequence[int]) -> Snapshot[Values]:
+def _snapshot(t: Table, heights_of_links: Sequence[int]) -> Snapshot:
     blocks = t.nodes[0].disk.blocks
     last = blocks[-1]
     links = tuple(
@@ -193,44 +198,125 @@ def _snapshot(t: Table, heights_of_links: Sequence[int]) -> Snapshot[Values]:
         )
         for height in heights_of_links
     )
-    return Snapshot(last.block.block.header, last.certificate.certificate, links, last.state)
+    outline = KeyValues().cut(last.state).outline
+    return Snapshot(
+        header=last.block.block.header, certificate=last.certificate.certificate, links=links, outline=outline
+    )
 
 
-def test_a_snapshot_is_taken_when_the_chain_of_committees_vouches_for_it() -> None:
+def _asking(t: Table, who: int) -> tuple[Core[Values], bytes]:
+    """A replica at the genesis that has asked replica 0 for a state, since replica 0 keeps only block 3."""
+    late, peer = core_of(who, 4), t.key(0).public_key
+    assert [m for m in sent(late.step(at(0), peer, Status(height=3, view=0))) if isinstance(m, SyncRequest)]
+    effects = late.step(at(0), peer, verify(Blocks(first_height=3, head_height=3, blocks=())))
+    assert sent(effects) == [SnapshotRequest(after=0)]
+    return late, peer
+
+
+def _three_blocks() -> Table:
     t = Table(4)
-    gone = identity_of(3).public_key.hex().encode()
-    _chain_of(t, [b"set a 1", b"leave " + gone, b"set b 1"])
+    _chain_of(t, [b"set a 1", b"leave " + identity_of(3).public_key.hex().encode(), b"set b 1"])
     t.expect_heights(3, 0, 1, 2)
-    late = core_of(3, 4)
-    effects = late.step(at(0), t.key(0).public_key, verify(Status(height=3, view=0)))
-    assert [m for m in sent(effects) if isinstance(m, SyncRequest)]
-    pruned = Blocks(first_height=3, head_height=3, blocks=())
-    needed = late.step(at(0), t.key(0).public_key, verify(pruned))
-    assert [effect for effect in needed if isinstance(effect, NeedSnapshot)] == [NeedSnapshot(t.key(0).public_key, 2)]
-    late.adopt(at(0), _snapshot(t, [2]))
+    return t
+
+
+def test_a_state_is_taken_when_the_chain_of_committees_vouches_for_it() -> None:
+    t = _three_blocks()
+    late, peer = _asking(t, 3)
+    snapshot = _snapshot(t, [2])
+    [request] = sent(late.step(at(0), peer, snapshot))
+    assert isinstance(request, PieceRequest)
+    cut = KeyValues().cut(t.nodes[0].disk.blocks[-1].state)
+    assert set(request.names) == set(cut.by_name)
+    effects = late.step(at(0), peer, Pieces(pieces=tuple(cut.by_name.values())))
+    [install] = [effect for effect in effects if isinstance(effect, Install)]
+    assert (install.header, install.links) == (snapshot.header, snapshot.links)
     assert late.replica.head.height == 3
     assert late.replica.stage is Stage.FOLLOWING
     assert late.replica.state.values[b"b"] == b"1"
+    assert late.replica.fetch is None
 
 
-def test_a_snapshot_that_does_not_prove_itself_changes_nothing() -> None:
-    t = Table(4)
-    gone = identity_of(3).public_key.hex().encode()
-    _chain_of(t, [b"set a 1", b"leave " + gone, b"set b 1"])
+def test_pieces_that_were_kept_are_not_fetched_again() -> None:
+    t = _three_blocks()
+    cut = KeyValues().cut(t.nodes[0].disk.blocks[-1].state)
+    first, *others = cut.by_name.values()
+    late = core_of(3, 4)
+    late.restore((), [first, b"damaged on the disk"])
+    peer = t.key(0).public_key
+    late.step(at(0), peer, Status(height=3, view=0))
+    late.step(at(0), peer, verify(Blocks(first_height=3, head_height=3, blocks=())))
+    effects = late.step(at(0), peer, _snapshot(t, [2]))
+    if others:
+        [request] = sent(effects)
+        assert isinstance(request, PieceRequest)
+        assert set(request.names) == {KeyValues().piece_name(piece) for piece in others}
+    else:
+        assert late.replica.head.height == 3
+
+
+def test_a_snapshot_that_does_not_prove_itself_changes_nothing_but_whom_to_ask() -> None:
+    t = _three_blocks()
     good = _snapshot(t, [2])
     first = t.nodes[0].disk.blocks[0]
     for wrong in (
-        replace(good, links=good.links * 2),
-        replace(good, links=(changed(good.links[0], members=t.genesis.members),)),
-        replace(good, links=(changed(good.links[0], certificate=first.certificate.certificate),)),
-        replace(good, state=first.state),
-        replace(good, certificate=first.certificate.certificate),
-        replace(good, certificate=changed(good.certificate, seals=good.certificate.seals[:1])),
+        changed(good, links=good.links * 2),
+        changed(good, links=(changed(good.links[0], members=t.genesis.members),)),
+        changed(good, links=(changed(good.links[0], certificate=first.certificate.certificate),)),
+        changed(good, outline=KeyValues().cut(first.state).outline),
+        changed(good, certificate=first.certificate.certificate),
+        changed(good, certificate=changed(good.certificate, seals=good.certificate.seals[:1])),
     ):
-        late = core_of(1, 4)
-        with pytest.raises(RemoteProtocolError):
-            late.adopt(at(0), wrong)
+        late, peer = _asking(t, 1)
+        effects = late.step(at(0), peer, wrong)
+        assert [effect.peer for effect in effects if isinstance(effect, Offence)] == [peer]
         assert late.replica.head.height == 0
+        assert late.replica.fetch is not None
+        assert (late.replica.fetch.peer, late.replica.fetch.snapshot) == (None, None)
+
+
+def test_whoever_was_not_asked_for_a_state_is_not_listened_to() -> None:
+    t = _three_blocks()
+    late, _ = _asking(t, 1)
+    assert sent(late.step(at(0), t.key(2).public_key, _snapshot(t, [2]))) == []
+
+
+def test_who_asks_for_a_state_or_pieces_is_answered_but_not_over_and_over() -> None:
+    t = Table(4)
+    t.submit(0, "a")
+    t.settle()
+    core, peer = t.nodes[0].core, t.key(2).public_key
+    assert core is not None
+    for after, now_s, expected in ((0, 1.0, 1), (0, 1.1, 0), (0, 5.0, 1), (1, 9.0, 0)):
+        effects = core.step(at(now_s), peer, SnapshotRequest(after=after))
+        assert len([effect for effect in effects if isinstance(effect, SendSnapshot)]) == expected
+    for name, now_s, expected in ((b"a", 10.0, 1), (b"a", 10.1, 0), (b"b", 10.2, 1), (b"b", 15.0, 1)):
+        effects = core.step(at(now_s), peer, PieceRequest(names=(name * 32,), after=0))
+        assert len([effect for effect in effects if isinstance(effect, SendPieces)]) == expected
+
+
+# --- lost votes
+
+
+def test_who_forgot_its_votes_follows_until_what_it_says_now_is_committed() -> None:
+    genesis = core_of(0, 1).replica
+    core = Core(
+        identity_of(0),
+        KeyValues(),
+        PbftConfig(),
+        chain=genesis.chain,
+        head=genesis.head,
+        state=genesis.state,
+        forgot=True,
+    )
+    assert core.restore([AskedView(height=1, view=7)]) == []
+    assert core.replica.stage is Stage.FOLLOWING
+    [proof] = [effect for effect in core.tick(at(0)) if isinstance(effect, NeedProof)]
+    assert proof == NeedProof()
+    core.prove(at(0), b"set now 1")
+    for second in range(1, 30):
+        assert not [m for m in sent(core.tick(at(second))) if isinstance(m, Vote | ViewChange | Proposal)]
+    assert commits(core.tick(at(31))) == [], "alone, there is nobody to decide without it"
 
 
 def test_a_replica_whose_machine_differs_halts_instead_of_following() -> None:

@@ -36,7 +36,7 @@ class Caught:
 
 
 def failing_scripts(enough: int = len(SCRIPTS)) -> tuple[str, ...]:
-    """Which of the seventeen fail, with whatever is planted; not looking further than `enough` of them."""
+    """Which of them fail, with whatever is planted; not looking further than `enough` of them."""
     return tuple(islice((name for name in SCRIPTS if not _passes(name)), enough))
 
 

@@ -9,6 +9,12 @@ from dataclasses import dataclass
 
 from crypto.hashing import tagged_hash
 from node.ledger.machine import InvalidBlock
+from protocol.errors import RemoteProtocolError
+from protocol.packing import pack, unpack
+
+PIECE_ROWS = 8
+"""Few, so that fetching a state takes several messages."""
+Rows = list[tuple[str, bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +70,8 @@ class KeyValues:
         return state
 
     def root(self, state: Values) -> bytes:
-        """Over everything, in sorted order."""
-        items = [part for item in sorted(state.values.items()) for part in item]
-        return tagged_hash(b"sim-state", *state.members, b"", *items, b"", *sorted(state.applied))
+        """Over its pieces, in order."""
+        return _outline_root(self.cut(state).outline)
 
     def members(self, state: Values) -> tuple[bytes, ...]:
         """As the transactions left it."""
@@ -75,6 +80,56 @@ class KeyValues:
     def tx_id(self, tx: bytes) -> bytes:
         """SHA-256."""
         return hashlib.sha256(tx).digest()
+
+    def cut(self, state: Values) -> "Pieces":
+        """Members, values and what was applied, each in sorted order, a few rows a piece."""
+        rows = [
+            *(["member", member, b""] for member in state.members),
+            *(["value", key, value] for key, value in sorted(state.values.items())),
+            *(["applied", tx_id, b""] for tx_id in sorted(state.applied)),
+        ]
+        pieces = [pack(rows[at : at + PIECE_ROWS]) for at in range(0, len(rows), PIECE_ROWS)]
+        return Pieces({self.piece_name(piece): piece for piece in pieces})
+
+    def names(self, outline: bytes, root: bytes) -> tuple[bytes, ...]:
+        """The outline is the names."""
+        if _outline_root(outline) != root or len(outline) % 32:
+            raise RemoteProtocolError("bad_snapshot", "an outline of another state")
+        return tuple(outline[at : at + 32] for at in range(0, len(outline), 32))
+
+    def piece_name(self, piece: bytes) -> bytes:
+        """Its hash; RemoteProtocolError for what is no piece."""
+        unpack(Rows, piece)
+        return tagged_hash(b"sim-piece", piece)
+
+    def joined(self, pieces: Sequence[bytes]) -> Values:
+        """What `cut` took apart."""
+        rows = [row for piece in pieces for row in unpack(Rows, piece)]
+        return Values(
+            tuple(key for kind, key, _ in rows if kind == "member"),
+            {key: value for kind, key, value in rows if kind == "value"},
+            frozenset(key for kind, key, _ in rows if kind == "applied"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Implements node.ledger.machine.Cut."""
+
+    by_name: dict[bytes, bytes]
+
+    @property
+    def outline(self) -> bytes:
+        """The names, in order."""
+        return b"".join(self.by_name)
+
+    def piece(self, name: bytes) -> bytes | None:
+        """The piece of that name."""
+        return self.by_name.get(name)
+
+
+def _outline_root(outline: bytes) -> bytes:
+    return tagged_hash(b"sim-state", outline)
 
 
 def _apply_one(members: list[bytes], values: dict[bytes, bytes], tx: bytes) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from node.ledger.pbft import blocks, normal, quorum, restore, sync, timers, viewchange
+from node.ledger.pbft import blocks, certified, doubt, fetching, normal, quorum, restore, timers, viewchange
+from node.ledger.pbft.core import Core
 from node.ledger.pbft.state import Replica
 from node.ledger.pbft.votes import Votes
 
@@ -250,7 +251,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "synchronisation without certificate",
-        (Edit(sync.uncertified, "if certificate.phase", "return None\n    if certificate.phase"),),
+        (Edit(certified.uncertified, "if certificate.phase", "return None\n    if certificate.phase"),),
     ),
     Mutant(
         "no joining of f + 1", (Edit(viewchange.join, "if not r.is_member", "return False\n    if not r.is_member"),)
@@ -305,5 +306,26 @@ MUTANTS: Final = (
     Mutant(
         "two votes of one member are no evidence",
         (Edit(Votes.add, "return Equivocation(first=first.vote, second=vote.vote)", "return None"),),
+    ),
+    Mutant(
+        "votes without its log",
+        (
+            Edit(Core.__init__, "and not forgot else", "else"),
+            Edit(Core.__init__, "forgot=forgot", "forgot=False"),
+        ),
+    ),
+    Mutant("any block ends the doubt", (Edit(doubt.settle, "any(tx_id in r.proofs for tx_id in tx_ids)", "True"),)),
+    Mutant("a doubt that never ends", (Edit(doubt.settle, "any(tx_id in r.proofs for tx_id in tx_ids)", "False"),)),
+    Mutant(
+        "snapshot without certificate",
+        (Edit(fetching.proven, "if why := uncertified(certificate, committee):", "if why := '':"),),
+    ),
+    Mutant(
+        "pieces unchecked",
+        (Edit(fetching.take_pieces, "name = r.machine.piece_name(piece)", "name = missing(r)[0]"),),
+    ),
+    Mutant(
+        "the same peer asked for pieces for ever",
+        (Edit(fetching.ask_next, "fetch.sources.pop(fetch.peer, None)", "pass"),),
     ),
 )

@@ -161,7 +161,7 @@ class CrashOnVote(OneCommits):
         if self.falls_together:
             return super().lets(receiver, message)
         if isinstance(message, OpenVote | OpenProposal | OpenNewView) and self.rng.random() < 0.04:
-            receiver.effects_until_crash = self.rng.randrange(0, 5)
+            receiver.effects_until_crash, receiver.is_power = self.rng.randrange(0, 5), True
         return self.rng.random() < 0.9
 
     def act(self, node: Node) -> None:
@@ -175,7 +175,7 @@ class CrashOnVote(OneCommits):
         """All others fall with their next step."""
         for node in self.nodes:
             if node is not self.chosen:
-                node.effects_until_crash = 0
+                node.effects_until_crash, node.is_power = 0, True
 
 
 NEMESES: Final[dict[NemesisKind, type[Nemesis]]] = {

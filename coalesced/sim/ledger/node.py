@@ -1,9 +1,10 @@
 """One replica with its disk, which outlives it; what its core wants sent is handed out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import assert_never
 
+from coalesced.sim.ledger.disk import Disk
 from coalesced.sim.ledger.machine import KeyValues, Values
 from coalesced.testnet.byzantine.conduct import Outgoing
 from crypto.hashing import tagged_hash
@@ -16,29 +17,21 @@ from node.ledger.pbft.effects import (
     Effect,
     Evidence,
     Halt,
-    NeedSnapshot,
+    Install,
+    KeepPiece,
+    NeedProof,
     Offence,
     Persist,
+    Recovered,
     Reject,
     Send,
     SendBlocks,
+    SendPieces,
+    SendSnapshot,
 )
-from node.ledger.pbft.normal import head_of
-from node.ledger.pbft.records import (
-    Accepted,
-    AnyRecord,
-    AskedView,
-    EnteredView,
-    Prepared,
-    decode_record,
-    encode_record,
-    still_needed,
-)
+from node.ledger.pbft.records import decode_record
 from node.ledger.pbft.state import Head
-from protocol.consensus import Blocks, Committed, decode_ballot
 
-PAGE_BLOCKS = 5
-"""Small, so that catching up takes several pages."""
 EPOCH_UNIX_MS = 1_700_000_000_000
 
 
@@ -72,57 +65,37 @@ class Genesis:
         return Values(self.members, {})
 
 
-@dataclass(slots=True)
-class Disk:
-    """What is durable: blocks with the state after each, and the log of votes."""
-
-    blocks: list[Commit[Values]] = field(default_factory=list)
-    log: list[bytes] = field(default_factory=list)
-    said: set[tuple[str, int, int, bytes]] = field(default_factory=set)
-    """What may be sent, since it is durable: (phase, height, view, block) of votes, ("view", height, view, b"")."""
-
-    def write(self, record: AnyRecord) -> None:
-        """Append to the log."""
-        self.log.append(encode_record(record))
-        match record:
-            case AskedView(height=height, view=view):
-                self.said.add(("view", height, view, b""))
-            case Accepted(height=height, proposal=proposal):
-                ballot = decode_ballot(proposal.vote.ballot)
-                self.said.add(("prepare", height, ballot.view, ballot.block))
-            case Prepared(height=height, certificate=certificate):
-                ballot = decode_ballot(certificate.ballot)
-                self.said.add(("commit", height, ballot.view, ballot.block))
-            case EnteredView():
-                pass
-
-    def page(self, height: int) -> Blocks:
-        """Stored blocks from `height` on."""
-        chosen = self.blocks[height - 1 : height - 1 + PAGE_BLOCKS]
-        return Blocks(
-            first_height=1,
-            head_height=len(self.blocks),
-            blocks=tuple(Committed(block=c.block.block, certificate=c.certificate.certificate) for c in chosen),
-        )
-
-
 Watcher = Callable[["Node", Effect[Values]], None]
 
 
 class Node:
     """A process that may crash between any two effects, and start again from its disk."""
 
-    def __init__(self, index: int, identity: Identity, genesis: Genesis, config: PbftConfig, watch: Watcher) -> None:
+    def __init__(
+        self,
+        index: int,
+        identity: Identity,
+        genesis: Genesis,
+        config: PbftConfig,
+        watch: Watcher,
+        *,
+        prunes: bool = False,
+    ) -> None:
         self.index = index
         self.identity = identity
         self.genesis = genesis
         self.config = config
-        self.disk = Disk()
+        self.disk = Disk(prunes)
         self.watch = watch
         self.machine = KeyValues()
         self.core: Core[Values] | None = None
         self.effects_until_crash: int | None = None
         """A crash happens after so many more effects."""
+        self.is_power = False
+        """Whether that crash is a loss of power."""
+        self.has_lost = False
+        """Whether the last crash took something that was written."""
+        self.wants_proof = False
 
     @property
     def key(self) -> bytes:
@@ -132,7 +105,7 @@ class Node:
     @property
     def height(self) -> int:
         """Of the last block that it stored."""
-        return len(self.disk.blocks)
+        return self.disk.height
 
     @property
     def is_up(self) -> bool:
@@ -141,17 +114,30 @@ class Node:
 
     def start(self) -> list[Outgoing]:
         """Begin, or begin again after a crash."""
-        head, state = self.genesis.head, self.genesis.state
-        if self.disk.blocks:
-            last = self.disk.blocks[-1]
-            head, state = head_of(last.block, last.certificate), last.state
+        head, state = self.disk.last or (self.genesis.head, self.genesis.state)
         self.effects_until_crash = None
-        self.core = Core(self.identity, self.machine, self.config, chain=self.genesis.chain, head=head, state=state)
-        return self.perform(self.core.restore([decode_record(record) for record in self.disk.log]))
+        self.core = Core(
+            self.identity,
+            self.machine,
+            self.config,
+            chain=self.genesis.chain,
+            head=head,
+            state=state,
+            forgot=self.disk.forgot,
+        )
+        records = [decode_record(record) for record in self.disk.log]
+        return self.perform(self.core.restore(records, self.disk.pieces))
 
-    def crash(self) -> None:
-        """Lose everything but the disk."""
-        self.core = None
+    def crash(self, *, power: bool = False) -> None:
+        """Lose everything but the disk; with the power, what was not durable on it too."""
+        self.core, self.wants_proof = None, False
+        if power and self.disk.lose_power():
+            self.has_lost = True
+
+    def forget(self) -> None:
+        """Lose the disk as well, and know that there was one."""
+        self.crash()
+        self.disk, self.has_lost = Disk(self.disk.prunes, forgot=True), True
 
     def perform(self, effects: Sequence[Effect[Values]]) -> list[Outgoing]:
         """Carry out effects in order; what is to be sent is returned. A crash loses what comes after it."""
@@ -159,7 +145,7 @@ class Node:
         for effect in effects:
             if self.effects_until_crash is not None:
                 if self.effects_until_crash == 0:
-                    self.crash()
+                    self.crash(power=self.is_power)
                     break
                 self.effects_until_crash -= 1
             self.watch(self, effect)
@@ -171,16 +157,27 @@ class Node:
             case Persist(record=record):
                 self.disk.write(record)
             case Commit():
-                self.disk.blocks.append(effect)
-                records = still_needed([decode_record(record) for record in self.disk.log], self.height)
-                self.disk.log = [encode_record(record) for record in records]
+                last = self.disk.last
+                self.disk.store(effect, (last[1] if last else self.genesis.state).members)
+            case Install():
+                self.disk.install(effect)
+            case KeepPiece(piece=piece):
+                self.disk.pieces.append(piece)
+            case Recovered():
+                self.disk.recovered()
+            case NeedProof():
+                self.wants_proof = True
             case Send(to=to, message=message):
                 return [Outgoing(message, to)]
             case Broadcast(message=message, audience=audience):
                 return [Outgoing(message, None, audience)]
             case SendBlocks(to=to, height=height):
                 return [Outgoing(self.disk.page(height), to)]
-            case Evidence() | Offence() | Reject() | NeedSnapshot() | Halt():
+            case SendSnapshot(to=to, after=after):
+                return [Outgoing(answer, to) for answer in (self.disk.snapshot(after),) if answer is not None]
+            case SendPieces(to=to, names=names, after=after):
+                return [Outgoing(answer, to) for answer in (self.disk.served(names, after),) if answer is not None]
+            case Evidence() | Offence() | Reject() | Halt():
                 pass
             case _:
                 assert_never(effect)

@@ -2,7 +2,8 @@
 
 Agreement, hash chain, validity, no transaction twice, no honest double vote (across crashes too), no vote below a view
 that was asked for, nothing sent before it is written down, nothing announced is lost, equal state roots, no honest
-member accused or charged, nobody halted. Liveness after GST is the world's to check.
+member accused or charged, nobody halted. A loss of power may take a replica's last blocks: then it commits the same
+ones again. Liveness after GST is the world's to check.
 """
 
 from collections.abc import Collection
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 
 from coalesced.sim.ledger.machine import KeyValues, Values
 from coalesced.sim.ledger.node import Genesis, Node
-from node.ledger.pbft.effects import Broadcast, Commit, Effect, Evidence, Halt, Offence, Send
+from node.ledger.pbft.effects import Broadcast, Commit, Effect, Evidence, Halt, Install, Offence, Send
 from node.ledger.pbft.opened import open_certificate, open_equivocation
 from node.ledger.pbft.quorum import quorum
 from protocol.consensus import (
@@ -20,8 +21,10 @@ from protocol.consensus import (
     Proposal,
     ViewChange,
     Vote,
+    block_hash,
     decode_ballot,
     decode_change,
+    decode_header,
 )
 from protocol.errors import RemoteProtocolError
 
@@ -58,6 +61,8 @@ class Rules:
         match effect:
             case Commit():
                 self._committed(node, effect)
+            case Install():
+                self._installed(node, effect)
             case Send(message=message) | Broadcast(message=message):
                 self._sent(node, message)
             case Evidence(equivocation=equivocation):
@@ -94,6 +99,14 @@ class Rules:
             self._valid(height, before, commit)
         if machine.root(commit.state) != header.state_root or commit.state != self.states.get(height):
             self.violated(f"state roots: node {node.index} has another state at height {height}")
+
+    def _installed(self, node: Node, install: Install[Values]) -> None:
+        height = decode_header(install.header).height
+        if block_hash(install.header) != self.blocks.get(height) or install.state != self.states.get(height):
+            self.violated(f"node {node.index} installed a state that is not everybody's at height {height}")
+        if height <= node.height:
+            self.violated(f"node {node.index} installed height {height} at {node.height}")
+        self.announced[node.index] = max(height, self.announced.get(node.index, 0))
 
     def _valid(self, height: int, before: Values, commit: Commit[Values]) -> None:
         header, machine = commit.block.header, KeyValues()
@@ -144,6 +157,8 @@ class Rules:
             self.violated(f"node {node.index} voted in view {ballot.view} of {ballot.height} after leaving it")
 
     def restarted(self, node: Node) -> None:
-        """After a start: what the node announced is still there."""
+        """After a start: what the node announced is still there, unless it lost power or its disk."""
+        if node.has_lost:
+            node.has_lost, self.announced[node.index] = False, node.height
         if node.key not in self.dishonest and node.height < self.announced.get(node.index, 0):
             self.violated(f"node {node.index} lost block {self.announced[node.index]}, which it had announced")

@@ -36,6 +36,12 @@ class Scenario:
     nemesis: tuple[NemesisKind, ...] = ()
     """One of these, drawn by the seed."""
     crash_every_s: float | None = None
+    forget_every_s: float | None = None
+    """Mean time until a member loses its disk and with it its votes; one at a time."""
+    prunes: bool = False
+    """Replicas keep only the last blocks."""
+    away_s: tuple[float, float] = (0.05, 4.0)
+    """How long a machine that crashed stays down."""
     observers: int = 0
     reconfigures: bool = False
     chaos_s: float = 30.0
@@ -81,6 +87,28 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         Scenario(name="slow_member", weather=MILD, liars={0: "slow"}),
         Scenario(name="vote_withholder", weather=MILD, liars={1: "vote-withholder"}),
         Scenario(name="seven_two_liars", n=7, weather=MILD, liars={0: "twin", 4: "equivocator"}, crash_every_s=8.0),
+        Scenario(name="forgetful", weather=MILD, crash_every_s=8.0, forget_every_s=8.0),
+        Scenario(
+            name="pruned",
+            weather=MILD,
+            crash_every_s=6.0,
+            away_s=(0.5, 14.0),
+            liars={0: "liar"},
+            observers=2,
+            prunes=True,
+            chaos_s=45.0,
+        ),
+        Scenario(
+            name="pruned_and_forgetful",
+            weather=MILD,
+            crash_every_s=8.0,
+            forget_every_s=8.0,
+            away_s=(0.5, 10.0),
+            observers=2,
+            reconfigures=True,
+            prunes=True,
+            chaos_s=45.0,
+        ),
         Scenario(name="reconfiguration", weather=MILD, crash_every_s=8.0, observers=3, reconfigures=True),
     )
 }

@@ -1,4 +1,4 @@
-"""Seventeen schedules by hand, one for each way in which implementations are known to fail. Each is a claim.
+"""Schedules by hand: seventeen for ways in which implementations are known to fail, two for losses. Each is a claim.
 
 A script raises Broken (or an assertion of the core's) when the claim does not hold. Where a wrong replica would have
 to decide something else, a competing transaction waits at the next primary, so that it really does.
@@ -7,7 +7,7 @@ to decide something else, a competing transaction waits at the next primary, so 
 from collections.abc import Callable
 from typing import Final
 
-from coalesced.sim.ledger import lies, schedules
+from coalesced.sim.ledger import lies, losses, schedules
 
 Script = Callable[[], None]
 
@@ -31,5 +31,7 @@ SCRIPTS: Final[dict[str, Script]] = {
         schedules.commit_votes_of_different_views_do_not_add_up,
         schedules.f_plus_1_pull_the_rest_along,
         schedules.five_members_need_four,
+        losses.lost_votes_are_not_cast_again,
+        losses.pruned_blocks_give_way_to_a_state,
     )
 }

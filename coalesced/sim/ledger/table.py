@@ -1,7 +1,8 @@
 """Replicas on a table: every message lies there until a script says who gets it. For hand-written scripts.
 
 A script names replicas by number and messages by kind ("proposal", "prepare", "commit", "view_change", "new_view",
-"tx", "status", "sync", "blocks"). Nothing happens by itself: no message is delivered and no time passes.
+"tx", "status", "sync", "blocks", "snapshot_request", "snapshot", "piece_request", "pieces"). Nothing happens by itself:
+no message is delivered and no time passes.
 Every run is held to coalesced/sim/ledger/rules.py too. What was done is kept as a transcript, for a failure's text.
 """
 
@@ -22,7 +23,11 @@ from protocol.consensus import (
     Block,
     Blocks,
     NewView,
+    PieceRequest,
+    Pieces,
     Proposal,
+    Snapshot,
+    SnapshotRequest,
     Status,
     SyncRequest,
     Transaction,
@@ -60,6 +65,14 @@ def kind_of(message: AnyConsensus) -> str:
             return "sync"
         case Blocks():
             return "blocks"
+        case SnapshotRequest():
+            return "snapshot_request"
+        case Snapshot():
+            return "snapshot"
+        case PieceRequest():
+            return "piece_request"
+        case Pieces():
+            return "pieces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,9 @@ class _Match:
 class Table:
     """`n` replicas, of which those in `liars` exist only as keys: the script speaks for them."""
 
-    def __init__(self, n: int, *, liars: Collection[int] = (), config: PbftConfig | None = None) -> None:
+    def __init__(
+        self, n: int, *, liars: Collection[int] = (), config: PbftConfig | None = None, prunes: bool = False
+    ) -> None:
         self.genesis = Genesis(tuple(identity_of(index).public_key for index in range(n)))
         self.rules = Rules(self.genesis, {identity_of(index).public_key for index in liars})
         self.config = config or PbftConfig()
@@ -89,7 +104,9 @@ class Table:
         self.offences: list[str] = []
         self.flying: list[tuple[int, int, AnyConsensus]] = []
         """(from, to, message), oldest first."""
-        self.nodes = [Node(index, identity_of(index), self.genesis, self.config, self._watch) for index in range(n)]
+        self.nodes = [
+            Node(index, identity_of(index), self.genesis, self.config, self._watch, prunes=prunes) for index in range(n)
+        ]
         self.liars = frozenset(liars)
         for node in self.nodes:
             if node.index not in self.liars:
@@ -178,6 +195,20 @@ class Table:
         self._say(f"start {at}")
         self._put(self.nodes[at], self.nodes[at].start())
         self.rules.restarted(self.nodes[at])
+
+    def forget(self, at: int) -> None:
+        """Lose a replica's disk as well, and start it: it knows that there was one."""
+        self._say(f"forget {at}")
+        self.nodes[at].forget()
+        self.start(at)
+
+    def prove(self, at: int) -> None:
+        """Have a replica in doubt submit something that nobody could have made before."""
+        self._say(f"prove {at}")
+        node, tx = self.nodes[at], f"set proof{at} {len(self.transcript)}".encode()
+        self.rules.submitted.add(tx)
+        assert node.core is not None
+        self._put(node, node.perform(node.core.prove(self._now(), tx)))
 
     # --- what a script sees
 

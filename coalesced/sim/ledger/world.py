@@ -91,7 +91,8 @@ class World:
         self._number = 0
         keys = [*range(scenario.n), *scenario.twins, *(100 + index for index in range(scenario.observers))]
         self.nodes = [
-            Node(at, identity_of(key), self.genesis, PbftConfig(), self._watch) for at, key in enumerate(keys)
+            Node(at, identity_of(key), self.genesis, PbftConfig(), self._watch, prunes=scenario.prunes)
+            for at, key in enumerate(keys)
         ]
         self.skew_ms = [self.rng.randint(-SKEW_MS, SKEW_MS) for _ in self.nodes]
         self.wakes_s: list[float | None] = [None] * len(self.nodes)
@@ -121,6 +122,8 @@ class World:
             self._at(self._soon(scenario.weather.partition_every_s), self._partition)
         if scenario.crash_every_s is not None:
             self._at(self._soon(scenario.crash_every_s), self._crash_one)
+        if scenario.forget_every_s is not None:
+            self._at(self._soon(scenario.forget_every_s), self._forget_one)
         self._at(scenario.chaos_s, self._heal)
         end_s = scenario.chaos_s + scenario.grace_s
         while self._heap and self.events < MAX_EVENTS and not self.rules.violations and not self._is_done():
@@ -161,6 +164,8 @@ class World:
         if any(node.height != height or node.core is None for node in self.honest):
             return False
         if height == 0 or not self.owed <= self.rules.states[height].applied:
+            return False
+        if any(node.disk.forgot and node.key in self.rules.states[height].members for node in self.honest):
             return False
         return all(node.core is not None and len(node.core.replica.pool) == 0 for node in self.honest)
 
@@ -223,12 +228,34 @@ class World:
         if self.healed or self.scenario.crash_every_s is None:
             return
         node = self.rng.choice(self.honest)
+        node.is_power = self.rng.random() < 0.5
         if node.is_up and self.rng.random() < 0.3:
-            node.crash()
+            node.crash(power=node.is_power)
             self._after(node)
         elif node.is_up:
             node.effects_until_crash = self.rng.randrange(12)
         self._at(self._soon(self.scenario.crash_every_s), self._crash_one)
+
+    def _forget_one(self) -> None:
+        """A member's disk is lost, unless another member is in doubt already: f is 1."""
+        if self.healed or self.scenario.forget_every_s is None:
+            return
+        if not any(node.disk.forgot for node in self.honest):
+            node = self.rng.choice(self.honest)
+            was_up = node.is_up
+            node.forget()
+            if was_up:
+                self._after(node)
+        self._at(self._soon(self.scenario.forget_every_s), self._forget_one)
+
+    def _prove(self, node: Node) -> None:
+        """Make a transaction that nobody could have made before."""
+        if node.core is not None:
+            self._number += 1
+            tx = b"set proof%d v%d" % (node.index, self._number)
+            self.rules.submitted.add(tx)
+            self._send(node, node.perform(node.core.prove(self._clock(node), tx)))
+            self._after(node)
 
     def _restart(self, node: Node) -> None:
         if not node.is_up:
@@ -287,8 +314,11 @@ class World:
         """A replica made a step: it may have crashed, it wants to be woken, the nemesis looks at it."""
         if node.core is None:
             self.wakes_s[node.index] = None
-            self._at(self.now_s + self.rng.uniform(0.05, 4.0), lambda: self._restart(node))
+            self._at(self.now_s + self.rng.uniform(*self.scenario.away_s), lambda: self._restart(node))
             return
+        if node.wants_proof:
+            node.wants_proof = False
+            self._at(self.now_s, lambda: self._prove(node))
         if self.nemesis is not None and node in self.nemesis.nodes:
             self.nemesis.look(node, self.now_s)
         due_s = node.core.deadline()

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from coalesced.testnet.byzantine import forge
 from coalesced.testnet.byzantine.conduct import Conduct, Outgoing, Situation
 from node.ledger.pbft.state import S
@@ -10,7 +12,9 @@ from protocol.consensus import (
     Blocks,
     Committed,
     NewView,
+    Pieces,
     Proposal,
+    Snapshot,
     Status,
     ViewChange,
     Vote,
@@ -74,6 +78,13 @@ class Liar(Conduct[S]):
                 return NewView(changes=changes[: self.rng.randrange(1, len(changes) + 1)])
             case Status(height=height, view=view):
                 return Status(height=height + self.rng.choice((-1, 1, 50)) if height else 7, view=view)
+            case Snapshot(outline=outline):
+                cut = self.rng.choice((b"", outline[:-32], outline[32:] + outline[:32]))
+                return msgspec.structs.replace(message, outline=cut)
+            case Pieces(pieces=pieces):
+                return Pieces(pieces=tuple(self.rng.choice((piece[:-1] + b"?", b"?")) for piece in pieces))
+            case Blocks(head_height=head_height) if self.rng.random() < 0.5:
+                return Blocks(first_height=head_height + 9, head_height=head_height + 99, blocks=())
             case _:
                 return self._nonsense()
 

@@ -6,8 +6,9 @@ block's; it never runs backwards, and every deadline is measured by it.
 
 from collections.abc import Sequence
 
-from node.ledger.chain import accounts, committee, escrow, evidence, ratings
+from node.ledger.chain import accounts, committee, escrow, evidence, pieces, ratings
 from node.ledger.chain.genesis import Holding, chain_id, decode_genesis
+from node.ledger.chain.pieces import StateCut
 from node.ledger.chain.refused import Refused
 from node.ledger.chain.state import (
     CHAIN_KEY,
@@ -135,6 +136,22 @@ class ChainMachine:
     def tx_id(self, tx: bytes) -> bytes:
         """By what is signed, not by who signed it."""
         return transaction_id(tx)
+
+    def cut(self, state: State) -> StateCut:
+        """Its subtrees."""
+        return StateCut(state)
+
+    def names(self, outline: bytes, root: bytes) -> tuple[bytes, ...]:
+        """The pieces of the state with this root; RemoteProtocolError unless the outline proves to be of it."""
+        return pieces.names_in(outline, root)
+
+    def piece_name(self, piece: bytes) -> bytes:
+        """The root of the map of its entries."""
+        return pieces.name_of(piece)
+
+    def joined(self, parts: Sequence[bytes]) -> State:
+        """The state of all its pieces."""
+        return pieces.state_of(parts)
 
     def _draft(self, state: State, height: int, time_unix_ms: int) -> Draft:
         return Draft(state, self.genesis.parameters, height=height, time_unix_ms=time_unix_ms)

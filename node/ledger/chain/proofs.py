@@ -21,8 +21,8 @@ from crypto.merkle import MAX_PROOF_HASHES, inclusion_proof, leaf_hash, verify_i
 from node.ledger.chain.genesis import chain_id, decode_genesis
 from node.ledger.chain.state import AccountId, Entry, State, account_key, decode_entry
 from node.ledger.chain.trie import MAX_KEY_BYTES, Step, encode_value, proved_root
+from node.ledger.pbft.certified import follow_committees, open_header, uncertified
 from node.ledger.pbft.quorum import Committee
-from node.ledger.pbft.sync import follow_committees, open_header, uncertified
 from protocol.consensus import MAX_BLOCK_TXS, Certificate, CommitteeLink, Header, Terms, Tx, decode_header, tx_root
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.fields import Hash32

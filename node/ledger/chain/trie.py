@@ -55,7 +55,7 @@ class _Branch(Generic[V]):
 
     def hash(self) -> bytes:
         if self._hash is None:
-            self._hash = _branch_hash(self.bit, self.left.hash(), self.right.hash())
+            self._hash = branch_hash(self.bit, self.left.hash(), self.right.hash())
         return self._hash
 
 
@@ -132,6 +132,22 @@ class Trie(Generic[V]):
                     come[new.key] = new.value
         return {**dict.fromkeys(gone - come.keys()), **come}
 
+    def top_down(self, max_leaves: int) -> "Iterator[tuple[int, Trie[V] | None]]":
+        """The top of the tree, every side before what is right of it: branches as (bit, None), and where no more than
+        `max_leaves` keys are below, the map of these as (0, map)."""
+        if self._top is None:
+            return
+        sizes = dict[int, int]()
+        _count_leaves(self._top, sizes)
+        waiting = [self._top]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, _Leaf) or sizes[id(node)] <= max_leaves:
+                yield 0, Trie(node)
+            else:
+                yield node.bit, None
+                waiting += [node.right, node.left]
+
     def prove(self, key: bytes) -> tuple[Step, ...] | None:
         """The branches from the leaf of `key` up to the root, or None when the map lacks it."""
         if self._top is None or _nearest(self._top, key).key != key:
@@ -153,16 +169,25 @@ def proved_root(key: bytes, value: bytes, steps: Sequence[Step]) -> bytes | None
     for bit, sibling in steps:
         if not 0 <= bit < below or len(sibling) != 32:
             return None
-        made = _branch_hash(bit, sibling, made) if _is_set(key, bit) else _branch_hash(bit, made, sibling)
+        made = branch_hash(bit, sibling, made) if _is_set(key, bit) else branch_hash(bit, made, sibling)
         below = bit
     return made
+
+
+def _count_leaves(node: _Node[V], sizes: dict[int, int]) -> int:
+    """How many leaves `node` has; notes it of all branches below it, by id."""
+    if isinstance(node, _Leaf):
+        return 1
+    sizes[id(node)] = count = _count_leaves(node.left, sizes) + _count_leaves(node.right, sizes)
+    return count
 
 
 def _leaf_hash(key: bytes, value: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + len(key).to_bytes(2, "big") + key + value).digest()
 
 
-def _branch_hash(bit: int, left: bytes, right: bytes) -> bytes:
+def branch_hash(bit: int, left: bytes, right: bytes) -> bytes:
+    """The hash of a branch at this bit."""
     return hashlib.sha256(b"\x01" + bit.to_bytes(2, "big") + left + right).digest()
 
 

@@ -21,8 +21,7 @@ def build(r: Replica[S], now: Now) -> Candidate[S] | None:
     """
     time_unix_ms = max(now.unix_ms, r.head.time_unix_ms + 1)
     oldest = r.pool.head(r.config.max_block_txs, r.config.max_block_bytes)
-    admitted = [pending for pending in oldest if keep_admissible(r, pending, time_unix_ms)]
-    fitting, state = _fit(r, admitted, time_unix_ms)
+    fitting, state = _fit(r, oldest, time_unix_ms)
     if not fitting:
         return None
     txs = tuple(pending.tx for pending in fitting)
@@ -56,6 +55,8 @@ def _fit(r: Replica[S], pendings: Sequence[Pending], time_unix_ms: int) -> tuple
     try:
         return pendings, _apply(r, [pending.tx for pending in pendings], time_unix_ms)
     except InvalidBlock:
+        # Only now is each looked at by itself: mostly all that was let into the pool is still good.
+        pendings = [pending for pending in pendings if keep_admissible(r, pending, time_unix_ms)]
         reasons = r.machine.select(r.state, [pending.tx for pending in pendings], time_unix_ms=time_unix_ms)
     chosen = list(zip(pendings, reasons, strict=True))
     for pending, reason in takewhile(lambda pair: pair[1] is not None, chosen):

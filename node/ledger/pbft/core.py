@@ -16,7 +16,7 @@ from typing import Generic, assert_never
 
 from crypto.identity import Identity
 from node.ledger.machine import Machine
-from node.ledger.pbft import normal, sync, timers, viewchange
+from node.ledger.pbft import doubt, fetching, normal, sync, timers, viewchange
 from node.ledger.pbft.config import PbftConfig
 from node.ledger.pbft.effects import Effect, Offence
 from node.ledger.pbft.opened import (
@@ -31,10 +31,9 @@ from node.ledger.pbft.peers import take_early
 from node.ledger.pbft.pool import Pool
 from node.ledger.pbft.quorum import Committee
 from node.ledger.pbft.records import AnyRecord
-from node.ledger.pbft.restore import restore
+from node.ledger.pbft.restore import restore, restore_pieces
 from node.ledger.pbft.state import Head, Now, Replica, S, Stage
-from node.ledger.pbft.sync import Snapshot
-from protocol.consensus import Status, SyncRequest, Transaction
+from protocol.consensus import PieceRequest, Pieces, Snapshot, SnapshotRequest, Status, SyncRequest, Transaction
 from protocol.errors import RemoteProtocolError
 
 
@@ -50,8 +49,12 @@ class Core(Generic[S]):
         chain: bytes,
         head: Head,
         state: S,
+        forgot: bool = False,
     ) -> None:
-        """`chain` is the genesis hash; `head` and `state` are the last that were committed and stored here."""
+        """`chain` is the genesis hash; `head` and `state` are the last that were committed and stored here.
+
+        `forgot`: votes of this key may be missing from the log (doubt.py).
+        """
         committee = Committee(machine.members(state))
         self._replica: Replica[S] = Replica(
             identity,
@@ -62,8 +65,9 @@ class Core(Generic[S]):
             state,
             committee,
             Pool(config),
-            stage=Stage.IDLE if identity.public_key in committee else Stage.FOLLOWING,
+            stage=Stage.IDLE if identity.public_key in committee and not forgot else Stage.FOLLOWING,
             view=head.view,
+            forgot=forgot,
         )
 
     @property
@@ -71,9 +75,13 @@ class Core(Generic[S]):
         """The memory, to be looked at and never changed."""
         return self._replica
 
-    def restore(self, records: Sequence[AnyRecord]) -> list[Effect[S]]:
-        """Take up what was said before a crash; RecordError when the log cannot be trusted: then do not vote."""
+    def restore(self, records: Sequence[AnyRecord], pieces: Sequence[bytes] = ()) -> list[Effect[S]]:
+        """Take up what was said before a crash, and the pieces of a state that were fetched.
+
+        RecordError when the log cannot be trusted: then do not vote.
+        """
         restore(self._replica, records)
+        restore_pieces(self._replica, pieces)
         return self._taken()
 
     def step(self, now: Now, sender: bytes, message: Verified) -> list[Effect[S]]:
@@ -94,10 +102,10 @@ class Core(Generic[S]):
         timers.tick(self._replica, now)
         return self._settled(now)
 
-    def adopt(self, now: Now, snapshot: Snapshot[S]) -> list[Effect[S]]:
-        """Go on from a snapshot, once it is stored; RemoteProtocolError when it does not prove itself."""
-        sync.adopt(self._replica, now, snapshot)
-        return self._settled(now)
+    def prove(self, now: Now, tx: bytes) -> list[Effect[S]]:
+        """Submit a transaction that was made just now, as NeedProof asks."""
+        doubt.note(self._replica, self._replica.machine.tx_id(tx))
+        return self.submit(now, tx)
 
     def deadline(self) -> float | None:
         """When to tick next, on the monotonic clock; the past means at once, None never."""
@@ -126,6 +134,14 @@ class Core(Generic[S]):
                     sync.take_request(r, now, sender, message)
                 case OpenBlocks():
                     sync.take_blocks(r, now, sender, message)
+                case SnapshotRequest():
+                    fetching.take_snapshot_request(r, now, sender, message)
+                case Snapshot():
+                    fetching.take_snapshot(r, now, sender, message)
+                case PieceRequest():
+                    fetching.take_piece_request(r, now, sender, message)
+                case Pieces():
+                    fetching.take_pieces(r, now, sender, message)
                 case _:
                     assert_never(message)
         except RemoteProtocolError as error:

@@ -1,7 +1,10 @@
-"""What a core wants done, in order. A Persist or Commit must be durable before any later Send or Broadcast leaves.
+"""What a core wants done, in order. A Persist must be durable before any later Send or Broadcast leaves.
 
-A shell may collect the effects of several calls and make all their Persists and Commits durable at once
-(group commit), as long as nothing is sent before that.
+A shell may collect the effects of several calls and make all their Persists durable at once (group commit), as long as
+nothing is sent before that. A Commit or Install must be written in its place among them, and be durable no later than
+the next Persist; it need not be so before what follows it is sent. For q members have written down, durably, that they
+prepared that block, so it is the committee that loses nothing: a replica that loses power may lose its last blocks
+together with all it wrote after them, and gets the same blocks again.
 """
 
 from dataclasses import dataclass
@@ -9,7 +12,7 @@ from typing import Generic, Literal, TypeVar
 
 from node.ledger.pbft.opened import OpenBlock, OpenCertificate
 from node.ledger.pbft.records import AnyRecord
-from protocol.consensus import AnyConsensus, Equivocation
+from protocol.consensus import AnyConsensus, Certificate, CommitteeLink, Equivocation
 from protocol.errors import RemoteProtocolError
 
 S = TypeVar("S")
@@ -79,11 +82,50 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class NeedSnapshot:
-    """`peer` keeps no blocks as old as those needed next: fetch a snapshot of at least `height` and adopt() it."""
+class SendSnapshot:
+    """Send what describes the newest state that is served here (Snapshot), with the links after height `after`."""
 
-    peer: bytes
-    height: int
+    to: bytes
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendPieces:
+    """Send those of these pieces that are served here (Pieces), as many as one message takes; else as SendSnapshot."""
+
+    to: bytes
+    names: tuple[bytes, ...]
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPiece:
+    """A piece of a snapshot that is being fetched: keep it, so that a restart need not fetch it again."""
+
+    piece: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Install(Generic[S]):
+    """Go on from this state in place of all that is stored: to be stored at once and as a whole, like a Commit.
+
+    `links` are the changes of the committee between the old head and this one.
+    """
+
+    header: bytes
+    certificate: Certificate
+    links: tuple[CommitteeLink, ...]
+    state: S
+
+
+@dataclass(frozen=True, slots=True)
+class NeedProof:
+    """Make a transaction that nobody could have made before now, and give it to prove(): its block ends the doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What this member forgot is decided by now: it votes again. To be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +135,20 @@ class Halt:
     reason: str
 
 
-Effect = Persist | Send | Broadcast | SendBlocks | Commit[S] | Evidence | Offence | Reject | NeedSnapshot | Halt
+Effect = (
+    Persist
+    | Send
+    | Broadcast
+    | SendBlocks
+    | SendSnapshot
+    | SendPieces
+    | KeepPiece
+    | Commit[S]
+    | Install[S]
+    | Evidence
+    | Offence
+    | Reject
+    | NeedProof
+    | Recovered
+    | Halt
+)

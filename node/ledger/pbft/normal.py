@@ -1,7 +1,7 @@
 """The normal case: transactions in, PRE-PREPARE, PREPARE, COMMIT, one block in flight (Castro & Liskov 1999, 4.2)."""
 
 from node.ledger.machine import InvalidBlock
-from node.ledger.pbft import blocks
+from node.ledger.pbft import blocks, doubt
 from node.ledger.pbft.effects import Broadcast, Commit, Evidence, Halt, Persist, Reject, Send
 from node.ledger.pbft.opened import OpenBlock, OpenCertificate, OpenProposal, OpenVote
 from node.ledger.pbft.peers import note_ahead, prune_ahead, put_early
@@ -138,7 +138,9 @@ def commit(r: Replica[S], now: Now, candidate: Candidate[S], certificate: OpenCe
     """A block is final: on to the next height."""
     state = r.machine.seal(candidate.state)
     r.emit(Commit(candidate.block, certificate, state))
-    r.pool.remove(r.machine.tx_id(tx) for tx in candidate.block.block.txs)
+    tx_ids = [r.machine.tx_id(tx) for tx in candidate.block.block.txs]
+    r.pool.remove(tx_ids)
+    doubt.settle(r, tx_ids)
     r.patience = max(0, r.patience - 1)
     arrive(r, now, head_of(candidate.block, certificate), state)
     r.emit(Broadcast(Status(height=r.head.height, view=r.view), audience="observers"))
@@ -174,6 +176,7 @@ def arrive(r: Replica[S], now: Now, head: Head, state: S) -> None:
     r.timer_s, r.arrived_s, r.replay_due = None, now.s, True
     r.changes = {key: change for key, change in r.changes.items() if key in r.committee}
     prune_ahead(r)
+    r.fetch, r.pieces = None, {}
     r.go(Event.OVERTAKEN if overtaken and r.stage is Stage.CHANGING else Event.COMMITTED)
     if r.is_member != (r.stage is not Stage.FOLLOWING):
         r.go(Event.ELECTED if r.is_member else Event.RETIRED)

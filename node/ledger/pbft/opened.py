@@ -25,7 +25,11 @@ from protocol.consensus import (
     Header,
     NewView,
     Phase,
+    PieceRequest,
+    Pieces,
     Proposal,
+    Snapshot,
+    SnapshotRequest,
     Status,
     SyncRequest,
     Transaction,
@@ -121,13 +125,15 @@ class OpenBlocks:
     blocks: tuple[OpenCommitted, ...]
 
 
-Verified = Transaction | Status | SyncRequest | OpenVote | OpenProposal | OpenViewChange | OpenNewView | OpenBlocks
+Unsigned = Transaction | Status | SyncRequest | SnapshotRequest | Snapshot | PieceRequest | Pieces
+"""What is taken as it comes: the rules judge transactions, and a snapshot is checked against the known committee."""
+Verified = Unsigned | OpenVote | OpenProposal | OpenViewChange | OpenNewView | OpenBlocks
 
 
 def verify(message: AnyConsensus) -> Verified:
     """Decode and check all that a message carries; RemoteProtocolError when any of it is wrong."""
     match message:
-        case Transaction() | Status() | SyncRequest():
+        case Transaction() | Status() | SyncRequest() | SnapshotRequest() | Snapshot() | PieceRequest() | Pieces():
             return message
         case Vote():
             return open_vote(message)

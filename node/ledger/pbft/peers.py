@@ -79,17 +79,23 @@ def prune_ahead(r: Replica[S]) -> None:
 
 def help_behind(r: Replica[S], now: Now, peer: bytes, head_height: int, view: int) -> None:
     """Give a peer what it lacks: blocks, or the NEW-VIEW of this view. Rarely: it may only be a little late."""
-    resend_s = r.config.resend_ms / 1000
-    if head_height == r.head.height - 1 and now.s - r.arrived_s < resend_s:
+    if head_height == r.head.height - 1 and now.s - r.arrived_s < r.config.resend_ms / 1000:
         return
-    at, given_s = r.helped.get(peer, ((-1, -1), 0.0))
-    if peer == r.me or (at == (head_height, view) and now.s - given_s < resend_s):
+    if peer == r.me or not may_help(r, now, peer, (head_height, view)):
         return
-    r.helped.pop(peer, None)
-    r.helped[peer] = ((head_height, view), now.s)
-    if len(r.helped) > MAX_PEERS_KNOWN:
-        del r.helped[next(iter(r.helped))]
     if head_height < r.head.height:
         r.emit(SendBlocks(peer, max(head_height, 0) + 1))
     elif r.new_view is not None:
         r.emit(Send(peer, r.new_view))
+
+
+def may_help(r: Replica[S], now: Now, peer: bytes, what: tuple[int, int]) -> bool:
+    """Whether to give a peer this; the same not twice in a short time."""
+    given, given_s = r.helped.get(peer, ((-1, -1), 0.0))
+    if given == what and now.s - given_s < r.config.resend_ms / 1000:
+        return False
+    r.helped.pop(peer, None)
+    r.helped[peer] = (what, now.s)
+    if len(r.helped) > MAX_PEERS_KNOWN:
+        del r.helped[next(iter(r.helped))]
+    return True

@@ -1,6 +1,7 @@
 """After a crash: the memory as the log of votes tells it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import assert_never
 
 from node.ledger.machine import InvalidBlock
@@ -14,7 +15,12 @@ from protocol.errors import RemoteProtocolError
 
 
 def restore(r: Replica[S], records: Sequence[AnyRecord]) -> None:
-    """Go through what was written since the head was committed, in order; RecordError when it contradicts itself."""
+    """Go through what was written since the head was committed, in order; RecordError when it contradicts itself.
+
+    A log with gaps is no log: who forgot votes begins with none.
+    """
+    if r.forgot:
+        return
     for record in records:
         if r.stage is Stage.HALTED:
             return
@@ -22,6 +28,13 @@ def restore(r: Replica[S], records: Sequence[AnyRecord]) -> None:
             _redo(r, record)
         except RemoteProtocolError as error:
             raise RecordError(f"the log of votes is damaged at height {record.height}: {error}") from error
+
+
+def restore_pieces(r: Replica[S], pieces: Sequence[bytes]) -> None:
+    """Take up the pieces of a state that were fetched; a damaged one is fetched again."""
+    for piece in pieces:
+        with suppress(RemoteProtocolError):
+            r.pieces[r.machine.piece_name(piece)] = piece
 
 
 def _redo(r: Replica[S], record: AnyRecord) -> None:

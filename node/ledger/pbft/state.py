@@ -22,7 +22,7 @@ from node.ledger.pbft.opened import OpenBlock, OpenCertificate, OpenViewChange, 
 from node.ledger.pbft.pool import Pool
 from node.ledger.pbft.quorum import Committee
 from node.ledger.pbft.votes import Votes
-from protocol.consensus import Certificate, NewView, Phase, Proposal
+from protocol.consensus import Certificate, NewView, Phase, Proposal, Snapshot
 from protocol.errors import LocalProtocolError
 
 S = TypeVar("S")
@@ -126,6 +126,21 @@ class Asking:
 
 
 @dataclass(slots=True)
+class Fetch:
+    """A state that is being fetched in place of blocks; its pieces are the replica's."""
+
+    sources: dict[bytes, None] = field(default_factory=dict)
+    """Peers that may have it, in the order in which they are asked."""
+    peer: bytes | None = None
+    """Who is asked now, and until when."""
+    until_s: float | None = None
+    snapshot: Snapshot | None = None
+    """Proven: certified, and with an outline of this state."""
+    names: tuple[bytes, ...] = ()
+    height: int = 0
+
+
+@dataclass(slots=True)
 class Replica(Generic[S]):
     """The memory of a core; only the modules of this folder touch it."""
 
@@ -169,6 +184,17 @@ class Replica(Generic[S]):
     helped: dict[bytes, tuple[tuple[int, int], float]] = field(default_factory=dict)
     """What peers that are behind were last given, and when."""
 
+    fetch: Fetch | None = None
+    pieces: dict[bytes, bytes] = field(default_factory=dict)
+    """Of the state that is being fetched, by name."""
+
+    # After a loss of the log of votes:
+    forgot: bool = False
+    """This member does not know what it voted for: it votes no more until that is decided without it (doubt.py)."""
+    proofs: dict[bytes, None] = field(default_factory=dict)
+    """Transactions that did not exist before the loss was noticed, by id."""
+    prove_s: float = 0.0
+
     arrived_s: float = 0.0
     """When the head was committed."""
     timer_s: float | None = None
@@ -193,7 +219,7 @@ class Replica(Generic[S]):
     @property
     def is_member(self) -> bool:
         """Whether I vote on this height."""
-        return self.me in self.committee
+        return self.me in self.committee and not self.forgot
 
     @property
     def is_active(self) -> bool:
@@ -229,5 +255,9 @@ class Replica(Generic[S]):
             parts.append(f"accepted={self.accepted_hash[:4].hex()}")
         if self.prepared:
             parts.append(f"prepared={self.prepared.ballot.block[:4].hex()}@{self.prepared.ballot.view}")
+        if self.forgot:
+            parts.append("forgot")
+        if self.fetch and self.fetch.snapshot:
+            parts.append(f"fetching={self.fetch.height}")
         parts += [f"pool={len(self.pool)}", f"patience={self.patience}"]
         return " ".join(parts)

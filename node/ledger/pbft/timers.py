@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from node.ledger.pbft import blocks, normal
+from node.ledger.pbft import blocks, doubt, fetching, normal
 from node.ledger.pbft.effects import Broadcast
 from node.ledger.pbft.peers import ask_another
 from node.ledger.pbft.pool import Pending
@@ -59,6 +59,10 @@ def tick(r: Replica[S], now: Now) -> None:
         say_again(r)
     if r.asking.until_s is not None and now.s >= r.asking.until_s:
         ask_another(r, now)
+    if r.fetch is not None and r.fetch.until_s is not None and now.s >= r.fetch.until_s:
+        fetching.ask_next(r, now)
+    if doubt.is_due(r, now):
+        doubt.ask(r, now)
     if normal.may_propose(r):
         normal.propose(r, now)
 
@@ -111,6 +115,10 @@ def due_s(r: Replica[S]) -> Iterator[float]:
         return
     yield r.status_s
     yield from (at_s for at_s in (r.timer_s, r.asking.until_s) if at_s is not None)
+    if r.fetch is not None and r.fetch.until_s is not None:
+        yield r.fetch.until_s
+    if doubt.waits(r):
+        yield r.prove_s
     if len(r.pool) > 0:
         yield r.tell_s
     if r.stage in (Stage.PREPARING, Stage.COMMITTING, Stage.CHANGING):
