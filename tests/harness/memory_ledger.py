@@ -1,6 +1,8 @@
 """The part of the memory node that is about its community chain."""
 
 from node.views import (
+    DealRow,
+    LedgerAccountView,
     LedgerBlocksView,
     LedgerDoneView,
     LedgerHeadView,
@@ -54,7 +56,34 @@ class MemoryLedger:
         blocks = (b"block",) if first == 1 else ()
         return LedgerBlocksView(genesis="00", first=first, height=1, blocks=blocks)
 
-    async def ledger_proof(self, what: str, /) -> LedgerProofView:
+    async def ledger_account(self, peer: str | None, /) -> LedgerAccountView:
+        deal = DealRow(
+            deal="07" * 32,
+            role="client",
+            client="k7m2qfab",
+            client_did=DID,
+            contractor="aaaaaaaa",
+            arbiter="bbbbbbbb",
+            stage="submitted",
+            credits=300,
+            asked_credits=250,
+            due_unix_ms=NOW_UNIX_MS,
+        )
+        return LedgerAccountView(
+            chain="ab" * 32,
+            height=12,
+            peer=peer or "k7m2qfab",
+            did=DID,
+            standing="active",
+            credits=700,
+            bond=100,
+            locked_credits=300,
+            has_successor=False,
+            deals=(deal,),
+            next_sequence=4,
+        )
+
+    async def ledger_proof(self, what: str, /, *, with_receipt: bool = False) -> LedgerProofView:
         return LedgerProofView(chain="ab" * 32, height=12, about=f"account {what}", proof=b"proof")
 
     async def ledger_submit(self, tx: bytes, /) -> LedgerDoneView:

@@ -81,6 +81,8 @@ class Plan:
     functions: bool = False
     """Run skills in worker processes, users' functions too."""
     sections: Mapping[str, Any] = field(default_factory=dict)
+    a2a: Mapping[str, Any] = field(default_factory=dict)
+    """What the A2A server does otherwise, where the section serves it."""
 
 
 class Node:
@@ -161,7 +163,8 @@ class Node:
             self._built = build(config, ground)
             self._owner = _owner(config, self._built, self.plan.directory)
             if config.a2a.enabled:
-                await stack.enter_async_context(serving(config.a2a, self.daemon, self._owner, transport.app))
+                served = serving(config.a2a, self.daemon, self._owner, transport.app, **self.plan.a2a)
+                await stack.enter_async_context(served)
             await self.daemon.start()
             await self._offers_out()
             self._started.set()

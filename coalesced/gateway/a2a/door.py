@@ -10,8 +10,8 @@ import msgspec
 from a2a.auth.user import User
 from a2a.extensions.common import HTTP_EXTENSION_HEADER, get_requested_extensions
 from a2a.server.context import ServerCallContext
-from a2a.utils.constants import PROTOCOL_VERSION_0_3, PROTOCOL_VERSION_1_0, VERSION_HEADER
-from a2a.utils.errors import ExtensionSupportRequiredError, VersionNotSupportedError
+from a2a.utils.constants import A2A_JSON_MEDIA_TYPE, PROTOCOL_VERSION_0_3, PROTOCOL_VERSION_1_0, VERSION_HEADER
+from a2a.utils.errors import ContentTypeNotSupportedError, ExtensionSupportRequiredError, VersionNotSupportedError
 from aiohttp import web
 
 from coalesced.gateway.a2a.callers import Caller, Callers, UnknownCallerError
@@ -21,6 +21,7 @@ from coalesced.gateway.a2a.quotas import RequestRates
 BODY_TIMEOUT_S: Final = 60.0
 """A request of 4 MiB must come in this time: 70 kB/s."""
 CHUNK_BYTES: Final = 2**16
+JSON_TYPES: Final = ("application/json", A2A_JSON_MEDIA_TYPE)
 CHALLENGE: Final = 'Bearer realm="a2a", Signature realm="a2a", algs="ed25519"'
 
 
@@ -46,6 +47,7 @@ class Entry:
     """A request that was let in."""
 
     body: bytes
+    media_type: str
     version: str
     requested: frozenset[str]
     echoed: tuple[str, ...]
@@ -56,6 +58,11 @@ class Entry:
     def headers(self) -> dict[str, str]:
         """What every answer to this request carries."""
         return {HTTP_EXTENSION_HEADER: ", ".join(self.echoed)} if self.echoed else {}
+
+    def check_form(self) -> None:
+        """ContentTypeNotSupportedError unless the body, if there is one, calls itself JSON."""
+        if self.body and self.media_type not in JSON_TYPES:
+            raise ContentTypeNotSupportedError(f"send {' or '.join(JSON_TYPES)}, not {self.media_type[:60]}")
 
     def check(self, required: frozenset[str], *, version: str = PROTOCOL_VERSION_1_0) -> None:
         """VersionNotSupportedError or ExtensionSupportRequiredError unless the request suits this agent."""
@@ -94,6 +101,7 @@ class Door:
         requested = frozenset(get_requested_extensions(request.headers.getall(HTTP_EXTENSION_HEADER, [])))
         return Entry(
             body=body,
+            media_type=request.content_type,
             version=_version(request),
             requested=requested,
             echoed=tuple(sorted(requested & self._supported)),

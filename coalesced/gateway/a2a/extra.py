@@ -35,10 +35,15 @@ def load_extra(module: str) -> Any:
 
 
 @asynccontextmanager
-async def serving(config: A2aConfig, daemon: Daemon, owner: Node, app: web.Application) -> AsyncIterator[None]:
-    """Serve A2A on a node's public port: enter before the port opens, leave when the node has stopped."""
+async def serving(
+    config: A2aConfig, daemon: Daemon, owner: Node, app: web.Application, **otherwise: Any
+) -> AsyncIterator[None]:
+    """Serve A2A on a node's public port: enter before the port opens, leave when the node has stopped.
+
+    `otherwise`: what a test serves in another way (see A2aServer).
+    """
     base_url = f"http://{daemon.addresses.advertised}"
-    server = load_extra("serve").A2aServer(config, daemon.parts, owner, base_url=base_url)
+    server = load_extra("serve").A2aServer(config, daemon.parts, owner, base_url=base_url, **otherwise)
     server.attach(app)
     await server.open()
     try:

@@ -48,8 +48,9 @@ class Handler(DefaultRequestHandler):
         push_store: PushNotificationConfigStore | None,
         push_sender: PushSender | None,
         allow_private: bool,
+        any_media_type: bool,
     ) -> None:
-        """Without a store and a sender there are no push notifications."""
+        """Without a store and a sender, no push notifications. `any_media_type`: the executor takes them all."""
         super().__init__(
             executor,
             tasks,
@@ -57,7 +58,7 @@ class Handler(DefaultRequestHandler):
             push_config_store=push_store,
             push_sender=push_sender,
             push_url_validator=url_check(allow_private=allow_private),
-            validate_input_modes=True,
+            validate_input_modes=not any_media_type,
             interrupted_task_timeout=PARKED_S,
         )
 

@@ -8,13 +8,13 @@ from a2a.compat.v0_3 import types as old
 from a2a.compat.v0_3.request_handler import RequestHandler03
 from a2a.server.context import ServerCallContext
 from a2a.server.request_handlers.request_handler import RequestHandler
-from a2a.server.request_handlers.response_helpers import build_error_response
 from a2a.utils.constants import PROTOCOL_VERSION_0_3
 from a2a.utils.errors import A2AError, InvalidParamsError
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from coalesced.gateway.a2a.door import Entry
+from coalesced.gateway.a2a.operations import error_response
 from coalesced.gateway.a2a.streams import EventStreams
 
 METHODS: Final[dict[str, tuple[type[BaseModel], str]]] = {
@@ -87,7 +87,7 @@ class LegacyRpc:
         except A2AError as error:
             if not has_begun:
                 raise
-            yield msgspec.json.encode(build_error_response(request_id, error))
+            yield msgspec.json.encode(error_response(request_id, error))
 
 
 def _plain(result: object) -> object:

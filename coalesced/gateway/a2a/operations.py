@@ -7,11 +7,14 @@ from typing import Any, Final
 from a2a.server.context import ServerCallContext
 from a2a.server.request_handlers.request_handler import RequestHandler
 from a2a.types import a2a_pb2 as pb
-from a2a.utils.errors import TaskNotFoundError
+from a2a.utils.error_handlers import build_error_details
+from a2a.utils.errors import JSON_RPC_ERROR_CODE_MAP, A2AError, InternalError, TaskNotFoundError
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 Json = dict[str, Any]
+Id = str | int | None
+"""Of a JSON-RPC request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +116,10 @@ def _listed(answer: pb.ListTasksResponse, params: Message) -> Json:
         for task in listed["tasks"]:
             task.pop("artifacts", None)
     return listed
+
+
+def error_response(request_id: Id, error: A2AError) -> Json:
+    """An error as JSON-RPC has it. The SDK's own knows no parse error."""
+    code = JSON_RPC_ERROR_CODE_MAP.get(type(error), JSON_RPC_ERROR_CODE_MAP[InternalError])
+    told = {"code": code, "message": str(error), "data": build_error_details(error)}
+    return {"jsonrpc": "2.0", "id": request_id, "error": told}

@@ -9,7 +9,13 @@ import structlog
 from a2a.server.request_handlers.request_handler import RequestHandler
 from a2a.utils.constants import A2A_JSON_MEDIA_TYPE
 from a2a.utils.error_handlers import build_rest_error_payload
-from a2a.utils.errors import A2AError, InvalidParamsError
+from a2a.utils.errors import (
+    A2AError,
+    ContentTypeNotSupportedError,
+    InvalidAgentResponseError,
+    InvalidParamsError,
+    TaskNotCancelableError,
+)
 from a2a.utils.proto_utils import parse_params
 from aiohttp import web
 from google.protobuf.json_format import Parse, ParseError
@@ -38,6 +44,12 @@ ROUTES: Final[tuple[tuple[str, str, str], ...]] = (
     ("GET", "/extendedAgentCard", "GetExtendedAgentCard"),
 )
 """Method, path and operation; the names in braces are the params' fields. More special paths come first."""
+STATUSES: Final[dict[type[Exception], int]] = {
+    TaskNotCancelableError: HTTPStatus.CONFLICT,
+    ContentTypeNotSupportedError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    InvalidAgentResponseError: HTTPStatus.BAD_GATEWAY,
+}
+"""Of A2A 1.0, 5.4; the SDK answers all three otherwise."""
 
 
 class RestBinding:
@@ -66,13 +78,14 @@ class RestBinding:
         async def answer(request: web.Request) -> web.StreamResponse:
             entry = await self._enter(request)
             try:
+                entry.check_form()
                 entry.check(self._required)
                 params = _params(operation, request, entry.body)
                 if operation.is_stream:
                     events = self._events(operation, params, entry, request)
                     return await self._streams.reply(request, events, entry.headers)
                 result = await perform(self._handler, operation, params, entry.context)
-                return _reply(result or {}, HTTPStatus.OK, entry, A2A_JSON_MEDIA_TYPE)
+                return _reply(result or {}, HTTPStatus.OK, entry, _media_type(request))
             except (A2AError, ParseError) as error:
                 return _error(error, entry)
             except ConnectionError:
@@ -94,16 +107,28 @@ class RestBinding:
         except A2AError as error:
             if not has_begun:
                 raise
-            yield msgspec.json.encode(build_rest_error_payload(error))
+            yield msgspec.json.encode(error_payload(error))
 
 
 def _error(error: Exception, entry: Entry) -> web.Response:
-    payload = build_rest_error_payload(error)
+    payload = error_payload(error)
     return _reply(payload, payload["error"]["code"], entry, "application/json")
+
+
+def error_payload(error: Exception) -> Json:
+    """An error as google.rpc.Status, with the protocol's own HTTP status where the SDK has another."""
+    payload: Json = build_rest_error_payload(error)
+    payload["error"]["code"] = STATUSES.get(type(error), payload["error"]["code"])
+    return payload
 
 
 def _reply(body: Json, status: int, entry: Entry, media_type: str) -> web.Response:
     return web.Response(body=msgspec.json.encode(body), status=status, content_type=media_type, headers=entry.headers)
+
+
+def _media_type(request: web.Request) -> str:
+    """A2A's own media type for those who ask for it; plain JSON for all others, which the kit insists on."""
+    return A2A_JSON_MEDIA_TYPE if A2A_JSON_MEDIA_TYPE in request.headers.get("Accept", "") else "application/json"
 
 
 class _Query:

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import structlog
 from a2a.server.request_handlers.request_handler import RequestHandler
-from a2a.server.request_handlers.response_helpers import build_error_response
 from a2a.utils.errors import (
     A2AError,
     InternalError,
@@ -21,15 +20,13 @@ from google.protobuf.message import Message
 
 from coalesced.gateway.a2a.door import Entry
 from coalesced.gateway.a2a.legacy import LegacyRpc
-from coalesced.gateway.a2a.operations import OPERATIONS, Json, Operation, perform, stream
+from coalesced.gateway.a2a.operations import OPERATIONS, Id, Json, Operation, error_response, perform, stream
 from coalesced.gateway.a2a.streams import EventStreams
 
 log = structlog.get_logger()
 
 MAX_QUOTED_CHARS = 300
 """Of what a parser says about a malformed request."""
-
-Id = str | int | None
 
 
 class RpcBinding:
@@ -51,13 +48,14 @@ class RpcBinding:
         self._legacy = legacy
 
     def routes(self, path: str) -> list[web.RouteDef]:
-        """The one route."""
-        return [web.post(path, self._answer)]
+        """The one route; some clients write a slash behind whatever address they are given."""
+        return [web.post(path, self._answer), web.post(f"{path}/", self._answer)]
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         entry = await self._enter(request)
         request_id: Id = None
         try:
+            entry.check_form()
             call = _call(entry.body)
             request_id = _id(call)
             method = _method(call)
@@ -73,11 +71,11 @@ class RpcBinding:
             result = await perform(self._handler, operation, params, entry.context)
             return _reply({"jsonrpc": "2.0", "id": request_id, "result": result}, entry)
         except A2AError as error:
-            return _reply(build_error_response(request_id, error), entry)
+            return _reply(error_response(request_id, error), entry)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001  the edge: a bug in one call must not show itself to its caller
-            return _reply(build_error_response(request_id, bug(error, request)), entry)
+            return _reply(error_response(request_id, bug(error, request)), entry)
 
     async def _events(
         self, operation: Operation, params: Message, entry: Entry, request_id: Id
@@ -91,7 +89,7 @@ class RpcBinding:
         except A2AError as error:
             if not has_begun:
                 raise
-            yield msgspec.json.encode(build_error_response(request_id, error))
+            yield msgspec.json.encode(error_response(request_id, error))
 
 
 def _reply(body: Json, entry: Entry) -> web.Response:

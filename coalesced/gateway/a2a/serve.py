@@ -50,7 +50,7 @@ class A2aServer:
         required: frozenset[str] = frozenset(),
         executor: AgentExecutor | None = None,
     ) -> None:
-        """`required`: extensions that callers must know; `executor`: another one in the place of ours."""
+        """`required`: extensions that callers must know. `executor`: another one than ours, for any media type."""
         self._parts = parts
         self._tasks = parts.store.a2a
         unix_ms = parts.env.unix_ms
@@ -72,6 +72,7 @@ class A2aServer:
             push_store=push_store if config.push_notifications else None,
             push_sender=self._push if config.push_notifications else None,
             allow_private=config.push_to_private_addresses,
+            any_media_type=executor is not None,
         )
         tokens = read_tokens(Path(config.tokens_file)) if config.tokens_file else {}
         self._door = Door(
