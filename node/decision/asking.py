@@ -4,10 +4,10 @@ Two things are known before anybody is asked. No order costs less than its overh
 whatever price. And what the best seller of such tasks came to lately, by the careful belief and less that overhead, was
 some share of what doing it here cost; a seller that comes to more than its ceiling is not hired, nor tried.
 
-That share is taken to hold for tasks of the same kind that are no larger: fees and minimum prices only make small tasks
-dearer by comparison. Of a larger one than was ever asked about, nothing is known, and it is asked about. Every quote
-may since have become `CHEAPER` by a tenth. A market that changes more is noticed when the skipping is interrupted:
-after `unasked_most` tasks in a row, and where the last rounds are older than `FRESH_S`.
+That share is taken to hold for smaller tasks of the same kind: fees and minimum prices only make them dearer by
+comparison. For a larger one a seller is taken to ask no less than for the smaller, and where it is larger by more than
+half, nothing is known. Every quote may since have become `CHEAPER` by a tenth. A market that changes more is noticed
+when skipping is interrupted: after `unasked_most` tasks in a row, and once the last rounds are older than `FRESH_S`.
 """
 
 from typing import NamedTuple
@@ -23,7 +23,9 @@ from node.wording import counted, usd
 ROUNDS = 20
 """The last rounds of quotes that are looked at."""
 LEAST_ROUNDS = 3
-"""Fewer, about tasks at least as large, say nothing yet."""
+"""Fewer, about tasks of about that size or larger, say nothing yet."""
+LARGER = 1.5
+"""How much more costly a task may be here than one that was asked about, for that to say anything of it."""
 CHEAPER = 0.1
 """How much lower than lately a quote may be expected: about twice as far as honest quotes for one task lie apart."""
 FRESH_S = 3600.0
@@ -84,10 +86,14 @@ def needless(
     overhead = communication_micro(facts.input_bytes + facts.expected_output_bytes, config) + config.integration_micro
     if limit <= overhead:
         return f"doing it here costs {usd(limit)}, and any order {usd(overhead)} beside its price"
-    alike = [past.share for past in asked.past if past.limit_micro >= limit and now_unix_s - past.unix_s <= FRESH_S]
+    alike = [
+        past.share * min(limit, past.limit_micro)
+        for past in asked.past
+        if limit <= LARGER * past.limit_micro and now_unix_s - past.unix_s <= FRESH_S
+    ]
     if len(alike) < LEAST_ROUNDS:
         return ""
-    least = overhead + (1.0 - CHEAPER) * min(alike) * limit
+    least = overhead + (1.0 - CHEAPER) * min(alike)
     if least <= limit + config.stake_share * max(0.0, saved_micro):
         return ""
     return (

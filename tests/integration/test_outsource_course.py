@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from node.decision.asking import LEAST_ROUNDS
 from node.decision.config import DecisionConfig
 from node.errors import UsageError
 from node.outsource.config import ClientConfig, ContractorConfig
@@ -32,6 +33,13 @@ def work(text: str) -> str:
     time.sleep(float(text))
     return "done"
 """
+PLAIN = """
+from coalesced.skill import skill
+
+@skill("plain", price="0.00001")
+def work(text: str) -> str:
+    return text
+"""
 TRUSTING = DecisionConfig(doubted_share=0.2)
 """A stranger is hired where it is expected to be worth it, though nothing was saved yet that could bear its failure."""
 # --- where
@@ -54,6 +62,53 @@ async def test_light_work_is_done_here_though_sellers_offer() -> None:
         node = await made.node(sections={"contractor": ContractorConfig(sell=False)})
         task = await node.ask("sentiment", TEXT)
         assert (task.state, task.choice) == ("completed", "local")
+
+
+async def test_nobody_is_asked_where_quotes_never_came_near_but_now_and_then() -> None:
+    seller = Seller()
+    sections = {"contractor": ContractorConfig(sell=False), "client": ClientConfig(unasked_most=2)}
+    async with world() as made:
+        node = await made.node(sections=sections)
+        async with on_sale(seller, [node.endpoint]):
+            asked = []
+            for _ in range(LEAST_ROUNDS + 5):
+                task = await node.ask("sentiment", TEXT)
+                assert (task.state, task.choice) == ("completed", "local")
+                asked.append(len(seller.requests))
+            assert asked == [1, 2, 3, 3, 3, 4, 4, 4]
+            why = await node.owner.why(task.id)
+            assert why.decision is not None
+            assert why.decision.reasons[0].startswith("Not asked: doing it here costs")
+            assert [row.text[:9] for row in why.timeline if row.name == "sellers_found"] == ["not asked"]
+
+
+async def test_a_dry_run_asks_all_the_same_and_says_that_a_task_would_not() -> None:
+    seller = Seller()
+    async with world() as made:
+        node = await made.node(sections={"contractor": ContractorConfig(sell=False)})
+        async with on_sale(seller, [node.endpoint]):
+            for _ in range(LEAST_ROUNDS):
+                await node.ask("sentiment", TEXT)
+            view = await node.owner.decide(AskRequest(skill="sentiment", text=TEXT, privacy="public"))
+            assert [row.name for row in view.options] == ["local", seller.name]
+            assert view.reasons[-1].startswith("Not worth asking about: doing it here costs")
+            supposed = AskRequest(skill="sentiment", text=TEXT, privacy="public", what_if=("local-time=1h",))
+            assert not any("Not worth" in reason for reason in (await node.owner.decide(supposed)).reasons)
+
+
+async def test_work_that_fails_here_goes_to_the_market_though_nobody_was_asked_about_it(tmp_path: Path) -> None:
+    sections = {"contractor": ContractorConfig(skills=())}
+    async with world() as made:
+        seller = await made.seller(functions=True, sections=sections)
+        await seller.sell(tmp_path, PLAIN)
+        buyer = await made.node(functions=True, sections=sections)
+        await buyer.sell(tmp_path, PLAIN.replace("return text", "raise RuntimeError('broken here')"))
+        task = await buyer.ask("plain", TEXT)
+        assert (task.state, task.choice) == ("completed", "outsource")
+        why = await buyer.owner.why(task.id)
+        said = [row.text for row in why.timeline if row.name == "sellers_found"]
+        assert said[0].startswith("not asked")
+        assert said[1] == "1 advertise plain"
 
 
 async def test_heavy_work_is_bought_and_both_journals_hold_the_receipt() -> None:

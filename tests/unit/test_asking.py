@@ -54,7 +54,12 @@ def test_a_market_that_lately_never_came_near_is_left_alone_until_a_round_says_o
 def test_of_few_rounds_old_rounds_and_smaller_tasks_nothing_is_concluded() -> None:
     assert said(lately(*[2.0] * (LEAST_ROUNDS - 1)), here(500.0)) == ""
     assert said(lately(2.0, 2.0, 2.0, unix_s=NOW_S - FRESH_S - 1), here(500.0)) == ""
-    assert said(lately(2.0, 2.0, 2.0, limit_micro=400.0), here(500.0)) == ""
+    assert said(lately(9.0, 9.0, 9.0, limit_micro=300.0), here(500.0)) == ""
+
+
+def test_for_a_somewhat_larger_task_a_seller_is_taken_to_ask_as_much_as_for_the_smaller() -> None:
+    assert said(lately(2.0, 2.0, 2.0, limit_micro=400.0), here(500.0))
+    assert said(lately(1.3, 1.3, 1.3, limit_micro=400.0), here(500.0)) == ""
 
 
 def test_sellers_are_asked_where_this_node_cannot_do_it_and_by_rules_that_do_not_know_the_gate() -> None:
