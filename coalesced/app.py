@@ -15,6 +15,7 @@ from coalesced.config import Config
 from coalesced.control.lock import hold_lock
 from coalesced.control.server import ControlServer
 from coalesced.gateway.a2a.extra import serving
+from coalesced.gateway.openai.server import OpenAiServer
 from coalesced.logs import configure
 from coalesced.passphrase import read_passphrase
 from coalesced.paths import PathError, make_private
@@ -126,10 +127,13 @@ async def _live(
         await daemon.start()
         control = ControlServer(owner, config.control, config.paths.socket)
         await control.start()
+        openai = OpenAiServer(owner, config.openai, config.paths.openai_token)
+        await openai.start()
         _listen_to_signals(daemon, reloader)
-        _announce(ready_line(config, daemon, as_json=as_json))
+        _announce(ready_line(config, daemon, openai.url, as_json=as_json))
         await daemon.until_stopped()
         notify("STOPPING=1")
+        await openai.stop()
         await daemon.stop()
         # After the node, so that its owner could watch running work end.
         await control.stop()
@@ -170,16 +174,17 @@ def _announce(line: str) -> None:
     notify("READY=1")
 
 
-def ready_line(config: Config, daemon: Daemon, *, as_json: bool) -> str:
+def ready_line(config: Config, daemon: Daemon, openai_url: str, *, as_json: bool) -> str:
     """That the node is ready and where, for a person or for whatever started this process."""
     node = short_id(daemon.parts.identity.public_key)
     where, control = daemon.addresses, config.paths.socket
     listening = [str(one) for one in where.listen]
     if not as_json:
-        return (
+        line = (
             f"ready: node {node} of network {config.node.network}, listening on {', '.join(listening)} "
             f"({where.explanation}); peers see {where.advertised}; control {control}"
         )
+        return f"{line}; OpenAI-compatible at {openai_url}" if openai_url else line
     facts = {
         "schema": "coalesced.ready/1",
         "node": node,
@@ -191,6 +196,7 @@ def ready_line(config: Config, daemon: Daemon, *, as_json: bool) -> str:
         "reach": where.explanation,
         "advertised": str(where.advertised),
         "control": str(control),
+        "openai": openai_url,
     }
     return msgspec.json.encode(facts).decode()
 

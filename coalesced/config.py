@@ -18,8 +18,8 @@ from msgspec import Meta
 
 from coalesced.config_types import allowed, fields_of, is_list, is_table
 from coalesced.control.config import ControlConfig
-from coalesced.gateway.openai.config import OpenAiConfig
 from coalesced.gateway.a2a.config import A2aConfig
+from coalesced.gateway.openai.config import OpenAiConfig
 from coalesced.logs import LogConfig
 from coalesced.paths import Paths, find_paths
 from dht.config import DhtConfig

@@ -35,6 +35,11 @@ class Paths:
         return self.home / "node.db"
 
     @property
+    def openai_token(self) -> Path:
+        """The bearer token of the OpenAI-compatible endpoint, 0600."""
+        return self.home / "openai.token"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the running daemon; holds its process id."""
         return self.home / "daemon.lock"

@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "console": ("coalesced.cli.console:console", "An interactive session with the node."),
     },
     "Set up": {
+        "gateway": ("coalesced.cli.gateway:gateway", "Where OpenAI clients find the node, and with which token."),
         "config": ("coalesced.cli.config:config", "Show and check the configuration."),
         "keys": ("coalesced.cli.keys:keys", "The node's identity."),
         "completion": ("coalesced.cli.completion:completion", "Completion for bash, zsh or fish."),

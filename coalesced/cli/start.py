@@ -16,6 +16,7 @@ from coalesced.cli.face import Face, command_options
 @click.option("--genesis", metavar="FILE", help="The community chain to follow, or to vote on as its member.")
 @click.option("--no-sell", is_flag=True, help="Only buy.")
 @click.option("--admin-port", type=click.IntRange(0, 65535), help="Serve probes and metrics on this loopback port.")
+@click.option("--openai-port", type=click.IntRange(0, 65535), help="Serve the OpenAI API on this loopback port.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", type=click.Choice(["auto", "pretty", "json"]))
 @command_options
@@ -31,6 +32,7 @@ def start(
     genesis: str | None,
     no_sell: bool,
     admin_port: int | None,
+    openai_port: int | None,
     log_level: str | None,
     log_format: str | None,
 ) -> int:
@@ -51,6 +53,7 @@ def start(
         "ledger.genesis": genesis,
         "contractor.sell": False if no_sell else None,
         "control.admin_port": admin_port,
+        "openai.port": openai_port,
         "log.level": log_level,
         "log.format": log_format,
     }
