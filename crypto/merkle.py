@@ -30,17 +30,31 @@ def root(leaves: Sequence[bytes]) -> bytes:
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """PATH of RFC 9162, 2.1.3.1: what leads from leaf `index` to the root. IndexError when there is no such leaf."""
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"a tree of {len(leaves)} leaves has no leaf {index}")
-    level = [leaf_hash(leaf) for leaf in leaves]
-    path = []
-    while len(level) > 1:
-        sibling = index ^ 1
-        if sibling < len(level):  # the last node of an odd level has none and moves up as it is
-            path.append(level[sibling])
-        level = _parents(level)
-        index >>= 1
-    return path
+    return Tree([leaf_hash(leaf) for leaf in leaves]).path(index)
+
+
+class Tree:
+    """A whole tree over leaf hashes, kept: for many proofs about many leaves."""
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, leaf_hashes: Sequence[bytes]) -> None:
+        self._levels: list[Sequence[bytes]] = [leaf_hashes]
+        while len(self._levels[-1]) > 1:
+            self._levels.append(_parents(self._levels[-1]))
+
+    @property
+    def root(self) -> bytes:
+        """The root over all leaves."""
+        return _root(self._levels[-1])
+
+    def path(self, index: int) -> list[bytes]:
+        """PATH of RFC 9162, 2.1.3.1. IndexError when there is no such leaf."""
+        if not 0 <= index < len(self._levels[0]):
+            raise IndexError(f"a tree of {len(self._levels[0])} leaves has no leaf {index}")
+        # The last node of an odd level has no sibling and moves up as it is.
+        places = ((level, (index >> height) ^ 1) for height, level in enumerate(self._levels[:-1]))
+        return [level[sibling] for level, sibling in places if sibling < len(level)]
 
 
 def consistency_proof(leaves: Sequence[bytes], old_size: int) -> list[bytes]:

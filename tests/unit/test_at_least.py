@@ -8,7 +8,6 @@ import pytest
 
 from crypto.group import PythonGroup
 from crypto.identity import Identity
-from crypto.merlin import Transcript
 from crypto.pedersen import blinding_from, commit
 from crypto.ristretto import ORDER
 from node.proofs import certificate as certificates
@@ -163,7 +162,3 @@ def test_a_commitment_that_is_no_element_is_refused() -> None:
     part = Part(token, certificates.read(token), certificates.disclose(leaves, len(leaves) - 2))
     with refused("bad_proof"):
         check_range(GROUP, QUESTION, [part], PROOF)
-
-
-def test_the_transcript_tells_apart_what_runs_together() -> None:
-    assert Transcript(b"a").challenge(b"x", 8) != Transcript(b"ax").challenge(b"", 8)
