@@ -1,19 +1,22 @@
-"""Recomputes a chain from its genesis: every link, signature, quorum, transaction and state root. Pure."""
+"""Recomputes a chain: every link, signature, quorum, transaction and state root. Pure.
 
-from collections.abc import Iterable
+From the genesis on, or where the first blocks are pruned from a state on that the committee of that time certified.
+"""
+
+from collections.abc import Iterable, Sequence
 
 from node.ledger.chain.machine import ChainMachine
 from node.ledger.chain.state import State
 from node.ledger.machine import InvalidBlock
-from node.ledger.pbft.certified import uncertified
+from node.ledger.pbft.certified import follow_committees, open_header, uncertified
 from node.ledger.pbft.opened import OpenCommitted, open_committed
 from node.ledger.pbft.quorum import Committee, change_refused
-from protocol.consensus import Committed, members_hash
+from protocol.consensus import Certificate, Committed, CommitteeLink, block_hash, members_hash
 from protocol.errors import RemoteProtocolError
 
 
 class Audit:
-    """Takes blocks in order, from the first on; stops at the first that does not hold."""
+    """Takes blocks in order, from the first after the genesis or after `begin`; stops at one that does not hold."""
 
     def __init__(self, machine: ChainMachine) -> None:
         self._machine = machine
@@ -22,6 +25,27 @@ class Audit:
         self.height = 0
         self.transactions = 0
         self.problem = ""
+        self.first_height = 1
+        """Of the first block that is recomputed."""
+
+    def begin(self, header: bytes, certificate: Certificate, links: Sequence[CommitteeLink], state: State) -> None:
+        """Start from a state in place of the genesis: what led to it is not looked at, that it was certified is.
+
+        `links` are all changes of the committee before it.
+        """
+        machine = self._machine
+        try:
+            committee = follow_committees(machine.chain, 0, Committee(machine.genesis.members), links)
+            opened, votes = open_header(machine.chain, header, certificate)
+            if why := uncertified(votes, committee):
+                raise InvalidBlock(why)
+            if machine.root(state) != opened.state_root:
+                raise InvalidBlock("the state after it is not the one that its header names")
+        except RemoteProtocolError as error:
+            self.problem = f"the state from which this ledger begins: {error.text}"
+            return
+        self.state, self.block, self.height = state, block_hash(header), opened.height
+        self.first_height = opened.height + 1
 
     @property
     def state_root(self) -> bytes:

@@ -166,9 +166,14 @@ class LedgerStore:
         return await self._database.read(load_links, after_height, before_height)
 
     async def base(self, machine: ChainMachine) -> Point | None:
-        """What the first stored block follows; None when that is the genesis. As `load`, for an error."""
-        loaded = await self.load(machine, keep_blocks=self._keep_blocks)
-        return loaded.points[0] if loaded.points and await self._database.read(_first) > 1 else None
+        """What the first stored block follows; None when that is the genesis. DamagedError as `load`."""
+        if await self.first_height() == 1:
+            return None
+        try:
+            loaded = await self._database.read(_load, machine, False)
+        except (RemoteProtocolError, RecordError) as error:
+            raise damaged(self._name, str(error)) from error
+        return loaded.points[0]
 
     async def state_entries(self) -> list[tuple[bytes, bytes]]:
         """Key and value of every entry of the state after the last block."""

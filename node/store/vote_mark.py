@@ -5,6 +5,7 @@ sent, without a sync: the end of the process loses none of it, and a loss of pow
 nobody. So whoever finds more votes here than in ledger.db knows that votes were sent which ledger.db lacks.
 """
 
+import errno
 import hashlib
 import os
 import struct
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from node.store.errors import StorageError
+from node.store.errors import DiskFullError, StorageError
 
 NAME: Final = "ledger.mark"
 _FIELDS: Final = struct.Struct(">8s32s16sQ")
@@ -70,6 +71,8 @@ class VoteMark:
                 self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             os.pwrite(self._descriptor, body + _check(body), 0)
         except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise DiskFullError(f"no space left for {self._path}: free some space on that disk") from error
             raise StorageError(f"{self._path} cannot be written ({error.strerror}): make it writable") from error
 
     def close(self) -> None:

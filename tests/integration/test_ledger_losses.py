@@ -1,0 +1,215 @@
+"""Members that lose their file, put back an old one, or fall behind further than blocks are kept: real files."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from node.community.audit import Audit
+from node.ledger.chain.machine import ChainMachine
+from node.ledger.pbft.effects import Persist
+from node.ledger.pbft.records import AskedView
+from node.store.ledger_store import LedgerStore, Pinned
+from node.store.vote_mark import NAME, Mark, VoteMark, mark_unknown, misses_votes
+from tests.harness.communities import Neighbour, Neighbourhood, chain_of, community, until
+
+pytestmark = pytest.mark.timeout(90)
+ROOT = Path(__file__).parents[2]
+KEEP = 4
+
+
+def problem(one: Neighbour) -> str:
+    standing = one.community.standing
+    return standing.problem if standing else ""
+
+
+async def _commit(four: Neighbourhood, count: int) -> None:
+    for number in range(count):
+        await four.members[number % 2].commit()
+
+
+async def _forgets_and_recovers(four: Neighbourhood, member: Neighbour) -> None:
+    """It comes up in doubt, follows, and votes again."""
+    await four.start(member)
+    await until(lambda: member.facts is not None, "it reads its file")
+    assert member.facts is not None
+    assert member.facts.forgot
+    assert "votes of this member are missing" in problem(member)
+    await until(lambda: member.facts is not None and not member.facts.forgot, "it votes again")
+    assert problem(member) == ""
+    others = [one for one in four.members if one is not member]
+    await others[0].stop()
+    await others[1].commit()  # three of four: its vote is needed
+    await four.agree(others[1].height, [*others[1:], member])
+
+
+# --- the log of votes
+
+
+async def test_a_member_without_its_file_votes_again_once_that_is_safe(tmp_path: Path) -> None:
+    async with community(tmp_path) as four:
+        await _commit(four, 2)
+        member = four.members[3]
+        await member.stop()
+        for file in (tmp_path / "node3").glob("ledger.db*"):
+            file.unlink()
+        await _forgets_and_recovers(four, member)
+
+
+async def test_a_member_with_an_old_copy_of_its_file_votes_again_once_that_is_safe(tmp_path: Path) -> None:
+    async with community(tmp_path) as four:
+        await _commit(four, 1)
+        member = four.members[3]
+        await four.agree(1)
+        await member.stop()
+        shutil.copy(tmp_path / "node3" / "ledger.db", tmp_path / "old.db")
+        await four.start(member)
+        await until(lambda: member.facts is not None, "it is back")
+        await _commit(four, 2)
+        await four.agree(3)
+        await member.stop()
+        shutil.copy(tmp_path / "old.db", tmp_path / "node3" / "ledger.db")
+        await _forgets_and_recovers(four, member)
+
+
+async def test_a_member_alone_without_its_file_does_not_vote(tmp_path: Path) -> None:
+    async with community(tmp_path, members=1) as one:
+        (member,) = one.members
+        await member.commit()
+        await member.stop()
+        (tmp_path / "node0" / "ledger.db").unlink()
+        await one.start(member)
+        await until(lambda: "votes of this member are missing" in problem(member), "it says why it does not vote")
+        assert member.height == 0
+
+
+async def test_a_member_that_is_killed_at_any_moment_is_not_in_doubt(tmp_path: Path) -> None:
+    async with community(tmp_path) as four:
+        await _commit(four, 3)
+        member = four.members[3]
+        await four.agree(3)
+        # As after kill -9: the files as they are at this moment, which no program has closed.
+        copy = tmp_path / "copy"
+        shutil.copytree(tmp_path / "node3", copy)
+        store = await LedgerStore.open(copy / "ledger.db")
+        loaded = await store.load(ChainMachine(four.genesis))
+        await store.close()
+        assert not loaded.forgot
+        assert loaded.head.height == member.height
+
+
+@pytest.mark.parametrize("content", [b"", b"short", bytes(72)])
+def test_a_mark_that_cannot_be_read_casts_doubt_and_an_empty_one_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / NAME).write_bytes(content)
+    mark = VoteMark(tmp_path / NAME).read()
+    assert misses_votes(mark, b"c" * 32, b"i" * 16, 10**6) == bool(content)
+
+
+def test_a_home_that_is_made_from_a_backup_of_its_key_is_in_doubt_on_every_chain(tmp_path: Path) -> None:
+    mark_unknown(tmp_path)
+    mark = VoteMark(tmp_path / NAME).read()
+    assert misses_votes(mark, b"c" * 32, b"i" * 16, 5)
+
+
+def test_a_mark_of_another_chain_says_nothing() -> None:
+    mark = Mark(b"a" * 32, b"i" * 16, 9)
+    assert not misses_votes(mark, b"b" * 32, b"j" * 16, 0)
+    assert misses_votes(mark, b"a" * 32, b"i" * 16, 8)
+    assert not misses_votes(mark, b"a" * 32, b"i" * 16, 9)
+
+
+async def test_a_vote_that_was_sent_is_in_the_mark(tmp_path: Path) -> None:
+    genesis = chain_of(4)
+    machine = ChainMachine(genesis)
+    store = await LedgerStore.open(tmp_path / "ledger.db")
+    await store.pin(Pinned(genesis, "a test", 0))
+    loaded = await store.load(machine)
+    await store.append([Persist(AskedView(height=1, view=view)) for view in (1, 2)], loaded.state)
+    mark = VoteMark(tmp_path / NAME).read()
+    await store.close()
+    assert mark is not None
+    assert (mark.chain, mark.votes) == (machine.chain, 2)
+
+
+# --- pruned blocks
+
+
+async def test_who_lacks_pruned_blocks_fetches_the_state_and_goes_on(tmp_path: Path) -> None:
+    async with community(tmp_path) as four:
+        late = four.members[3]
+        await late.stop()
+        for one in four.members[:3]:
+            await one.stop()
+            await four.start(one, keep_blocks=KEEP)
+        await until(lambda: all(one.facts is not None for one in four.members[:3]), "they are back")
+        await _commit(four, 4 * KEEP + 2)
+        await four.agree(4 * KEEP + 2, four.members[:3])
+        first = await four.members[0].store.first_height()
+        assert first > KEEP
+        # A member that was away, and an observer that is new: both get there, and the member votes.
+        await four.start(late, keep_blocks=KEEP)
+        observer = await four.start(four.neighbour(7))
+        await four.agree(4 * KEEP + 2, [*four.members, observer])
+        assert await observer.store.first_height() > 1
+        await four.members[0].stop()
+        await late.commit()
+        await four.agree(4 * KEEP + 3, [*four.members[1:], observer])
+        # What is on the disk is complete: it is read again, and verifies from the state on.
+        for one in (late, observer):
+            await one.stop()
+            await four.start(one, keep_blocks=KEEP)
+        await four.agree(4 * KEEP + 3, [*four.members[1:], observer])
+        for one in (*four.members[1:], observer):
+            audit = Audit(ChainMachine(four.genesis))
+            base = await one.store.base(ChainMachine(four.genesis))
+            assert base is not None
+            audit.begin(base.header, base.certificate, await one.store.links(base.height), base.state)
+            async for page in one.store.pages():
+                assert audit.feed(page), audit.problem
+            assert (audit.height, audit.state_root) == (4 * KEEP + 3, late.state.trie.root())
+            assert audit.first_height == await one.store.first_height()
+
+
+async def test_an_audit_that_begins_at_a_forged_state_says_so(tmp_path: Path) -> None:
+    async with community(tmp_path, members=1) as one:
+        (member,) = one.members
+        await member.stop()
+        await one.start(member, keep_blocks=KEEP)
+        await until(lambda: member.facts is not None, "it is back")
+        for _ in range(3 * KEEP):
+            await member.commit()
+        machine = ChainMachine(one.genesis)
+        base = await member.store.base(machine)
+        assert base is not None
+        for header, state in ((base.header, machine.start()), (base.header[:-1] + b"?", base.state)):
+            audit = Audit(machine)
+            audit.begin(header, base.certificate, (), state)
+            assert audit.problem
+            assert not audit.feed(())
+
+
+# --- a full disk
+
+
+def test_a_real_disk_that_is_full_stops_the_voting_until_there_is_room() -> None:
+    """In a file system of 2 MiB of its own, where the machine allows one."""
+    program = 'mkdir -p $0 && mount -t tmpfs -o size=2m tmpfs $0 && exec "$1" -m tests.harness.full_disk $0'
+    command = ["unshare", "-Urm", "sh", "-c", program, "/tmp/coalesced-full-disk", sys.executable]
+    if subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespaces here")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=80, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "no space left" in done.stdout
+    assert "voted again" in done.stdout
+
+
+async def test_the_mark_is_written_before_anything_is_sent(tmp_path: Path) -> None:
+    async with community(tmp_path) as four:
+        await asyncio.gather(*(one.commit() for one in four.members))
+        for number, one in enumerate(four.members):
+            mark = VoteMark(tmp_path / f"node{number}" / NAME).read()
+            assert mark is not None
+            assert mark.votes >= 2 * one.height - 2, "a PREPARE and a COMMIT for every block that it voted on"
