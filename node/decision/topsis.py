@@ -6,10 +6,10 @@ changes the winner in 10-16 % of cases, under fixed ranges in none. So 0, 1 or e
 
 import math
 
-from node.decision.config import DecisionConfig
+from node.decision.policies.settings import PolicyConfig
 
 
-def weights(config: DecisionConfig) -> tuple[float, float, float, float]:
+def weights(config: PolicyConfig) -> tuple[float, float, float, float]:
     """The normalised weights of cost, reliability, latency and security."""
     raw = (config.weight_cost, config.weight_reliability, config.weight_latency, config.weight_security)
     total = sum(raw)

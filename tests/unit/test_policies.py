@@ -11,7 +11,7 @@ from node.decision.policies.experience import RECENT_DECISIONS, aged, learn, row
 from node.decision.policies.graduated_epsilon import rate
 from node.decision.policies.interface import LOCAL, Belief, Experience, Menu, Outcome, Pick, Policy
 from node.decision.policies.market_maker import believe as with_reports
-from node.decision.policies.pricing import column, features, price
+from node.decision.policies.pricing import column, features, least_cost, price
 from node.decision.policies.registry import POLICIES, policy
 from node.decision.policies.settings import FEATURES, PolicyConfig
 from node.errors import UsageError
@@ -19,6 +19,16 @@ from tests.harness.menus import market, plain
 
 SETTINGS = PolicyConfig(unproven_value_micro=10**12)
 EVERY = pytest.mark.parametrize("rule", POLICIES.values(), ids=POLICIES)
+
+
+def row_of(menu: Menu, row: int) -> Menu:
+    """One row of a batch, as one decision."""
+    figures: dict[str, Any] = {
+        name: values[row] if values.shape == menu.usable.shape else float(values[row, 0])
+        for name, values in menu._asdict().items()
+        if isinstance(values, np.ndarray)
+    }
+    return menu._replace(**figures)
 
 
 def chosen(rule: Policy, menu: Menu, experience: Experience, settings: PolicyConfig = SETTINGS, seed: int = 1) -> Pick:
@@ -91,14 +101,26 @@ def test_a_batch_chooses_what_each_row_chooses_alone(rule: Policy) -> None:
         pytest.skip("its belief is a draw")
     together = chosen(rule, menu, experience, settings)
     for row in range(6):
-        figures: dict[str, Any] = {
-            name: values[row] if values.shape == shape else float(values[row, 0])
-            for name, values in menu._asdict().items()
-            if isinstance(values, np.ndarray)
-        }
-        alone = menu._replace(**figures)
+        alone = row_of(menu, row)
         one = chosen(rule, alone, rows_of(experience, np.array(row)), settings)
         assert (int(one.seller), int(one.level)) == (int(together.seller[row]), int(together.level[row]))
+
+
+@pytest.mark.parametrize("tie_share", [0.02, 0.2, 0.5])
+def test_many_near_equals_in_a_batch_are_settled_as_the_few_of_each_row_alone(tie_share: float) -> None:
+    random, settings = np.random.default_rng(5), PolicyConfig(tie_share=tie_share)
+    shape = (200, 6)
+    menu = market(random, shape)
+    # In steps, so that costs and scores are often equal to the last bit.
+    menu = menu._replace(
+        price_micro=np.round(menu.price_micro, -6), prior=np.full(shape, 0.9), fixed_micro=0 * menu.prior
+    )
+    priced = price(menu, Belief(np.round(random.uniform(0.6, 0.95, shape), 1)))
+    together = least_cost(menu, priced, settings)
+    for row in range(shape[0]):
+        alone = row_of(menu, row)
+        found = least_cost(alone, price(alone, Belief(priced.success[row])), settings)
+        assert int(found) == int(together[row])
 
 
 @pytest.mark.parametrize("name", sorted(name for name, rule in POLICIES.items() if rule.is_gated))

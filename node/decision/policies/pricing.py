@@ -22,9 +22,13 @@ from node.decision.policies.interface import (
     TailTerms,
 )
 from node.decision.policies.settings import CRITERIA, FEATURES, PolicyConfig
+from node.decision.topsis import closeness as closeness_of_one
+from node.decision.topsis import fall, weights
 
 TOPSIS_COST_RANGE = 2.0
 """Best 0, worst twice the local cost: what costs more is equally out of the question."""
+FEW = 16
+"""Sellers in tie bands up to which plain numbers are faster than arrays."""
 UNSAID = 1e-300
 """In place of an empty range, so that a quotient is defined."""
 
@@ -210,7 +214,7 @@ def least_cost(menu: Menu, priced: Priced, settings: PolicyConfig, among: Bools 
         return np.full(cost.shape[:-1], LOCAL)
     width = cost.shape[-1]
     first = np.asarray(cost.argmin(-1))
-    least = column(cost, first)[..., None]
+    least = cost.min(-1, keepdims=True)
     is_below = least < menu.limit_micro
     # Up to the gate, and not at it: the next smaller number is the last one below.
     band = np.minimum(least * (1.0 + settings.tie_share), np.nextafter(menu.limit_micro, -np.inf))
@@ -221,7 +225,9 @@ def least_cost(menu: Menu, priced: Priced, settings: PolicyConfig, among: Bools 
     chosen = np.where(is_below[..., 0], first, LOCAL)
     tied = crowded[rows]
     if tied.any():
-        winners = _settled(menu, priced, cost, near[tied], settings)
+        near = near[tied]
+        settled = _settled_few if near.size <= FEW else _settled
+        winners = settled(menu, priced, cost, near, settings)
         flat = np.array(chosen).reshape(-1)
         flat[crowded] = winners
         chosen = flat.reshape(chosen.shape)
@@ -247,6 +253,29 @@ def _settled(menu: Menu, priced: Priced, cost: Floats, near: NDArray[np.intp], s
     ordered = rows[order]
     is_first = np.concatenate(((True,), ordered[1:] != ordered[:-1]))
     return np.asarray(columns[order[is_first]])
+
+
+def _settled_few(menu: Menu, priced: Priced, cost: Floats, near: NDArray[np.intp], settings: PolicyConfig) -> Ints:
+    """`_settled` in plain numbers, by the same steps."""
+    width, weight = cost.shape[-1], weights(settings)
+    best: dict[int, tuple[float, float, int]] = {}
+    for place in near.tolist():
+        row, at = divmod(place, width)
+        total = float(cost.item(place))
+        goodness = (
+            fall(total, TOPSIS_COST_RANGE * _figure(menu.local_micro, row)),
+            float(priced.success.item(place)),
+            fall(float(menu.time_s.item(place)), _figure(menu.deadline_s, row)),
+            1.0 - float(menu.p_breach.item(place)),
+        )
+        rank = (-closeness_of_one(goodness, weight), total, at)
+        best[row] = min(best.get(row, rank), rank)
+    return np.array([at for _, _, at in best.values()])
+
+
+def _figure(values: Amount, row: int) -> float:
+    """A task's figure in one row of a batch."""
+    return float(values.item(row if values.size > 1 else 0)) if isinstance(values, np.ndarray) else float(values)
 
 
 def best_of(menu: Menu, score: Floats, least: Amount, among: Bools) -> Ints:
