@@ -5,26 +5,43 @@ import coalesced
 async with coalesced.connect() as node:
     answer = await node.ask("sentiment", "Margins held up well.", budget=0.01)
     print(answer.text, answer.cost, answer.why)
+
+with coalesced.connect() as node:
+    answer = node.ask("sentiment", "Margins held up well.", budget=0.01)
 """
 
+import asyncio
+import inspect
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from decimal import Decimal
+from json import dumps, loads
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypedDict, Unpack
+from typing import Any, Required, Self, TypedDict, Unpack
 
 from coalesced.cli.explain import headline, sentences
-from coalesced.cli.units import MICRO, parse_money
+from coalesced.cli.units import MICRO, micro_of
 from coalesced.control import shapes
 from coalesced.control.client import ControlClient
 from coalesced.control.errors import ControlError, LostDaemonError, NoDaemonError
-from coalesced.control.inputs import read_files
+from coalesced.control.inputs import kept_environment, read_files
 from coalesced.paths import find_paths
 
-__all__ = ["Answer", "ControlError", "LostDaemonError", "NoDaemonError", "Node", "TaskFailedError", "connect"]
+__all__ = [
+    "Answer",
+    "ControlError",
+    "LostDaemonError",
+    "NoDaemonError",
+    "Node",
+    "PlanStep",
+    "SyncNode",
+    "TaskFailedError",
+    "TaskOptions",
+    "connect",
+]
 
 Dollars = float | str | Decimal
 """An amount in dollars, at most to the micro-dollar; a float is taken as it prints."""
@@ -46,6 +63,17 @@ class TaskOptions(TypedDict, total=False):
     idempotency_key: str
     plan: str
     split: bool
+
+
+class PlanStep(TypedDict, total=False):
+    """One subtask of a plan: `skill` does it, or `merge` puts the results of its `needs` together."""
+
+    name: Required[str]
+    skill: str
+    merge: bool
+    text: str
+    files: Sequence[str]
+    needs: Sequence[str]
 
 
 class TaskFailedError(ControlError):
@@ -74,6 +102,10 @@ class Answer:
         """The result as UTF-8; UnicodeDecodeError when it is not text."""
         return self.data.decode()
 
+    def json(self) -> Any:
+        """The result as the JSON value that it is; ValueError when it is none."""
+        return loads(self.data)
+
     @property
     def cost(self) -> Decimal:
         """What it cost, in dollars."""
@@ -91,10 +123,24 @@ class Answer:
 
 
 class Node:
-    """The node on this machine. Everything that it can do beyond this class is on `control`."""
+    """The node on this machine. Everything that it can do beyond this class is on `control`.
+
+    Open it with `async with`; in a program without an event loop with `with`, which gives a `SyncNode`.
+    """
 
     def __init__(self, control: ControlClient) -> None:
         self.control = control
+        self._sync: SyncNode | None = None
+
+    def __enter__(self) -> "SyncNode":
+        self._sync = SyncNode(self)
+        return self._sync
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._sync is not None:
+            self._sync.close()
 
     async def __aenter__(self) -> Self:
         await self.control.__aenter__()
@@ -133,14 +179,108 @@ class Node:
 
     async def find(self, skill: str, *, max_price: Dollars | None = None) -> list[shapes.SellerRow]:
         """Who sells `skill`, asked of the network now."""
-        limit = None if max_price is None else parse_money(str(max_price))
-        return (await self.control.find_skill(skill, max_price_micro=limit))["sellers"]
+        return (await self.control.find_skill(skill, max_price_micro=_micro(max_price)))["sellers"]
+
+    async def plan(self, steps: Sequence[PlanStep], **options: Unpack[TaskOptions]) -> Answer:
+        """Have a graph of subtasks done, each decided by itself within one budget; the result of its last step.
+
+        What a step `needs` becomes files of its input; `files` of the options are read here and named in its `files`.
+        """
+        asked: TaskOptions = {**options, "plan": dumps({"step": list(steps)})}
+        return await self.ask("plan", **asked)
+
+    async def sell(
+        self, function: Callable[..., Any], *, label: str | None = None, price: Dollars | None = None
+    ) -> shapes.Offer:
+        """Sell a typed function, best marked with `@skill`: it runs in processes of its own, also after this one ends.
+
+        It must stand in a module, where it is found by name; ValueError otherwise. `price` is dollars per work unit.
+        """
+        directory, target = located(function)
+        request: shapes.SellRequest = {
+            "target": target,
+            "label": label,
+            "price_micro": _micro(price),
+            "directory": str(directory),
+            "environment": kept_environment(os.environ),
+        }
+        return await self.control.sell(request)
+
+
+class SyncNode:
+    """The same node for programs without an event loop: every call waits for its answer. ^C cancels the call."""
+
+    def __init__(self, node: Node) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            raise RuntimeError("an event loop runs here: open the node with `async with`, and await its calls")
+        self._node = node
+        self._runner = asyncio.Runner()
+        self._runner.run(node.__aenter__())
+
+    def close(self) -> None:
+        """Close the connection."""
+        try:
+            self._runner.run(self._node.__aexit__(None, None, None))
+        finally:
+            self._runner.close()
+
+    def ask(self, skill: str, text: str = "", **options: Unpack[TaskOptions]) -> Answer:
+        """See Node.ask."""
+        return self._runner.run(self._node.ask(skill, text, **options))
+
+    def stream(self, skill: str, text: str = "", **options: Unpack[TaskOptions]) -> Generator[shapes.Event]:
+        """See Node.stream."""
+        events = self._node.stream(skill, text, **options)
+
+        async def following() -> shapes.Event | None:
+            return await anext(events, None)
+
+        try:
+            while (event := self._runner.run(following())) is not None:
+                yield event
+        finally:
+            self._runner.run(events.aclose())
+
+    def decide(self, skill: str, text: str = "", **options: Unpack[TaskOptions]) -> shapes.Decision:
+        """See Node.decide."""
+        return self._runner.run(self._node.decide(skill, text, **options))
+
+    def find(self, skill: str, *, max_price: Dollars | None = None) -> list[shapes.SellerRow]:
+        """See Node.find."""
+        return self._runner.run(self._node.find(skill, max_price=max_price))
+
+    def plan(self, steps: Sequence[PlanStep], **options: Unpack[TaskOptions]) -> Answer:
+        """See Node.plan."""
+        return self._runner.run(self._node.plan(steps, **options))
+
+    def sell(
+        self, function: Callable[..., Any], *, label: str | None = None, price: Dollars | None = None
+    ) -> shapes.Offer:
+        """See Node.sell."""
+        return self._runner.run(self._node.sell(function, label=label, price=price))
 
 
 def connect(home: str | Path | None = None) -> Node:
-    """The node whose directory is `home` (COALESCED_HOME, else the user's own). Open it with `async with`."""
+    """The node whose directory is `home` (COALESCED_HOME, else the user's own), for `async with` or `with`."""
     paths = find_paths(Path(home) if home is not None else None, environ=os.environ)
     return Node(ControlClient(paths.socket))
+
+
+def located(function: Callable[..., Any]) -> tuple[Path, str]:
+    """The directory and the `module:name` by which a function is imported; ValueError when it cannot be."""
+    name = getattr(function, "__qualname__", "")
+    module = inspect.getmodule(function)
+    file = getattr(module, "__file__", None)
+    if module is None or file is None or not name.isidentifier():
+        raise ValueError(f"{name or function!r} cannot be sold: it must be a function at the top of a module's file")
+    if module.__name__ == "__main__":
+        return Path(file).resolve().parent, f"{Path(file).stem}:{name}"
+    above = module.__name__.count(".") + (Path(file).name == "__init__.py")
+    return Path(file).resolve().parents[above], f"{module.__name__}:{name}"
 
 
 def _request(skill: str, text: str, options: TaskOptions) -> shapes.AskRequest:
@@ -167,4 +307,4 @@ def _request(skill: str, text: str, options: TaskOptions) -> shapes.AskRequest:
 
 def _micro(amount: Dollars | None) -> int | None:
     # Through text: 0.1 means a tenth, not the binary fraction next to it.
-    return None if amount is None else parse_money(format(Decimal(str(amount)), "f"))
+    return None if amount is None else micro_of(Decimal(str(amount)))

@@ -1,7 +1,6 @@
 """`coalesced sell`: put a function or a builtin skill on sale."""
 
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,10 +11,7 @@ from coalesced.cli.face import Face, command_options
 from coalesced.cli.params import DURATION, MONEY, SIZE
 from coalesced.cli.sell_model import model
 from coalesced.control import shapes
-
-KEPT_VARIABLES: Final = frozenset({"PATH", "VIRTUAL_ENV", "PYTHONPATH", "HOME", "LANG", "TMPDIR"})
-"""And LC_*: where programs and modules are, whose files, in which language. None of them is a secret."""
-
+from coalesced.control.inputs import kept_environment
 
 ELSEWHERE: Final = {"--openai": "model"}
 """What `sell` takes for work that is done elsewhere, and the command that it stands for."""
@@ -76,6 +72,10 @@ def add(
     VIRTUAL_ENV, PYTHONPATH, HOME, LANG, LC_*, TMPDIR, and what --env names. That much is written into the node's
     database (mode 600), so that it runs the same after a restart: name a secret only if it may be there.
     """
+    for name in names:
+        if name not in os.environ:
+            hint = f"export {name}=..." if name.isidentifier() else ""
+            raise CliError(f"--env {name}: no variable of that name is set here", hint=hint)
     request: shapes.SellRequest = {
         "target": target,
         "label": label,
@@ -87,16 +87,6 @@ def add(
         "environment": kept_environment(os.environ, names),
     }
     face.show(face.run(lambda client: client.sell(request)))
-
-
-def kept_environment(environment: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """What a sold function needs to be found and to run, and the variables asked for; CliError when one is not set."""
-    for name in names:
-        if name not in environment:
-            hint = f"export {name}=..." if name.isidentifier() else ""
-            raise CliError(f"--env {name}: no variable of that name is set here", hint=hint)
-    wanted = {*KEPT_VARIABLES, *names}
-    return {name: text for name, text in environment.items() if name in wanted or name.startswith("LC_")}
 
 
 @sell.command("ls")

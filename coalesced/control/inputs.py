@@ -1,9 +1,9 @@
-"""A task's input from files, with the media type of each: shared by the command line and the SDK."""
+"""A task's input from files, and what a sold function keeps of its seller's environment: for command line and SDK."""
 
 import mimetypes
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,15 @@ from coalesced.control.errors import ControlError
 
 MAX_INPUT_BYTES: Final = 2**30
 """What this process is willing to hold; the daemon's own limit (control.max_request_bytes) is far lower."""
+KEPT_VARIABLES: Final = frozenset({"PATH", "VIRTUAL_ENV", "PYTHONPATH", "HOME", "LANG", "TMPDIR"})
+"""And LC_*: where programs and modules are, whose files, in which language. None of them is a secret."""
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80}")
+
+
+def kept_environment(environment: Mapping[str, str], names: Iterable[str] = ()) -> dict[str, str]:
+    """What a sold function needs to be found and to run, and the variables of those names."""
+    wanted = {*KEPT_VARIABLES, *names}
+    return {name: text for name, text in environment.items() if name in wanted or name.startswith("LC_")}
 
 
 def read_files(names: Iterable[str | Path]) -> list[shapes.InputFile]:

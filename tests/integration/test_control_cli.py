@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from coalesced.cli.sell import KEPT_VARIABLES
+from coalesced.control.inputs import KEPT_VARIABLES
 from tests.harness.commandline import Ran
 from tests.harness.served_node import ServedNode, serve
 

@@ -8,8 +8,9 @@ import pytest
 import coalesced
 from coalesced.control.config import ControlConfig
 from coalesced.control.server import ControlServer
-from coalesced.sdk import NoDaemonError, TaskFailedError
+from coalesced.sdk import ControlError, NoDaemonError, TaskFailedError, located
 from tests.harness.memory_node import MemoryNode
+from tests.harness.served_node import serve
 
 
 @pytest.fixture
@@ -73,3 +74,37 @@ async def test_without_a_node_the_first_call_says_how_to_start_one(tmp_path: Pat
 def test_the_package_has_no_other_lazy_names() -> None:
     with pytest.raises(AttributeError, match="no attribute 'conect'"):
         _ = coalesced.conect  # type: ignore[attr-defined]
+
+
+def test_a_program_without_an_event_loop_has_the_same_calls(tmp_path: Path) -> None:
+    with serve(tmp_path), coalesced.connect(tmp_path) as node:
+        assert node.ask("upper", "text", budget="0.1").text == "TEXT"
+        assert [event["name"] for event in node.stream("upper", "x")] == ["submitted", "decided", "completed"]
+        assert node.decide("upper", "x")["choice"]
+        assert len(node.find("upper", max_price="0.001")) == 1
+        for event in node.stream("upper", "left early"):
+            assert event["name"] == "submitted"
+            break
+
+
+async def test_inside_an_event_loop_the_waiting_calls_say_what_to_use(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="async with"), coalesced.connect(tmp_path):
+        pass
+
+
+async def test_a_plan_and_a_function_reach_the_node_as_they_were_given(
+    server: ControlServer, node: MemoryNode, tmp_path: Path
+) -> None:
+    await server.start()
+    async with coalesced.connect(tmp_path) as opened:
+        await opened.sell(located, label="found", price="0.002")
+        with pytest.raises(ValueError, match="top of a module"):
+            await opened.sell(lambda text: text)
+        with pytest.raises(ControlError, match="no skill 'plan'"):
+            await opened.plan([{"name": "one", "skill": "refuse", "text": "x"}], budget=1)
+    assert node.sell_request is not None
+    assert (node.sell_request.target, node.sell_request.price_micro) == ("coalesced.sdk:located", 2_000)
+    assert Path(node.sell_request.directory) == Path(coalesced.__file__).parents[1]
+    assert node.asked is not None
+    assert node.asked.plan == '{"step": [{"name": "one", "skill": "refuse", "text": "x"}]}'
+    await server.stop()

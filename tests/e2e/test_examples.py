@@ -1,0 +1,104 @@
+"""Every example of the documentation, run as a reader would run it, against a real node with a real model."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from coalesced.testnet.ports import free_ports
+from tests.harness.openai_backend import Backend, answer, backend
+from tests.harness.processes import Daemon, daemons, environment
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+PRINTED = {
+    "ask.py": ["score: ", "why: LOCAL"],
+    "ask_without_async.py": ["score: ", "done by: this node"],
+    "decide.py": ["local", "dollars expected"],
+    "find.py": ["0 sellers"],
+    "openai_client.py": [
+        answer("Sum up: Rain fell all day. The river rose by a metre. Nobody was hurt."),
+        "decision: local",
+        "The sun came out.",
+    ],
+    "plan.py": ["north", "south", "2 subtasks"],
+    "sell_function.py": ["shorten is on sale for 1000 micro-dollars", "Rain fell."],
+    "stream.py": ["submitted", "decided", "completed"],
+}
+
+
+@contextmanager
+def served() -> Iterator[Backend]:
+    """A model's endpoint in a thread of its own."""
+    made: list[Backend] = []
+    started, stop = threading.Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def main() -> None:
+        async with backend() as one:
+            made.append(one)
+            loops.append(asyncio.get_running_loop())
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    assert started.wait(20)
+    try:
+        yield made[0]
+    finally:
+        loops[0].call_soon_threadsafe(stop.set)
+        thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[tuple[Daemon, int]]:
+    with daemons() as made, served() as model:
+        [port] = free_ports(1)
+        daemon = made.make("node").start("--openai-port", str(port))
+        sold = daemon.cli("sell", "--openai", model.url, "--model", "small-1", "--price", "0.15:0.60")
+        assert sold.returncode == 0, sold.stderr
+        yield daemon, port
+
+
+def test_every_example_is_run() -> None:
+    assert {file.name for file in EXAMPLES.glob("*.py")} == set(PRINTED)
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_an_example_does_what_it_says(node: tuple[Daemon, int], name: str) -> None:
+    daemon, port = node
+    variables = environment(
+        COALESCED_HOME=str(daemon.home),
+        OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1",
+        OPENAI_API_KEY=daemon.cli("gateway", "token").stdout.strip(),
+    )
+    command = [sys.executable, str(EXAMPLES / name)]
+    ran = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr + daemon.log_text()
+    for text in PRINTED[name]:
+        assert text in ran.stdout
+
+
+def test_models_on_sale_are_listed_with_their_labels(node: tuple[Daemon, int]) -> None:
+    daemon, _ = node
+    offers = {row["label"]: row for row in daemon.json("sell", "ls")["offers"]}
+    assert {"chat", "llm/small-1"} <= set(offers)
+    assert offers["chat"]["source"] == "model small-1"
+    assert daemon.json("ask", "chat", "Sum up: It rained.")["text"] == "It rained."
+
+
+def test_the_endpoint_says_where_it_is_and_its_key_is_in_no_other_file(node: tuple[Daemon, int]) -> None:
+    daemon, _ = node
+    token = daemon.cli("gateway", "token").stdout.strip()
+    told = daemon.cli("gateway")
+    assert "openai.token" in told.stdout
+    assert token not in told.stdout + daemon.log_text()
+    others = [file for file in daemon.home.glob("*") if file.is_file() and file.name != "openai.token"]
+    assert not [file.name for file in others if token.encode() in file.read_bytes()]
