@@ -42,6 +42,8 @@ class Rules:
     """The agreed hash of every height."""
     states: dict[int, Values] = field(default_factory=dict)
     """As this class's own execution gives them."""
+    installed: dict[int, Values] = field(default_factory=dict)
+    """Of heights whose block no honest replica had committed when another one got the state after it."""
     announced: dict[int, int] = field(default_factory=dict)
     """The highest block that each node has announced."""
     voted: dict[tuple[bytes, Phase, int, int], bytes] = field(default_factory=dict)
@@ -102,7 +104,10 @@ class Rules:
 
     def _installed(self, node: Node, install: Install[Values]) -> None:
         height = decode_header(install.header).height
-        if block_hash(install.header) != self.blocks.get(height) or install.state != self.states.get(height):
+        # A liar's core may have been the first to commit that block: then the state is compared once an honest one has.
+        agreed = self.blocks.setdefault(height, block_hash(install.header))
+        known = self.states.get(height) or self.installed.setdefault(height, install.state)
+        if block_hash(install.header) != agreed or install.state != known:
             self.violated(f"node {node.index} installed a state that is not everybody's at height {height}")
         if height <= node.height:
             self.violated(f"node {node.index} installed height {height} at {node.height}")
@@ -128,6 +133,8 @@ class Rules:
         if certificate.ballot.block != commit.block.hash or not enough:
             self.violated(f"block {height} has no q COMMITs")
         self.states[height] = machine.apply(before, txs, height=height, time_unix_ms=header.time_unix_ms)
+        if self.installed.get(height, self.states[height]) != self.states[height]:
+            self.violated(f"the state installed at height {height} is not the one that its block leads to")
 
     def _sent(self, node: Node, message: AnyConsensus) -> None:
         match message:

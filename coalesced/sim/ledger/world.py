@@ -160,7 +160,7 @@ class World:
         """Healed, everything owed committed, everybody equally far, nobody waiting for anything."""
         if not self.healed or len(self.owed) < TXS_AFTER:
             return False
-        height = max(self.rules.blocks, default=0)
+        height = max(self.rules.states, default=0)
         if any(node.height != height or node.core is None for node in self.honest):
             return False
         if height == 0 or not self.owed <= self.rules.states[height].applied:
@@ -198,7 +198,7 @@ class World:
     def _transaction(self) -> bytes:
         if self.scenario.reconfigures and self.rng.random() < 0.3:
             key = self.rng.choice(self.nodes).key
-            state = self.rules.states.get(max(self.rules.blocks, default=0), self.genesis.state)
+            state = self.rules.states.get(max(self.rules.states, default=0), self.genesis.state)
             if key not in state.members:
                 return b"join %s" % key.hex().encode()
             if len(state.members) > 3:
