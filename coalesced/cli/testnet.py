@@ -1,25 +1,19 @@
 """`coalesced testnet`: several real nodes on this machine, started, looked at, disturbed, taken down."""
 
 import asyncio
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING
 
 import click
 
+from coalesced.cli.chaos import chaos
 from coalesced.cli.errors import INTERRUPTED, CliError
-from coalesced.cli.face import Face, command_options
+from coalesced.cli.face import Face
+from coalesced.cli.place import Place, place_options
 
 if TYPE_CHECKING:
     from coalesced.control.shapes import Status
-    from coalesced.testnet.chaos import Disturbance
     from coalesced.testnet.runner import NodeState
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,40 +21,7 @@ def testnet() -> None:
     """Several real nodes on this machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which testnet is meant, and how to name it in a command."""
-
-    name: str
-    directory: Path
-    is_named_by_directory: bool
-
-    def again(self, command: str) -> str:
-        """The command line that does `command` to this testnet."""
-        which = f" --dir {self.directory}" if self.is_named_by_directory else f" --name {self.name}"
-        return f"coalesced testnet {command}" + ("" if which == " --name default" else which)
-
-
-def place_options(function: Callable[Concatenate[Face, Place, P], T]) -> Callable[P, T]:
-    """Give a command --name and --dir, the Face and the Place as first arguments; report errors as the CLI does."""
-
-    @wraps(function)
-    def placed(face: Face, /, *args: Any, name: str, directory: Path | None, **kwargs: Any) -> T:
-        from coalesced.testnet.manifest import TestnetError, default_directory
-
-        chosen = directory.absolute() if directory is not None else default_directory(name, environ=os.environ)
-        try:
-            return function(face, Place(name, chosen, directory is not None), *args, **kwargs)
-        except TestnetError as error:
-            raise CliError(str(error), code="failed", exit_code=1) from error
-        except OSError as error:
-            text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            raise CliError(text, code="failed", exit_code=1) from error
-
-    command: Callable[P, T] = command_options(placed)  # type: ignore[arg-type]  # click adds name and directory
-    command = click.option("--name", default="default", show_default=True, help="Which testnet, of several.")(command)
-    path = click.Path(path_type=Path)
-    return click.option("--dir", "directory", type=path, help="Its directory, instead of the usual.")(command)
+testnet.add_command(chaos)
 
 
 @testnet.command()
@@ -68,8 +29,19 @@ def place_options(function: Callable[Concatenate[Face, Place, P], T]) -> Callabl
 @click.option(
     "--validators", type=click.IntRange(0, 64), default=0, help="How many of them vote on a common ledger: 4 stand one."
 )
+@click.option(
+    "--byzantine",
+    default="0",
+    metavar="COUNT[:KIND]",
+    help="How many validators lie, and how: equivocator, silent, slow, liar, replayer, twin, vote-withholder; each in "
+    "turn where no kind is given.",
+)
+@click.option("--allow-unsafe", is_flag=True, help="Let more of them lie than the others can bear.")
+@click.option("--proxy/--no-proxy", default=True, help="Whether `chaos` may disturb the network between the nodes.")
 @place_options
-def up(face: Face, place: Place, nodes: int, validators: int) -> None:
+def up(
+    face: Face, place: Place, nodes: int, validators: int, byzantine: str, *, allow_unsafe: bool, proxy: bool
+) -> None:
     """Start a testnet: sellers, the last node a buyer. Returns when all nodes see each other.
 
     Without --validators the first node keeps the ledger alone, and the others follow it.
@@ -78,7 +50,13 @@ def up(face: Face, place: Place, nodes: int, validators: int) -> None:
         raise CliError(f"{validators} validators need as many nodes, and there are {nodes}: give -n {validators}")
     from coalesced.cli.escape import escaped
     from coalesced.testnet import runner
-    from coalesced.testnet.manifest import Manifest, roles_for
+    from coalesced.testnet.lying import chosen_lies
+    from coalesced.testnet.manifest import Manifest, TestnetError, roles_for
+
+    try:
+        lies = chosen_lies(byzantine, validators, allow_unsafe=allow_unsafe)
+    except TestnetError as error:
+        raise CliError(str(error)) from error
 
     def prepare(manifest: Manifest) -> None:
         if validators:
@@ -91,7 +69,18 @@ def up(face: Face, place: Place, nodes: int, validators: int) -> None:
         face.note(escaped(text))
 
     try:
-        manifest = asyncio.run(runner.up(place.name, place.directory, roles_for(nodes), report, prepare))
+        manifest = asyncio.run(
+            runner.up(
+                place.name,
+                place.directory,
+                roles_for(nodes),
+                report,
+                prepare,
+                validators=validators,
+                lies=lies,
+                with_proxy=proxy,
+            )
+        )
     except asyncio.CancelledError:
         face.note("interrupted; everything was taken down")
         click.get_current_context().exit(INTERRUPTED)
@@ -100,6 +89,9 @@ def up(face: Face, place: Place, nodes: int, validators: int) -> None:
         buyer = manifest.home(manifest.nodes[-1])
         face.note(f"\nask the buyer:  coalesced --home {buyer} ask sentiment 'a fine day'")
         face.note(f"end it:         {place.again('down')}")
+        if lies:
+            told = ", ".join(f"{node.name} is a {node.lie}" for node in manifest.nodes if node.lie)
+            face.note(f"on the chain:   {told}; look with coalesced --home HOME ledger members")
 
 
 @testnet.command()
@@ -126,17 +118,30 @@ def logs(face: Face, place: Place, node: str | None, lines: int) -> None:
             face.say(escaped(line if node else f"{chosen.name}  {line}", keep="\t"))
 
 
-@testnet.command()
-@click.argument("disturbance", type=click.Choice(["kill", "pause", "resume", "restart"]))
-@click.argument("node")
+@testnet.command("assert")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--node", help="Of which node, where a line does not say; otherwise of all that do not lie.")
 @place_options
-def chaos(face: Face, place: Place, disturbance: str, node: str) -> None:
-    """Kill (as a crash), pause, resume or restart NODE."""
-    from coalesced.testnet.chaos import disturb
+def assert_(face: Face, place: Place, file: Path, node: str | None) -> None:
+    """Check the expectations in FILE (- is stdin), one a line; stop at the first that does not hold, and name it.
+
+    \b
+    expect peers >= 7 within 10s
+    expect ledger.height >= 5 on all within 20s
+    expect ledger.agree
+    """
+    from coalesced.repl.script import file_lines, run_script
+    from coalesced.testnet.asserting import Expecter
     from coalesced.testnet.manifest import load
 
-    done = asyncio.run(disturb(load(place.directory), node, cast("Disturbance", disturbance)))
-    face.show({"schema": "coalesced.ok/1", "text": done})
+    manifest = load(place.directory)
+    lines = file_lines(file)
+    expecter = Expecter(manifest, face.out, face.err, default_node=manifest.node(node).name if node else "")
+    try:
+        code = asyncio.run(run_script(expecter, lines))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    click.get_current_context().exit(code)
 
 
 @testnet.command()
@@ -176,6 +181,7 @@ def _show(face: Face, place: Place) -> "list[NodeState]":
         Column("tasks", "tasks", "count"),
         Column("home", "home"),
         Column("ledger", "ledger"),
+        Column("lies", "lie"),
     )
     draw_table(columns, rows, face.out)
     return states
@@ -199,6 +205,7 @@ def _row(state: "NodeState", home: Path) -> dict[str, object]:
         "contacts": status["contacts"] if status else None,
         "skills_sold": status["skills_sold"] if status else [],
         "ledger": _chain(status) if status else None,
+        "lie": state.plan.lie,
         "tasks": sum(status["tasks"].values()) if status else None,
         "home": str(home),
     }

@@ -4,11 +4,22 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from coalesced.cli.errors import CliError
-from coalesced.repl.session import ConsoleSession
 
 MAX_SCRIPT_BYTES = 2**20
+
+
+class RunsLines(Protocol):
+    """What a script is run by: a console session, or a testnet that is asked whether expectations hold."""
+
+    has_reader: bool
+    wants_to_leave: bool
+
+    async def execute(self, text: str) -> int:
+        """Run one line; its exit code."""
+        ...  # pragma: no cover
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ def file_lines(path: Path) -> list[ScriptLine]:
     return [ScriptLine(f"{name}:{at}", line) for at, line in enumerate(text.splitlines(), 1)]
 
 
-async def run_script(session: ConsoleSession, lines: Sequence[ScriptLine]) -> int:
+async def run_script(session: RunsLines, lines: Sequence[ScriptLine]) -> int:
     """Run `lines`; 0, or the exit code of the first that failed, after saying on stderr which it was."""
     for line in lines:
         code = await session.execute(line.text)

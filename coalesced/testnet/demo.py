@@ -114,7 +114,7 @@ async def ask(demo: Demo, request: AskRequest, *, kill_seller: bool = False) -> 
             if not killed and event["name"] == "progress" and done_ppm >= KILL_AT_PPM:
                 killed = True
                 hired = next(e["peer"] for e in reversed(seen) if e["name"] in ("awarded", "accepted"))
-                demo.stage.say(f"  >> {await chaos.disturb(demo.manifest, demo.node_called(hired).name, 'kill')}")
+                demo.stage.say(f"  >> {await chaos.kill(demo.manifest, demo.node_called(hired).name)}")
             if event["task"] is not None and event["name"] != "submitted":
                 return event["task"], seen
     raise TestnetError("the buyer's event stream ended before the task did")
@@ -184,7 +184,7 @@ async def explain(demo: Demo, whys: list[Why]) -> None:
         client = demo.clients[name]
         if processes.state(demo.manifest.home(demo.manifest.node(name))) != "running":
             stage.say(f"{name} is the seller that died; it is started again, on its old directory")
-            await chaos.disturb(demo.manifest, name, "restart")
+            await chaos.restart(demo.manifest, name)
         stage.command(f"coalesced --home {name} journal tail; coalesced --home {name} journal verify")
         stage.show(await client.journal_tail(10))
         verified = await client.journal_verify()

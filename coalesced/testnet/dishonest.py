@@ -10,12 +10,10 @@ way to cheat. It asks the prices of honest work, since it claims that its runs t
 | corner-cutter | the least effort, where full effort was bought |
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Final, assert_never, get_args
+from typing import Final, assert_never, cast, get_args
 
 from coalesced.__main__ import prefer_own_packages
 from coalesced.testnet.manifest import Conduct
@@ -103,23 +101,12 @@ class CheatingExecutor(ProcessExecutor):
 def main() -> int:
     """Read the few options that a testnet gives, and run the daemon."""
     from coalesced.app import run
-    from coalesced.config import Source, load
+    from coalesced.config import load
+    from coalesced.testnet.starting import read_command_line
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("conduct", choices=get_args(Conduct))
-    parser.add_argument("command", choices=["start"])
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--listen", action="append")
-    parser.add_argument("--bootstrap", action="append")
-    parser.add_argument("--network", required=True)
-    given = parser.parse_args()
-    flags = {
-        "node.listen": tuple(given.listen) if given.listen else None,
-        "node.bootstrap": tuple(given.bootstrap) if given.bootstrap else None,
-        "node.network": given.network,
-    }
+    told = read_command_line(__doc__, get_args(Conduct))
     try:
-        return run(load(Source.here(given.home, flags)), make_executor=partial(CheatingExecutor, given.conduct))
+        return run(load(told.source), make_executor=partial(CheatingExecutor, cast("Conduct", told.kind)))
     except NodeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

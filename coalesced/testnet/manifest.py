@@ -43,15 +43,24 @@ class NodePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Annotated[int, Meta(ge=1, le=65535)]
     rate_micro_per_hour: Annotated[int, Meta(ge=0, le=10**12)]
     conduct: Conduct = "honest"
+    lie: Lie | None = None
+    """How this member of the testnet's chain breaks the rules; None where it keeps them."""
+    front_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    """Where the proxy stands in for it; None where peers reach it without one."""
     policy: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{0,64}\Z")] = ""
     """The rule that this node decides by; empty leaves the usual one."""
     caps_micro: Annotated[int, Meta(ge=0, le=10**15)] | None = None
     """What it may spend on one day and have at stake with one peer; None leaves the usual caps."""
 
     @property
+    def listen(self) -> str:
+        """Where the node itself listens."""
+        return f"{HOST}:{self.port}"
+
+    @property
     def endpoint(self) -> str:
         """Where its peers reach it."""
-        return f"{HOST}:{self.port}"
+        return f"{HOST}:{self.front_port or self.port}"
 
 
 class Manifest(
@@ -68,6 +77,8 @@ class Manifest(
     network: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,48}\Z")]
     directory: str
     nodes: Annotated[tuple[NodePlan, ...], Meta(min_length=1, max_length=MAX_NODES)]
+    validators: Annotated[int, Meta(ge=0, le=MAX_NODES)] = 0
+    """So many of the nodes, from the first on, vote on a chain that the testnet founded; 0 where it founded none."""
 
     def home(self, node: NodePlan) -> Path:
         """The node's own directory."""
@@ -85,6 +96,16 @@ class Manifest(
     def genesis(self) -> Path:
         """The file that names the testnet's chain, if it was founded with one."""
         return Path(self.directory) / GENESIS_FILE
+
+    @property
+    def honest(self) -> tuple[NodePlan, ...]:
+        """All nodes but those that lie on the chain."""
+        return tuple(node for node in self.nodes if node.lie is None)
+
+    @property
+    def has_proxy(self) -> bool:
+        """Whether the nodes reach each other through the testnet's proxy."""
+        return self.nodes[0].front_port is not None
 
     @property
     def bootstrap(self) -> NodePlan:
@@ -118,17 +139,39 @@ def roles_for(count: int) -> tuple[Role, ...]:
     return ("seller", *middle, "buyer")
 
 
-def plan(name: str, directory: Path, *, roles: tuple[Role, ...], ports: tuple[int, ...], nonce: str) -> Manifest:
+def plan(
+    name: str,
+    directory: Path,
+    *,
+    roles: tuple[Role, ...],
+    ports: tuple[int, ...],
+    nonce: str,
+    fronts: tuple[int, ...] | None = None,
+    validators: int = 0,
+    lies: tuple[Lie, ...] = (),
+) -> Manifest:
     """Describe a testnet: nodes named n1, n2, ... with every machine a little dearer than the one before.
 
     Unequal rates make the quotes differ, so that a decision table shows a choice. `nonce` makes the network name
-    its own. TestnetError when a name or a number is out of bounds.
+    its own. With `fronts`, a proxy stands in for each node at these ports. The last of the `validators` lie, so that
+    n1, through which the others join, is honest where any is. TestnetError when a name or a number is out of bounds.
     """
+    if len(lies) > validators:
+        raise TestnetError(f"{len(lies)} members cannot lie where {validators} vote")
+    kinds = dict(zip(range(validators - len(lies), validators), lies, strict=True))
     nodes = tuple(
-        NodePlan(name=f"n{at}", role=role, port=port, rate_micro_per_hour=RATES[role] * (9 + at) // 10)
-        for at, (role, port) in enumerate(zip(roles, ports, strict=True), 1)
+        NodePlan(
+            name=f"n{at + 1}",
+            role=role,
+            port=port,
+            rate_micro_per_hour=RATES[role] * (10 + at) // 10,
+            lie=kinds.get(at),
+            front_port=fronts[at] if fronts is not None else None,
+        )
+        for at, (role, port) in enumerate(zip(roles, ports, strict=True))
     )
-    manifest = Manifest(name=name, network=f"testnet-{nonce}-{name}"[:48], directory=str(directory), nodes=nodes)
+    network = f"testnet-{nonce}-{name}"[:48]
+    manifest = Manifest(name=name, network=network, directory=str(directory), nodes=nodes, validators=validators)
     return decode(encode(manifest), where="this testnet")
 
 

@@ -24,6 +24,9 @@ START_TIME_TOLERANCE_S = 5.0
 KILL_TIMEOUT_S = 5.0
 """SIGKILL takes effect at once except on a process that waits for a dead disk."""
 
+_started: list["subprocess.Popen[bytes]"] = []
+"""Never forgotten: a Popen that is complains that its process goes on without it, as a testnet's nodes are meant to."""
+
 ProcessState = Literal["running", "paused", "stopped"]
 
 
@@ -57,6 +60,7 @@ def spawn(home: Path, command: Sequence[str], *, environment: dict[str, str]) ->
             cwd=home.parent,
             start_new_session=True,
         )
+    _started.append(child)
     try:
         record = ProcessRecord(pid=child.pid, started_unix_s=psutil.Process(child.pid).create_time())
         partial = record_file(home).with_suffix(".partial")

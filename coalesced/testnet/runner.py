@@ -17,8 +17,10 @@ from coalesced.control.errors import ControlError
 from coalesced.control.shapes import Status
 from coalesced.paths import find_paths
 from coalesced.testnet import processes
-from coalesced.testnet.manifest import MANIFEST_FILE, Manifest, NodePlan, Role, TestnetError, load, plan, save
+from coalesced.testnet.manifest import MANIFEST_FILE, Lie, Manifest, NodePlan, Role, TestnetError, load, plan, save
 from coalesced.testnet.ports import free_ports
+from coalesced.testnet.proxy import orders
+from coalesced.testnet.proxy.weather import Order
 from coalesced.testnet.settings import config_toml
 
 READY_TIMEOUT_S = 60.0
@@ -42,11 +44,11 @@ Prepare = Callable[[Manifest], None]
 
 
 class StartFailedError(TestnetError):
-    """A node ended before it was ready."""
+    """A node, or the proxy, ended before it was ready."""
 
-    def __init__(self, node: NodePlan, home: Path) -> None:
+    def __init__(self, home: Path) -> None:
         self.log = log_tail(home, LOG_TAIL_LINES)
-        super().__init__(f"{node.name} ended before it was ready: {self.log[-1] if self.log else 'its log is empty'}")
+        super().__init__(f"{home.name} ended before it was ready: {self.log[-1] if self.log else 'its log is empty'}")
         self.port_was_taken = any("in use" in line or "not free" in line for line in self.log)
 
 
@@ -74,20 +76,39 @@ def log_tail(home: Path, lines: int) -> list[str]:
 
 
 async def up(
-    name: str, directory: Path, roles: tuple[Role, ...], report: Report, prepare: Prepare | None = None
+    name: str,
+    directory: Path,
+    roles: tuple[Role, ...],
+    report: Report,
+    prepare: Prepare | None = None,
+    *,
+    validators: int = 0,
+    lies: tuple[Lie, ...] = (),
+    with_proxy: bool = False,
 ) -> Manifest:
-    """Start a testnet of the usual nodes in these roles; see `raise_up`."""
+    """Start a testnet of the usual nodes in these roles; see `raise_up`, and `plan` for the rest."""
+    count = len(roles)
 
     def describe(ports: tuple[int, ...], nonce: str) -> Manifest:
-        return plan(name, directory, roles=roles, ports=ports, nonce=nonce)
+        fronts = ports[count:] if with_proxy else None
+        return plan(
+            name,
+            directory,
+            roles=roles,
+            ports=ports[:count],
+            nonce=nonce,
+            fronts=fronts,
+            validators=validators,
+            lies=lies,
+        )
 
-    return await raise_up(directory, len(roles), describe, report, prepare)
+    return await raise_up(directory, 2 * count if with_proxy else count, describe, report, prepare)
 
 
 async def raise_up(
     directory: Path, count: int, describe: Describe, report: Report, prepare: Prepare | None = None
 ) -> Manifest:
-    """Start the testnet of `count` nodes that `describe` makes of free ports; wait until its nodes know each other.
+    """Start the testnet that `describe` makes of `count` free ports; wait until its nodes know each other.
 
     What a crashed earlier run left there is removed first. On failure, or when cancelled, nothing is left.
     """
@@ -138,6 +159,9 @@ def _clear_stale(directory: Path, report: Report) -> None:
 async def _start_all(manifest: Manifest, report: Report) -> None:
     """Start the first node, then the others, which join through it; return when they see each other."""
     first, *others = manifest.nodes
+    if manifest.has_proxy:
+        await start_proxy(manifest)
+        report("the proxy stands between the nodes")
     started = {first.name: start_node(manifest, first)}
     report(f"{first.name} starts on {first.endpoint}")
     await wait_ready(manifest, first, started[first.name])
@@ -164,8 +188,12 @@ def start_node(manifest: Manifest, node: NodePlan) -> subprocess.Popen[bytes]:
 def start_command(manifest: Manifest, node: NodePlan) -> list[str]:
     """The command line of a node's process."""
     program = ["coalesced"] if node.conduct == "honest" else ["coalesced.testnet.dishonest", node.conduct]
+    if node.lie is not None:
+        program = ["coalesced.testnet.byzantine", node.lie]
     command = [sys.executable, "-m", *program, "start", "--home", str(manifest.home(node))]
-    command += ["--listen", node.endpoint, "--network", manifest.network]
+    command += ["--listen", node.listen, "--network", manifest.network]
+    if node.front_port is not None:
+        command += ["--advertise", node.endpoint]
     if manifest.genesis.exists():
         command += ["--genesis", str(manifest.genesis)]
     for other in manifest.nodes[:2]:
@@ -180,13 +208,30 @@ def clean_environment(environment: "os._Environ[str] | dict[str, str]") -> dict[
     return {name: value for name, value in environment.items() if not name.startswith("COALESCED_")}
 
 
+async def start_proxy(manifest: Manifest) -> None:
+    """Start the process that stands in for every node; return when it obeys."""
+    home = orders.home_of(manifest)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "coalesced.testnet.proxy", "start", "--home", str(home)]
+    child = processes.spawn(home, command, environment=clean_environment(os.environ))
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            while not find_paths(home, environ={}).socket.exists():
+                if child.poll() is not None:
+                    raise StartFailedError(home)
+                await asyncio.sleep(POLL_S)
+            await orders.ask(manifest, Order())
+    except TimeoutError:
+        raise TestnetError(f"the proxy was not ready within {READY_TIMEOUT_S:.0f} s") from None
+
+
 async def wait_ready(manifest: Manifest, node: NodePlan, child: subprocess.Popen[bytes]) -> Status:
     """Wait until the node answers its control API; StartFailedError when it ends, TestnetError when it never does."""
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             while True:
                 if child.poll() is not None:
-                    raise StartFailedError(node, manifest.home(node))
+                    raise StartFailedError(manifest.home(node))
                 status = await ask_status(manifest, node)
                 if status is not None:
                     return status

@@ -149,6 +149,29 @@ def test_a_wrong_expectation_says_what_is_allowed(words: str, complaint: str) ->
         parse_expectation(words.split(), QUANTITIES)
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("peers >= 7 on n2 within 1s", "peers >= 7 on n2 within 1 s"),
+        ("peers>=7 on all", "peers >= 7 on all within 10 s"),
+        ("agree", "agree == 1 within 10 s"),
+        ("agree on all within 1m", "agree == 1 on all within 60 s"),
+        ("agree = 0", "agree = 0 within 10 s"),
+    ],
+)
+def test_of_several_nodes_one_or_all_may_be_meant_and_facts_need_no_number(words: str, shown: str) -> None:
+    assert str(parse_expectation(words.split(), QUANTITIES, facts=["agree"], nodes=["n1", "n2"])) == shown
+
+
+def test_what_is_no_node_is_refused_and_a_console_has_one_node() -> None:
+    with pytest.raises(ExpectError, match="'n3' is no node here: all, n1"):
+        parse_expectation(["peers", ">", "1", "on", "n3"], QUANTITIES, nodes=["n1"])
+    with pytest.raises(ExpectError, match="a console talks to one node"):
+        parse_expectation(["peers", ">", "1", "on", "all"], QUANTITIES)
+    with pytest.raises(ExpectError, match="write it as"):
+        parse_expectation(["peers", "on", "n1"], QUANTITIES, facts=["agree"], nodes=["n1"])
+
+
 @given(st.sampled_from(sorted(COMPARISONS)), st.integers(-9, 9), st.integers(-9, 9))
 def test_an_expectation_compares_as_python_does(comparison: str, value: int, number: int) -> None:
     expected = eval(f"{value} {'==' if comparison == '=' else comparison} {number}")

@@ -1,0 +1,123 @@
+"""The real node's shell with a hostile layer: what comes in is heard, what would go out is twisted."""
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from coalesced.testnet.byzantine.conduct import Conduct, Outgoing, Situation
+from coalesced.testnet.byzantine.kinds import CONDUCTS
+from coalesced.testnet.byzantine.witness import Witness
+from coalesced.testnet.manifest import Lie
+from node.community.inbox import Inbox, Incoming
+from node.community.links import Links
+from node.community.shell import MakeShell, Report, Shell
+from node.community.turn import Outgoing as Said
+from node.community.turn import Turn
+from node.community.waiters import Waiters
+from node.env import Env
+from node.errors import UsageError
+from node.ledger.chain.state import State
+from node.ledger.pbft.core import Core
+from node.ledger.pbft.effects import Broadcast, Send, SendBlocks
+from node.net.peers import Peers
+from node.store.ledger_store import LedgerStore
+from protocol.consensus import AnyConsensus, decode_consensus, encode_consensus
+from protocol.errors import RemoteProtocolError
+
+
+class HostileShell(Shell):
+    """As Shell; its core lives, votes and writes down as an honest one, and somebody else speaks for it."""
+
+    def __init__(
+        self,
+        core: Core[State],
+        store: LedgerStore,
+        links: Links,
+        inbox: Inbox,
+        waiters: Waiters,
+        peers: Peers,
+        env: Env,
+        report: Report,
+        *,
+        kind: Lie,
+        witness: Witness,
+    ) -> None:
+        super().__init__(core, store, links, inbox, waiters, peers, env, report)
+        self._conduct: Conduct[State] = CONDUCTS[kind](
+            Situation(
+                identity=core.replica.identity,
+                chain=core.replica.chain,
+                rng=Random(env.entropy(16)),
+                core=lambda: core,
+                known=self._known,
+                now=self._now,
+            )
+        )
+        self._witness = witness
+
+    def _known(self) -> list[bytes]:
+        members = self._core.replica.committee.members
+        return [*members, *self._links.observers(members)]
+
+    async def _turn(self, batch: list[Incoming]) -> Turn:
+        await self._env.offload(self._hear, batch)
+        return await super()._turn(batch)
+
+    def _hear(self, batch: Sequence[Incoming]) -> None:
+        for one in batch:
+            if one.sender is None:
+                continue
+            try:
+                message = decode_consensus(one.data)
+            except RemoteProtocolError:
+                continue
+            self._witness.hear(message)
+            self._conduct.hear(one.sender, message)
+
+    async def _carry_out(self, turn: Turn) -> None:
+        """All as an honest one does it, but the sending."""
+        said, turn.outgoing = turn.outgoing, []
+        await super()._carry_out(turn)
+        outgoing = [out for effect in said if (out := await self._outgoing(effect)) is not None]
+        for out in await self._env.offload(self._twisted, outgoing):
+            self._say(out)
+
+    async def _outgoing(self, effect: Said) -> Outgoing | None:
+        """What the core wants sent, as its conduct sees it; what no conduct cares about is sent as it is."""
+        match effect:
+            case Send(to=to, message=message):
+                return Outgoing(message, to)
+            case Broadcast(message=message, audience=audience):
+                return Outgoing(message, None, audience)
+            case SendBlocks(to=to, height=height):
+                return Outgoing(await self._store.page(height), to)
+            case _:
+                await self._send(effect)
+                return None
+
+    def _twisted(self, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+        return list(self._conduct.twist(outgoing))
+
+    def _say(self, out: Outgoing) -> None:
+        receivers = self._conduct.receivers(out)
+        if out.after_s:
+            asyncio.get_running_loop().call_later(out.after_s, self._send_to, receivers, out.message)
+        else:
+            self._send_to(receivers, out.message)
+
+    def _send_to(self, receivers: Sequence[bytes], message: AnyConsensus) -> None:
+        data = encode_consensus(message)
+        for receiver in receivers:
+            self._links.send(receiver, data)
+
+
+def only_on(chain: bytes, kind: Lie, witness: Witness) -> MakeShell:
+    """Makes hostile shells for the one chain that lies are allowed on."""
+
+    def make(core: Core[State], *parts: Any) -> Shell:
+        if core.replica.chain != chain:
+            raise UsageError(f"chain {core.replica.chain.hex()} is not this testnet's: nobody lies on it")
+        return HostileShell(core, *parts, kind=kind, witness=witness)
+
+    return make
