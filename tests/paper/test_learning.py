@@ -16,7 +16,10 @@ from node.decision.policies.settings import CRITERIA, FEATURES, PolicyConfig
 from node.decision.reliability import MONTH_MS, History, decayed, posterior, wilson
 from node.decision.risk import breach_probability
 from node.decision.weights import correlation_adjusted
-from node.skills.match import compatibility, cosine, embedding, jaccard
+from node.skills.meaning.embedding import embedding
+from node.skills.meaning.fit import Fit
+from node.skills.meaning.ontology import jaccard
+from node.skills.meaning.vector import cosine
 
 
 def test_eq_10_the_printed_mean_and_the_regression_that_knows_the_size() -> None:
@@ -65,17 +68,14 @@ def test_eq_11_gives_weights_for_any_table(sellers: int, seed: int, penalty: flo
 
 def test_eq_12_compatibility_weighs_sets_texts_and_history() -> None:
     """COALESCE eq. (12): .3 Jaccard + .5 cosine + .2 history."""
-    assert compatibility(1, 1, 1) == pytest.approx(1)
-    assert compatibility(0.5, 0.2, 1.0) == pytest.approx(0.15 + 0.1 + 0.2)
+    assert Fit(1, 1, 1).score == pytest.approx(1)
+    assert Fit(0.5, 0.2, 1.0).score == pytest.approx(0.15 + 0.1 + 0.2)
     assert jaccard({"a", "b"}, {"b", "c"}) == pytest.approx(1 / 3)
-    assert jaccard((), ()) == 1
-    near = cosine(embedding("portfolio risk analysis"), embedding("risk analysis of portfolios"))
-    far = cosine(embedding("portfolio risk analysis"), embedding("image generation"))
-    assert near > 0.7 > 0.2 > far
-    assert cosine(embedding("same"), embedding("same")) == pytest.approx(1)
-    assert cosine(embedding(""), embedding("x")) == 0
-    with pytest.raises(ValueError, match=r"embedding is 1\.5"):
-        compatibility(1, 1.5, 1)
+    read = embedding().embed
+    near = cosine(read("portfolio risk analysis"), read("risk analysis of portfolios"))
+    assert near > cosine(read("portfolio risk analysis"), read("image generation"))
+    assert cosine(read("same"), read("same")) == pytest.approx(1)
+    assert cosine(read(""), read("x")) == 0
 
 
 def test_eq_13_weights_move_along_the_gradient_of_a_stated_q() -> None:

@@ -1,0 +1,73 @@
+"""Captions as anchors: the terms of the taxonomy that a text is nearest to, under which sellers and clients meet.
+
+A seller publishes where its skill is; a client looks where its request is. Neither knows the other's words, both know
+the taxonomy's (measured in docs/benchmarks.md; hashing the vectors themselves finds far fewer).
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from node.skills.meaning.embedding import Embedding, embedding
+from node.skills.meaning.ontology import TAXONOMY, Term, ancestors, taxonomy
+from node.skills.meaning.vector import Vector, dot, ratio
+
+PUBLISHED = 3
+"""Nearest terms under which a skill is published, beside the class and category of the very nearest."""
+ASKED = 6
+"""Nearest terms under which a request is looked for."""
+WIDENED = 12
+"""As many where what came is weak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A term and how near it is: the cosine of both texts."""
+
+    term: Term
+    cosine: float
+
+
+class Anchors:
+    """The taxonomy's terms as points among texts."""
+
+    def __init__(self, embedding: Embedding) -> None:
+        self._embedding = embedding
+        self._points: list[tuple[Term, Vector, int]] = []
+
+    @property
+    def version(self) -> str:
+        """Of taxonomy and vectors: who uses others meets nobody by mistake, for their keys differ."""
+        return f"{TAXONOMY}/{self._embedding.version}"
+
+    def nearest(self, vector: Vector, count: int) -> tuple[Near, ...]:
+        """The `count` nearest terms, nearest first; none for a text without meaning."""
+        if not any(vector):
+            return ()
+        if not self._points:
+            vectors = ((term, self._embedding.embed(term.text)) for term in taxonomy().values())
+            self._points = [(term, point, dot(point, point)) for term, point in vectors]
+        length = dot(vector, vector)
+        likeness = (Near(term, ratio(dot(vector, point), length * square)) for term, point, square in self._points)
+        return tuple(heapq.nlargest(count, likeness, key=lambda near: near.cosine))
+
+    def names(self, terms: Sequence[str]) -> tuple[str, ...]:
+        """What the keys of these terms' paths are made from."""
+        return tuple(f"{self.version}/{path}" for path in terms)
+
+    def published(self, text: str) -> tuple[str, ...]:
+        """The paths of the terms under which a skill of this text is published: three, a class and a category."""
+        near = [one.term.path for one in self.nearest(self._embedding.embed(text), PUBLISHED)]
+        above = ancestors(near[0]) if near else ()
+        return tuple(dict.fromkeys((*near, *above)))
+
+    def asked(self, text: str, count: int = ASKED) -> tuple[str, ...]:
+        """The paths of the terms under which to look for what fits a request, nearest first."""
+        return tuple(one.term.path for one in self.nearest(self._embedding.embed(text), count))
+
+
+@cache
+def anchors() -> Anchors:
+    """The anchors of this process, with the embedding that it has."""
+    return Anchors(embedding())

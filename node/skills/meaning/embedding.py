@@ -1,0 +1,40 @@
+"""What turns a text into a vector: the static table, or hashed letter triples where it is not there."""
+
+from functools import cache
+from typing import Protocol
+
+import structlog
+
+from node.skills.meaning.grams import Grams
+from node.skills.meaning.table import TableError, read_table
+from node.skills.meaning.vector import Vector
+
+log = structlog.get_logger()
+
+
+class Embedding(Protocol):
+    """A way to make vectors. `version` names it: vectors of different versions do not compare."""
+
+    @property
+    def version(self) -> str:
+        """Its name and version."""
+        ...  # pragma: no cover
+
+    @property
+    def theta(self) -> float:
+        """The cosine under which two texts have nothing to do with each other."""
+        ...  # pragma: no cover
+
+    def embed(self, text: str) -> Vector:
+        """128 whole numbers; all zero for a text of which nothing is known."""
+        ...  # pragma: no cover
+
+
+@cache
+def embedding() -> Embedding:
+    """The static table, or letter triples when its file is missing or damaged, which is logged."""
+    try:
+        return read_table()
+    except TableError as error:
+        log.warning("embedding.fallback", error=str(error), instead=Grams.version)
+        return Grams()
