@@ -1,5 +1,6 @@
 """What every test takes for granted of the process it runs in."""
 
+import os
 import signal
 
 
@@ -11,3 +12,5 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # As coalesced/gateway/a2a/extra.py has it, before a test imports the SDK by itself.
+    os.environ.setdefault("OTEL_INSTRUMENTATION_A2A_SDK_ENABLED", "false")

@@ -10,7 +10,8 @@ import asyncio
 import sys
 
 from coalesced.gateway.a2a.config import A2aConfig
-from tests.harness.a2a_kit import KitExecutor
+from coalesced.gateway.a2a.extra import load_extra
+from coalesced.logs import LogConfig, configure
 from tests.harness.nodes import World
 
 SWITCHES = ("streaming", "push_notifications", "extended_card")
@@ -22,6 +23,10 @@ async def main() -> None:
     parser.add_argument("--without", choices=SWITCHES, action="append", default=[])
     parser.add_argument("--required", action="append", default=[], metavar="URI")
     wanted = parser.parse_args()
+    configure(LogConfig(level="error"))
+    load_extra("serve")  # before whatever else imports the SDK
+    from tests.harness.a2a_kit import KitExecutor
+
     config = A2aConfig(
         enabled=True,
         anonymous=True,

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from typing import Any
 
 from a2a.server.agent_execution import AgentExecutor
+from a2a.server.agent_execution.active_task import TERMINAL_TASK_STATES
 from a2a.server.context import ServerCallContext
 from a2a.server.events import Event
 from a2a.server.request_handlers import DefaultRequestHandler
@@ -18,7 +19,9 @@ from a2a.types.a2a_pb2 import (
     Message,
     SendMessageRequest,
     Task,
+    TaskState,
 )
+from a2a.utils.errors import UnsupportedOperationError
 
 from coalesced.gateway.a2a.push import PushSender, url_check
 
@@ -83,9 +86,15 @@ class Handler(DefaultRequestHandler):
                 yield event
 
     async def _name_context(self, params: SendMessageRequest, context: ServerCallContext) -> None:
-        """A message for a task is of that task's context, named or not; the SDK would make one up."""
+        """A message for a task is of that task's context, named or not; the SDK would make one up.
+
+        One for a task that has ended is refused here: the SDK would do so after starting coroutines that it never ends.
+        """
         message = params.message
-        if message.task_id and not message.context_id:
-            stored = await self.task_store.get(message.task_id, context)
-            if isinstance(stored, Task):
-                message.context_id = stored.context_id
+        stored = await self.task_store.get(message.task_id, context) if message.task_id else None
+        if not isinstance(stored, Task):
+            return
+        if stored.status.state in TERMINAL_TASK_STATES:
+            ended = TaskState.Name(stored.status.state)
+            raise UnsupportedOperationError(f"task {stored.id} takes no more messages: {ended}")
+        message.context_id = message.context_id or stored.context_id

@@ -100,7 +100,10 @@ def verify_request(request: SignedRequest, *, now_unix_s: int) -> Signer:
         key = parse_did_key(parameters.get("keyid", ""))
     except ValueError as error:
         raise SignatureError(f"the signature's keyid is not the did:key of a node: {error}") from error
-    if request.body and _digest(_header(request, "content-digest")) != hashlib.sha256(request.body).digest():
+    if (
+        "content-digest" in covered
+        and _digest(_header(request, "content-digest")) != hashlib.sha256(request.body).digest()
+    ):
         raise SignatureError("the Content-Digest is not that of the body")
     base = _base(request, request.headers, covered, text)
     if not verify_http_base(key, base, _signature(_header(request, "signature"), label)):

@@ -1,0 +1,74 @@
+"""A caller cannot have this node send requests to where only this node can reach."""
+
+import pytest
+
+pytest.importorskip("a2a")
+
+from coalesced.gateway.a2a.push import PublicResolver, is_public, url_check
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.9.9.9",
+        "10.0.0.1",
+        "192.168.1.1",
+        "172.16.0.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fc00::1",
+        "::ffff:127.0.0.1",
+        "2002:7f00:1::",
+        "64:ff9b:1::1",
+        "ff02::1",
+        "no address",
+    ],
+)
+def test_addresses_of_ours_are_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111"])
+def test_addresses_on_the_internet_are(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/x",
+        "http://localhost:8080/",
+        "http://[::1]/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://017700000001/",
+        "ftp://example.com/",
+        "file:///etc/passwd",
+        "http:///x",
+        "http://user:secret@8.8.8.8/",
+        "http://8.8.8.8:99999/",
+        "http://8.8.8.8/" + "x" * 3000,
+        "",
+    ],
+)
+async def test_an_address_that_leads_inside_is_refused(url: str) -> None:
+    assert not await url_check(allow_private=False)(url)
+
+
+async def test_an_address_outside_is_taken_and_loopback_where_the_owner_says_so() -> None:
+    assert await url_check(allow_private=False)("https://8.8.8.8/hook")
+    assert await url_check(allow_private=True)("http://127.0.0.1:9/hook")
+    assert not await url_check(allow_private=True)("gopher://127.0.0.1/")
+
+
+async def test_a_name_that_leads_inside_is_refused_when_the_connection_is_opened() -> None:
+    with pytest.raises(OSError, match="not public"):
+        await PublicResolver().resolve("localhost", 80)
