@@ -121,7 +121,8 @@ async def _live(
         built = build(config, ground)
         daemon = built.daemon
         reloader = Reloader(config, daemon.parts)
-        owner = _owner(config, built, reloader)
+        desk = StatusDesk(daemon, version=__version__, home=str(config.paths.home))
+        owner = _owner(config, built, reloader, desk)
         if config.a2a.enabled:
             await stack.enter_async_context(serving(config.a2a, daemon, owner, transport.app))
         await daemon.start()
@@ -129,6 +130,7 @@ async def _live(
         await control.start()
         openai = OpenAiServer(owner, config.openai, config.paths.openai_token)
         await openai.start()
+        desk.openai_url = openai.url
         _listen_to_signals(daemon, reloader)
         _announce(ready_line(config, daemon, openai.url, as_json=as_json))
         await daemon.until_stopped()
@@ -140,12 +142,12 @@ async def _live(
     return 0
 
 
-def _owner(config: Config, built: Built, reloader: Reloader) -> Owner:
+def _owner(config: Config, built: Built, reloader: Reloader, status: StatusDesk) -> Owner:
     daemon, parts = built.daemon, built.daemon.parts
     records = Records(parts)
     return Owner(
         daemon,
-        status=StatusDesk(daemon, version=__version__, home=str(config.paths.home)),
+        status=status,
         network=Network(parts, built.surveyor, config.decision),
         market=MarketDesk(parts),
         tasks=TaskDesk(parts, records),

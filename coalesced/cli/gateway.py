@@ -1,15 +1,11 @@
 """`coalesced gateway`: where programs that speak the OpenAI API find this node, and the token that lets them in."""
 
-from typing import TYPE_CHECKING
-
 import click
 
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.tables import draw_facts
-
-if TYPE_CHECKING:
-    from coalesced.config import Config
+from coalesced.control.errors import NoDaemonError
 
 HOW_TO_SWITCH_ON = "off; to switch it on: coalesced start --openai-port 7780 (or port = 7780 below [openai])"
 
@@ -20,14 +16,13 @@ def gateway(face: Face, /) -> None:
     """Where OpenAI clients find this node. It listens on loopback alone, and only if a port is set."""
     if click.get_current_context().invoked_subcommand is not None:
         return
-    port = _config(face).openai.port
-    url = "" if port is None else f"http://127.0.0.1:{port}/v1"
+    url = _url(face)
     file = face.paths.openai_token
     if face.as_json:
         face.print_json({"schema": "coalesced.gateway/1", "url": url, "token_file": str(file)})
         return
     facts = [("address", url or HOW_TO_SWITCH_ON), ("token", f"in {file}; {face.again('gateway token')} prints it")]
-    if port:
+    if url:
         facts.append(("try", f'OPENAI_BASE_URL={url} OPENAI_API_KEY="$({face.again("gateway token")})" your-program'))
     draw_facts(facts, face.out)
 
@@ -55,10 +50,16 @@ def token(face: Face, /, new: bool) -> None:
         face.say(found)
 
 
-def _config(face: Face) -> "Config":
+def _url(face: Face) -> str:
+    """Where the daemon serves OpenAI clients, or would once it is started; empty when that is off."""
     from coalesced.config import ConfigError, Source, load
 
     try:
-        return load(Source.here(face.home))
+        return face.run(lambda client: client.status())["openai_url"]
+    except NoDaemonError:
+        pass
+    try:
+        port = load(Source.here(face.home)).openai.port
+        return f"http://127.0.0.1:{port}/v1" if port else ""
     except ConfigError as error:
         raise CliError(str(error), code=error.code, hint="coalesced config check") from error

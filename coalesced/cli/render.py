@@ -142,6 +142,7 @@ def draw_status(status: shapes.Status, out: TextIO) -> None:
         ("up", units.duration(status["uptime_s"]) + (", draining" if status["draining"] else "")),
         ("listens on", ", ".join(status["listening"])),
         ("peers see", status["advertised"] or "nothing: this node is not reachable"),
+        *([("OpenAI clients", status["openai_url"])] if status["openai_url"] else []),
         ("peers", f"{status['peers']} connected, {status['contacts']} known; {status['bootstrap']}"),
         ("sells", ", ".join(status["skills_sold"]) or "nothing"),
         ("tasks", tasks or "none yet"),

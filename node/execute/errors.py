@@ -6,7 +6,8 @@ UsageError
 NodeError
 ├── BusyError               every worker is taken and the queue is full
 └── ExecutionError          the skill failed or its process died; holds the tail of its stderr
-    └── MemoryLimitError    it went over its memory limit
+    ├── MemoryLimitError    it went over its memory limit
+    └── OutOfOrderError     what does the work elsewhere does none at the moment
 DeadlineError
 └── TimeLimitError          it went over its time limit and was killed
 """
@@ -44,6 +45,10 @@ class MemoryLimitError(ExecutionError):
     """The work needed more memory than it may use."""
 
     code = "memory_limit"
+
+
+class OutOfOrderError(ExecutionError):
+    """What does the work elsewhere does none at the moment, whatever it is asked."""
 
 
 class TimeLimitError(DeadlineError):

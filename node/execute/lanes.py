@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 from node.execute import catalogue
 from node.execute.config import ExecuteConfig
 from node.execute.conversation import Ask
-from node.execute.errors import BusyError, InputError, TimeLimitError, UnknownSkillError
+from node.execute.errors import BusyError, InputError, OutOfOrderError, TimeLimitError, UnknownSkillError
 from node.execute.execution import Execution
 from node.execute.remote import Remote
 from node.execute.skill import Progress, Skill
+
+OUT_OF_ORDER_S = 30.0
+"""How long nothing is sold of what did not work elsewhere: a local server restarts, a hosted one's limit resets."""
 
 
 class Lane:
@@ -22,6 +25,16 @@ class Lane:
         self.queued = 0
         self._max_queued = max_queued
         self._free = asyncio.Semaphore(slots)
+        self._closed_until_s = 0.0
+
+    def close_for(self, seconds: float) -> None:
+        """Let no new business be taken on for so long: what stands behind this lane does not work."""
+        self._closed_until_s = asyncio.get_running_loop().time() + seconds
+
+    @property
+    def closed_s(self) -> float:
+        """For how long it is still closed."""
+        return max(0.0, self._closed_until_s - asyncio.get_running_loop().time())
 
     @property
     def free_slots(self) -> int:
@@ -125,6 +138,9 @@ class LanedExecutor:
             async with asyncio.timeout_at(until_s) as limit, lane.slot():
                 left_s = until_s - asyncio.get_running_loop().time()
                 return await remote.run(data, media_type, timeout_s=left_s, on_progress=on_progress, ask=ask)
+        except OutOfOrderError:
+            lane.close_for(OUT_OF_ORDER_S)
+            raise
         except TimeoutError as error:
             if not limit.expired():
                 raise

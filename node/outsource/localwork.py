@@ -32,6 +32,8 @@ log = structlog.get_logger()
 
 UNKNOWN = Prior(seconds_per_unit=1e-3, level_deviation=5.0)
 """Before the first run of a type, almost nothing is claimed to be known: the first measurement decides."""
+USUAL_READ_PER_S, USUAL_WRITTEN_PER_S = 1_000.0, 30.0
+"""Tokens a second of a model of which nothing is known: between one on a laptop and one in a data centre."""
 LOCAL_SUCCESS = 0.99
 """Own work of a skill that this node runs; it fails only when the machine does."""
 FIRST_RUNS = 3
@@ -256,14 +258,17 @@ class LocalWork:
         return {key: (state.runs, state.error) for key, state in sorted(self._states.items())}
 
     def _prior(self, label: str, units: int) -> Prior:
-        """Before the first run: the roofline for a model of known shape on a known GPU, else almost nothing."""
+        """Before the first run: for a model the roofline, where its shape and the GPU are known, or a usual speed."""
         skill = self.skill(label)
-        if skill is None or skill.tariff is None or not skill.tariff.figures or not self.rates.gpu:
+        if skill is None or skill.tariff is None:
             return UNKNOWN
-        work = LlmWork(*self.tokens.expected(skill.tariff, units))
-        shape = model(skill.tariff.figures, self.rates.models)
-        found = estimate(shape, gpu(self.rates.gpu, self.rates.gpus), work)
-        return UNKNOWN if found.why_not else Prior(seconds_per_unit=found.time_s / units)
+        usage = self.tokens.expected(skill.tariff, units)
+        guess_s = usage.read / USUAL_READ_PER_S + usage.written / USUAL_WRITTEN_PER_S
+        if skill.tariff.figures and self.rates.gpu:
+            shape = model(skill.tariff.figures, self.rates.models)
+            found = estimate(shape, gpu(self.rates.gpu, self.rates.gpus), LlmWork(*usage))
+            guess_s = guess_s if found.why_not else found.time_s
+        return Prior(seconds_per_unit=guess_s / units)
 
     def _borrowed(self, label: str) -> Calibration | None:
         """Another effort of the same skill: an upper guess, since less effort is less work."""

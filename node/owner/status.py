@@ -25,6 +25,8 @@ class StatusDesk:
         self._daemon = daemon
         self._version = version
         self._home = home
+        self.openai_url = ""
+        """Where OpenAI clients are served; whoever opens that door says so here."""
         self._started_at = asyncio.get_running_loop().time()
 
     async def status(self) -> StatusView:
@@ -54,6 +56,7 @@ class StatusDesk:
             cap_today_micro=parts.store.spending.caps.day_micro,
             journal_height=await parts.store.journal.height(),
             ledger=brief(parts.community),
+            openai_url=self.openai_url,
             draining=daemon.is_stopping,
             problems=(*await self._damage(), *self._problems(len(contacts), spent)),
         )

@@ -30,6 +30,8 @@ class StatusView(View, frozen=True, kw_only=True, tag="coalesced.status/1"):
     journal_height: int
     ledger: LedgerBrief | None = None
     """How it stands with its community chain; None when it is to have none."""
+    openai_url: str = ""
+    """The base address for OpenAI clients; empty while that endpoint is off."""
     draining: bool = False
     problems: tuple[Problem, ...] = ()
 

@@ -109,6 +109,8 @@ async def test_a_broken_endpoint_costs_its_seller_the_job_and_the_buyer_nothing(
         assert (await buyer.owner.status()).spent_today_micro == (await sound.owner.status()).earned_today_micro
         assert (await broken.owner.status()).earned_today_micro == 0
         assert sound_endpoint.completed == 1
+        assert (await buyer.ask("chat", TEXT, budget_micro=200_000)).state == "completed"
+        assert len(served.requests) == 1, "what is out of order is not offered for a while"
 
 
 async def test_a_node_with_its_own_model_and_no_seller_does_the_chat_itself(some: World, served: Backend) -> None:

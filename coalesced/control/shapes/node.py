@@ -27,6 +27,7 @@ class Status(TypedDict):
     earned_today_micro: int
     journal_height: int
     ledger: LedgerBrief | None
+    openai_url: str
     draining: bool
     problems: list[Problem]
 

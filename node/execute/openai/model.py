@@ -13,7 +13,7 @@ import structlog
 from node.decision.tokens import Usage, doubt
 from node.errors import NodeError, UsageError
 from node.execute.conversation import Ask
-from node.execute.errors import ExecutionError, TimeLimitError
+from node.execute.errors import ExecutionError, OutOfOrderError, TimeLimitError
 from node.execute.execution import Execution
 from node.execute.openai.credentials import read_key
 from node.execute.openai.exchange import Endpoint, EndpointError, chat, fetch, session
@@ -37,6 +37,8 @@ MOST_BYTES_PER_TOKEN = 64
 """A token of spaces or of a long word; a reply of more bytes than its tokens can hold is cut off."""
 REPORT_PPM = 20_000
 CHECK_TIMEOUT_S = 10.0
+OUT_OF_ORDER = frozenset({0, 401, 402, 403, 404, 429})
+"""No answer, no credit, no such model, or too much asked already: the next task would end the same way."""
 T = TypeVar("T")
 
 
@@ -151,7 +153,7 @@ class OpenAiModel:
                     if wait_s is None:
                         why = str(error).replace(endpoint.key or "\0", "...")
                         log.warning("model.failed", model=self._source.model, attempts=attempt, why=why)
-                        raise ExecutionError(_told(error, attempt)) from error
+                        raise _failure(error, attempt) from error
                     log.info("model.asked_again", model=self._source.model, attempt=attempt, status=error.status)
                 await asyncio.sleep(wait_s)
                 attempt += 1
@@ -161,7 +163,7 @@ class OpenAiModel:
             return Endpoint(self._source.url, read_key(self._source))
         except NodeError as error:
             log.warning("model.no_key", model=self._source.model, why=str(error))
-            raise ExecutionError("this seller's model cannot be used at the moment") from error
+            raise OutOfOrderError("this seller's model cannot be used at the moment") from error
 
     def _body(self, request: ChatRequest, max_tokens: int) -> dict[str, Any]:
         body: dict[str, Any] = msgspec.to_builtins(request)
@@ -184,10 +186,12 @@ class OpenAiModel:
         return reported.usage
 
 
-def _told(error: EndpointError, attempts: int) -> str:
+def _failure(error: EndpointError, attempts: int) -> ExecutionError:
     """What a buyer learns: how it failed. What the endpoint said is for its seller, whose account it may describe."""
     how = f"answered {error.status}" if error.status not in (0, 200) else "gave no usable reply"
-    return f"the model's endpoint {how}, {attempts} times" if attempts > 1 else f"the model's endpoint {how}"
+    text = f"the model's endpoint {how}, {attempts} times" if attempts > 1 else f"the model's endpoint {how}"
+    # Not for 400 and the like: one buyer's odd request must not close the shop for all others.
+    return OutOfOrderError(text) if error.status in OUT_OF_ORDER or error.status >= 500 else ExecutionError(text)
 
 
 class _Dialect:

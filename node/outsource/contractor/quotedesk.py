@@ -1,6 +1,7 @@
 """The contractor's quotes: what it declines, what it asks for the rest, and its signature under it."""
 
 import asyncio
+import math
 from typing import Final
 
 from crypto.identity import Identity
@@ -83,6 +84,9 @@ class QuoteDesk:
         standing = self._clients.standing(client, asyncio.get_running_loop().time())
         if declined := self._decline_form(specification) or decline_client(standing, self._config):
             return declined
+        if closed_s := self._work.executor.lane(specification.skill).closed_s:
+            text = "what does this work is out of order"
+            return Decline(code="busy", text=text, retry_after_ms=math.ceil(closed_s * 1000))
         load = self._shop.load(specification.skill)
         units = self._shop.units(specification)
         prediction = self._work.predict(specification.skill, specification.effort, units)
