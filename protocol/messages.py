@@ -13,10 +13,15 @@ Requests and what may answer them (the envelope that carries ids and deadlines i
 | FaultNotice   |                                     | Ok                |
 | LedgerBatch   |                                     | Ok                |
 | GenesisRequest |                                    | GenesisFound      |
+| CertificatesRequest |                               | CertificatesFound |
+| RevocationsRequest |                                | RevocationsFound  |
+| AtLeastRequest |                                    | AtLeastShown      |
+| AttestationRequest |                                | AttestationBegun  |
+| AttestationStep |                                   | AttestationData   |
 | DealExhibit   |                                     | Ok                |
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +29,7 @@ from msgspec import Meta
 from protocol.fields import (
     Hash32,
     Id16,
+    Key32,
     Label,
     MediaType,
     Micro,
@@ -45,6 +51,8 @@ MAX_ANSWER_CHARS = 65_536
 MAX_LEDGER_BATCH = 256
 """Messages of a community chain that travel together: more than what one block makes members say to each other."""
 PartBytes = Annotated[bytes, Meta(max_length=MAX_PART_BYTES)]
+Token = Annotated[str, Meta(min_length=1, max_length=8192)]
+"""A certificate: a JWS in compact form."""
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="t"):
@@ -207,6 +215,104 @@ class DealExhibit(Message, frozen=True, kw_only=True, tag="deal_exhibit"):
     exhibit: Annotated[bytes, Meta(min_length=1, max_length=MAX_PART_BYTES)]
 
 
+class LeafShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A leaf of a certificate, and the path from there to its root (RFC 9162)."""
+
+    leaf: Annotated[bytes, Meta(min_length=1, max_length=512)]
+    index: Annotated[int, Meta(ge=0, lt=4096)]
+    path: Annotated[tuple[Hash32, ...], Meta(max_length=12)]
+
+
+class CertificateShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A certificate, the leaves that its subject shows, and that it grew from the one that the asker knows."""
+
+    token: Token
+    leaves: Annotated[tuple[LeafShown, ...], Meta(max_length=64)] = ()
+    grown: Annotated[tuple[Hash32, ...], Meta(max_length=25)] = ()
+
+
+class KnownTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Of which size the asker has seen this issuer's tree about the asked."""
+
+    issuer: Key32
+    leaves: Annotated[int, Meta(ge=1, le=4096)]
+
+
+class CertificatesRequest(Message, frozen=True, kw_only=True, tag="certificates_request"):
+    """What do others certify about you?"""
+
+    known: Annotated[tuple[KnownTree, ...], Meta(max_length=8)] = ()
+
+
+class CertificatesFound(Message, frozen=True, kw_only=True, tag="certificates"):
+    """What they do."""
+
+    certificates: Annotated[tuple[CertificateShown, ...], Meta(max_length=8)] = ()
+
+
+class RevocationsRequest(Message, frozen=True, kw_only=True, tag="revocations_request"):
+    """Which certificates of yours did you take back?"""
+
+
+class RevocationsFound(Message, frozen=True, kw_only=True, tag="revocations"):
+    """A signed list of their serial numbers."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=262_144)]
+
+
+class AtLeastRequest(Message, frozen=True, kw_only=True, tag="at_least_request"):
+    """Show that you have at least so much of a resource: by tier leaf, or by a range proof that hides even the tier."""
+
+    name: Label
+    at_least: Annotated[int, Meta(ge=1, le=2**31)]
+    nonce: Hash32
+    method: Literal["tier", "range"] = "tier"
+
+
+class HostShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One host's certificate and the leaf that is shown of it."""
+
+    token: Token
+    shown: LeafShown
+
+
+class AtLeastShown(Message, frozen=True, kw_only=True, tag="at_least"):
+    """The leaf of one host; or the commitments of one or several, and the proof about their sum."""
+
+    hosts: Annotated[tuple[HostShown, ...], Meta(min_length=1, max_length=8)]
+    proof: Annotated[bytes, Meta(max_length=4096)] = b""
+
+
+class AttestationRequest(Message, frozen=True, kw_only=True, tag="attestation_request"):
+    """Compute this now: a chain of products of matrices drawn from these bytes and who we are."""
+
+    drawn: Hash32
+    size: Annotated[int, Meta(ge=1, le=4096)]
+    rounds: Annotated[int, Meta(ge=1, le=16)]
+    memory_mib: Annotated[int, Meta(ge=0, le=1024)] = 0
+
+
+class AttestationBegun(Message, frozen=True, kw_only=True, tag="attestation_begun"):
+    """Roots over all that was computed. Says nothing about time: that is the asker's to measure."""
+
+    attestation_id: Id16
+    roots: Annotated[tuple[Hash32, ...], Meta(min_length=1, max_length=16)]
+
+
+class AttestationStep(Message, frozen=True, kw_only=True, tag="attestation_step"):
+    """The next look: `weights`, then `rows`; `fill`, then `chunks`. Each is drawn after the answer before it."""
+
+    attestation_id: Id16
+    step: Literal["weights", "rows", "fill", "chunks"]
+    drawn: Hash32
+
+
+class AttestationData(Message, frozen=True, kw_only=True, tag="attestation_data"):
+    """The answer to one step."""
+
+    data: PartBytes
+
+
 AnyMessage = (
     Ping
     | Pong
@@ -229,6 +335,16 @@ AnyMessage = (
     | LedgerBatch
     | GenesisRequest
     | GenesisFound
+    | CertificatesRequest
+    | CertificatesFound
+    | RevocationsRequest
+    | RevocationsFound
+    | AtLeastRequest
+    | AtLeastShown
+    | AttestationRequest
+    | AttestationBegun
+    | AttestationStep
+    | AttestationData
     | DealExhibit
 )
 
@@ -244,6 +360,8 @@ class Advert(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     load_ppm: Ppm = 0
     regions: Annotated[tuple[Name, ...], Meta(max_length=4)] = ()
     card_sha256: Hash32 | None = None
+    certificate_sha256: Hash32 | None = None
+    """Of the newest certificate that says so: the seller shows it when asked."""
 
 
 def encode_advert(advert: Advert) -> bytes:
