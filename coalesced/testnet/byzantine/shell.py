@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from random import Random
-from typing import Any
+from typing import Any, assert_never
 
 from coalesced.testnet.byzantine.conduct import Conduct, Outgoing, Situation
 from coalesced.testnet.byzantine.kinds import CONDUCTS
@@ -19,7 +19,7 @@ from node.env import Env
 from node.errors import UsageError
 from node.ledger.chain.state import State
 from node.ledger.pbft.core import Core
-from node.ledger.pbft.effects import Broadcast, Send, SendBlocks
+from node.ledger.pbft.effects import Broadcast, Send, SendBlocks, SendPieces, SendSnapshot
 from node.net.peers import Peers
 from node.store.ledger_store import LedgerStore
 from protocol.consensus import AnyConsensus, decode_consensus, encode_consensus
@@ -84,7 +84,7 @@ class HostileShell(Shell):
             self._say(out)
 
     async def _outgoing(self, effect: Said) -> Outgoing | None:
-        """What the core wants sent, as its conduct sees it; what no conduct cares about is sent as it is."""
+        """What the core wants sent, with what is to be read for it; None when that is not there."""
         match effect:
             case Send(to=to, message=message):
                 return Outgoing(message, to)
@@ -92,9 +92,14 @@ class HostileShell(Shell):
                 return Outgoing(message, None, audience)
             case SendBlocks(to=to, height=height):
                 return Outgoing(await self._store.page(height), to)
+            case SendSnapshot(to=to, after=after):
+                snapshot = await self._serving.snapshot(after)
+                return None if snapshot is None else Outgoing(snapshot, to)
+            case SendPieces(to=to, names=names, after=after):
+                pieces = await self._serving.pieces(names, after)
+                return None if pieces is None else Outgoing(pieces, to)
             case _:
-                await self._send(effect)
-                return None
+                assert_never(effect)
 
     def _twisted(self, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         return list(self._conduct.twist(outgoing))
