@@ -41,6 +41,7 @@ from node.outsource.contractor.countersigner import Countersigner
 from node.outsource.contractor.quotedesk import QuoteDesk
 from node.outsource.contractor.sales import Sales
 from node.outsource.contractor.shop import Shop
+from node.outsource.contractor.signposts import Signposts
 from node.outsource.contractor.turns import Queues
 from node.outsource.localwork import LocalWork
 from node.outsource.orphans import Orphans
@@ -220,6 +221,8 @@ def _selling(base: _Base, paying: _Paying) -> _Selling:
         discovery=base.discovery,
         advertised=ground.addresses.advertised,
         turns=turns,
+        signposts=Signposts(network=network, discovery=base.discovery, advertised=ground.addresses.advertised, env=env),
+        in_background=base.in_background,
     )
     desk = QuoteDesk(
         identity=identity,

@@ -15,6 +15,14 @@ def skill_key(network: str, label: str) -> bytes:
     return hashlib.sha256(b"coalesced/skill/1\0" + network.encode() + b"\0" + label.encode()).digest()[:ID_BYTES]
 
 
+def anchor_key(network: str, name: str) -> bytes:
+    """The 20-byte key under which sellers publish that a skill of theirs lies near the point `name`.
+
+    Apart from labels: no label leads to an anchor's key.
+    """
+    return hashlib.sha256(b"coalesced/anchor/1\0" + network.encode() + b"\0" + name.encode()).digest()[:ID_BYTES]
+
+
 def network_tag(network: str) -> bytes:
     """The 8 bytes in every datagram that tell networks apart which share addresses."""
     return hashlib.sha256(b"coalesced/dht-network/1\0" + network.encode()).digest()[:NETWORK_TAG_BYTES]

@@ -46,6 +46,9 @@ class ContractorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     sell: bool = True
     skills: tuple[str, ...] = ("document-analysis", "portfolio", "risk", "sentiment")
     """Builtin skills on sale; what `coalesced sell` adds is remembered beside it."""
+    by_meaning: bool = True
+    """Also publish each at the captions that it is near, so that those find it who do not know its label: about five
+    records more for each skill."""
     quote_valid_s: PositiveSeconds = 60.0
     """How long a quoted price binds: long enough to compare, short enough that load has not changed."""
     max_queued_jobs: Annotated[int, Meta(ge=0, le=10_000)] = 8

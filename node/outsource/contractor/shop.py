@@ -9,6 +9,7 @@ import structlog
 from dht.errors import DhtError
 from dht.ids import skill_key
 from dht.service import Discovery
+from node.background import Background
 from node.decision.inputs import LocalOption
 from node.decision.tokens import charge_micro
 from node.errors import UsageError
@@ -16,11 +17,13 @@ from node.execute.skill import Skill
 from node.market.pricing import Load, PricingConfig, base_price_micro, listed_price_micro, quote_price_micro
 from node.net.endpoint import Endpoint
 from node.outsource.config import ContractorConfig
+from node.outsource.contractor.signposts import Signposts
 from node.outsource.contractor.turns import Queues
 from node.outsource.localwork import LocalWork
 from node.skills.labels import unknown_label
 from protocol.errors import LocalProtocolError
 from protocol.messages import Advert, encode_advert
+from protocol.signpost import PostedOffer
 from protocol.specification import Specification
 
 log = structlog.get_logger()
@@ -52,6 +55,8 @@ class Shop:
         discovery: Discovery,
         advertised: Endpoint,
         turns: Queues,
+        signposts: Signposts,
+        in_background: Background,
     ) -> None:
         self._network = network
         self._config = config
@@ -60,6 +65,8 @@ class Shop:
         self._discovery = discovery
         self._advertised = advertised
         self._turns = turns
+        self._signposts = signposts
+        self._in_background = in_background
         self._wares: dict[str, Ware] = {}
 
     @property
@@ -104,13 +111,21 @@ class Shop:
             raise UsageError(f"{ware.label} cannot be advertised (a shorter caption may help): {error}") from error
         self._wares[ware.label] = ware
         log.info("offer.published", skill=ware.label, holders=held)
+        self._in_background(self._post())
         return held
+
+    async def _post(self) -> None:
+        """Let the signposts say what is on sale now. Nobody waits for it: by label, it is found already."""
+        if self._config.by_meaning:
+            offers = [PostedOffer(ware.label, ware.caption, self._hint_micro(ware)) for ware in self.wares]
+            await self._signposts.follow(offers)
 
     async def take_down(self, label: str) -> None:
         """Stop selling `label`; UsageError when it is not on sale."""
         if self._wares.pop(label, None) is None:
             raise UsageError(f"{label!r} is not on sale; on sale are: {', '.join(sorted(self._wares)) or 'nothing'}")
         await self._discovery.withdraw(skill_key(self._network, label))
+        self._in_background(self._post())
 
     def published_to(self, label: str) -> int:
         """How many nodes of the DHT hold the advert now."""

@@ -1,0 +1,71 @@
+"""The signposts of this node's wares: a record at each caption that one of them is near."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from dht.errors import DhtError
+from dht.ids import anchor_key
+from dht.service import Discovery
+from node.env import Env
+from node.net.endpoint import Endpoint
+from node.skills.meaning.anchors import anchors
+from node.skills.meaning.offer import offer_text
+from protocol.errors import LocalProtocolError
+from protocol.signpost import MAX_POSTED, PostedOffer, Signpost, encode_signpost
+
+log = structlog.get_logger()
+
+
+class Signposts:
+    """Keeps what is published at captions equal to what is on sale."""
+
+    def __init__(self, *, network: str, discovery: Discovery, advertised: Endpoint, env: Env) -> None:
+        self._network = network
+        self._discovery = discovery
+        self._advertised = advertised
+        self._env = env
+        self._standing: dict[str, bytes] = {}
+        """Body by anchor, as published."""
+        self._turn = asyncio.Lock()
+
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """The names of the anchors that this node is published at."""
+        return tuple(self._standing)
+
+    async def follow(self, offers: Sequence[PostedOffer]) -> None:
+        """Publish what is new, withdraw what is gone. Where the DHT refuses, that is logged: labels still find all."""
+        async with self._turn:
+            # With all captions that it is compared with: a tenth of a second the first time.
+            wanted = await self._env.offload(self._bodies, offers)
+            for name in [name for name in self._standing if name not in wanted]:
+                del self._standing[name]
+                await self._discovery.withdraw(anchor_key(self._network, name))
+            for name, body in wanted.items():
+                if self._standing.get(name) == body:
+                    continue
+                try:
+                    await self._discovery.publish(anchor_key(self._network, name), body)
+                except DhtError as error:
+                    log.warning("signpost.refused", anchor=name, error=str(error))
+                else:
+                    self._standing[name] = body
+
+    def _bodies(self, offers: Sequence[PostedOffer]) -> dict[str, bytes]:
+        """What to publish at which anchor: an offer stands first where it is nearest."""
+        places = anchors()
+        near: dict[str, list[tuple[int, PostedOffer]]] = {}
+        for offer in offers:
+            for rank, name in enumerate(places.names(places.published(offer_text(offer.skill, offer.caption)))):
+                near.setdefault(name, []).append((rank, offer))
+        bodies = {}
+        for name, ranked in near.items():
+            nearest = tuple(offer for _, offer in sorted(ranked, key=lambda pair: (pair[0], pair[1].skill)))
+            signpost = Signpost(host=self._advertised.host, port=self._advertised.port, offers=nearest[:MAX_POSTED])
+            try:
+                bodies[name] = encode_signpost(signpost)
+            except LocalProtocolError as error:
+                log.warning("signpost.left_out", anchor=name, error=str(error))
+        return bodies
