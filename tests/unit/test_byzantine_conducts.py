@@ -1,6 +1,7 @@
 """What each kind of hostile member says in place of its honest core; what comes of it is in tests/simulation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -77,8 +78,9 @@ def test_an_equivocating_primary_gives_two_valid_blocks_to_two_halves() -> None:
     reached = of_each(conduct, list(conduct.twist(said)))
     assert len(reached) == MEMBERS - 1
     opened = [verify(message) for messages in reached.values() for message in messages]
-    assert all(isinstance(one, OpenProposal) for one in opened)
-    assert len({one.block.hash for one in opened if isinstance(one, OpenProposal)}) == 2
+    proposals = [one for one in opened if isinstance(one, OpenProposal)]
+    assert len(proposals) == MEMBERS - 1
+    assert len({one.block.hash for one in proposals}) == 2
 
 
 def test_an_equivocating_backup_votes_twice_and_so_against_itself() -> None:
@@ -112,10 +114,8 @@ def test_a_vote_withholder_proposes_and_does_not_vote() -> None:
 def test_a_slow_one_says_the_same_later() -> None:
     core, said = proposing()
     late = list(hostile("slow", core).twist(said))
-    assert [(out.message, out.to, out.audience) for out in late] == [
-        (out.message, out.to, out.audience) for out in said
-    ]
     assert all(out.after_s > 0 for out in late)
+    assert [replace(out, after_s=0.0) for out in late] == said
 
 
 def test_a_replayer_adds_what_was_said_before() -> None:
@@ -132,12 +132,8 @@ def test_a_replayer_adds_what_was_said_before() -> None:
 def test_a_liar_says_other_things_with_its_own_key_only() -> None:
     core, said = proposing()
     conduct = hostile("liar", core)
-    lies = [
-        out.message
-        for _ in range(200)
-        for out in conduct.twist(said)
-        if out.message not in [one.message for one in said]
-    ]
+    true = [out.message for out in said]
+    lies = [out.message for _ in range(200) for out in conduct.twist(said) if out.message not in true]
     assert lies
     votes = [message for message in lies if isinstance(message, Vote)]
     votes += [message.vote for message in lies if isinstance(message, Proposal)]
