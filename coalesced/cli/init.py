@@ -51,14 +51,12 @@ def _write_sample(file: Path) -> str:
 
 
 def _make_key(file: Path, *, seal: bool, passphrase_file: str) -> str:
-    from coalesced.passphrase import read_passphrase
+    from coalesced.passphrase import new_passphrase
     from node.errors import NodeError
     from node.store.keyfile import create
 
     try:
-        passphrase = read_passphrase(passphrase_file, prompt="new passphrase: ") if seal or passphrase_file else None
-        if passphrase is not None and not passphrase_file and read_passphrase("", prompt="again: ") != passphrase:
-            raise CliError("the two passphrases differ")
+        passphrase = new_passphrase(passphrase_file) if seal or passphrase_file else None
         create(file, os.urandom, passphrase)
     except FileExistsError:
         return f"kept the key {file}"

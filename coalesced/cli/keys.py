@@ -6,6 +6,7 @@ import click
 
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
+from coalesced.cli.keys_kept import backup, restore, revoke, rotate
 from coalesced.cli.tables import draw_facts
 from coalesced.control.errors import NoDaemonError
 
@@ -16,6 +17,10 @@ def keys(face: Face, /) -> None:
     """The node's identity: its public name, and where its key file is."""
     if click.get_current_context().invoked_subcommand is None:
         show_identity(face)
+
+
+for _command in (backup, restore, rotate, revoke):
+    keys.add_command(_command)
 
 
 @keys.command()

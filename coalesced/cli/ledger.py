@@ -8,6 +8,8 @@ import click
 
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
+from coalesced.cli.motions import admit, approve, grant, passphrase_option, remove
+from coalesced.cli.signing import own_account, own_identity, signed, submitted
 from coalesced.control.client import ControlClient
 
 if TYPE_CHECKING:
@@ -56,11 +58,45 @@ def head(face: Face, /) -> None:
     face.show(face.run(lambda client: client.ledger_head()))
 
 
-@ledger.command()
+@ledger.group(invoke_without_command=True)
 @command_options
 def members(face: Face, /) -> None:
-    """The committee that decides the next block."""
-    face.show(face.run(lambda client: client.ledger_members()))
+    """The committee that decides the next block; and how it changes."""
+    if click.get_current_context().invoked_subcommand is None:
+        face.show(face.run(lambda client: client.ledger_members()))
+
+
+for _command in (admit, remove, approve):
+    members.add_command(_command)
+ledger.add_command(grant)
+
+
+@ledger.command()
+@click.argument("peer", required=False)
+@command_options
+def balance(face: Face, /, peer: str | None) -> None:
+    """What PEER, or this node, holds: credits, bond, and what is locked for which jobs."""
+    face.show(face.run(lambda client: client.ledger_account(peer or "")))
+
+
+@ledger.command()
+@click.argument("deal")
+@click.option("--pay", type=click.IntRange(0, 10**15), required=True, help="What the seller gets of what it asked for.")
+@passphrase_option
+@command_options
+def rule(face: Face, /, deal: str, pay: int, passphrase_file: str) -> None:
+    """Decide a disputed DEAL that this node is the arbiter of (ledger balance lists them). The rest goes back."""
+    from protocol.transactions import Rule
+
+    account = own_account(face)
+    found = [row for row in account["deals"] if row["deal"].startswith(deal) and row["role"] == "arbiter"]
+    if len(found) != 1:
+        raise CliError(f"{deal} names {len(found)} deals that this node is the arbiter of")
+    from crypto.identity import parse_did_key
+
+    terms = {"client": parse_did_key(found[0]["client_did"]), "deal": bytes.fromhex(found[0]["deal"])}
+    identity = own_identity(face, passphrase_file)
+    face.show(submitted(face, signed(Rule, identity, account, **terms, contractor_credits=pay)))
 
 
 @ledger.command()
@@ -81,6 +117,8 @@ def export(face: Face, /, output: Path) -> None:
 
     async def copied(client: ControlClient) -> int:
         page = await client.ledger_blocks(1)
+        if page["height"] and not page["blocks"]:
+            raise CliError("this node does not keep the chain's first blocks: export it from a node that keeps all")
         with written(output) as file:
             file.write(export_header(page["genesis"]))
             height = 0
@@ -96,14 +134,18 @@ def export(face: Face, /, output: Path) -> None:
 
 
 @ledger.command()
-@click.argument("what", metavar="PEER|TRANSACTION")
+@click.argument("what", metavar="RECEIPT|PEER|TRANSACTION")
 @click.option("-o", "--output", type=FILE, help="Where to write it, instead of the terminal.")
+@click.option("--with-receipt", is_flag=True, help="Put the private receipt in, which tells the price.")
 @command_options
-def proof(face: Face, /, what: str, output: Path | None) -> None:
-    """A file that shows a peer's account, or a committed transaction, to whoever has the genesis."""
+def proof(face: Face, /, what: str, output: Path | None, with_receipt: bool) -> None:
+    """A file that shows the rating of a receipt, a peer's account, or a committed transaction to who has the genesis.
+
+    RECEIPT is the id of a receipt (`why` shows it), or of its task.
+    """
     from coalesced.cli.ledger_files import written
 
-    proved = face.run(lambda client: client.ledger_proof(what))
+    proved = face.run(lambda client: client.ledger_proof(what, with_receipt=with_receipt))
     if output is None:
         face.print_json(proved)
         return

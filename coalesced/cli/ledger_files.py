@@ -23,6 +23,8 @@ from node.store import keyfile
 from protocol.consensus import Committed
 from protocol.errors import RemoteProtocolError
 from protocol.packing import unpack
+from protocol.receipts import Signed, check_rating, open_receipt
+from protocol.transactions import RevealRating
 
 EXPORT: Final = "coalesced.ledger-export/1"
 PROOF: Final = "coalesced.ledger-proof/1"
@@ -162,6 +164,7 @@ def _check_export(lines: BinaryIO, path: Path, genesis: bytes) -> Checked:
         "schema": "coalesced.ledger-verify/1",
         "ok": not audit.problem,
         "chain": chain_id(genesis).hex(),
+        "first_height": audit.first_height,
         "height": audit.height,
         "transactions": audit.transactions,
         "block": audit.block.hex(),
@@ -174,6 +177,7 @@ def _check_export(lines: BinaryIO, path: Path, genesis: bytes) -> Checked:
 def _check_proof(found: Mapping[str, Any], path: Path, genesis: bytes) -> Checked:
     try:
         proved = check_proof(_base64(found.get("proof")), genesis)
+        receipt = _receipt(proved, found.get("receipt"))
     except RemoteProtocolError as error:
         raise CliError(f"{path} proves nothing: {error.text}", code="verification_failed", exit_code=7) from error
     view: dict[str, object] = {
@@ -188,6 +192,7 @@ def _check_proof(found: Mapping[str, Any], path: Path, genesis: bytes) -> Checke
         "tolerates": tolerated(len(proved.committee)),
         "committee_changes": proved.changes,
         **_content(proved),
+        **receipt,
     }
     return Checked(ok=True, view=view)
 
@@ -196,13 +201,35 @@ def _content(proved: Proved) -> dict[str, object]:
     match proved.what:
         case ProvedTransaction(opened=opened):
             kind, content = f"transaction {opened.tx_id.hex()}", opened.terms
-            return {"about": kind, "kind": type(content).__name__, "content": _shown(content)}
+            facts = shown(content)
+            if opened.rating is not None:
+                # The rating itself is packed inside what is committed: what it says is what the reader wants.
+                accepted = opened.rating.acceptance
+                parties = {"client": did_key(accepted.client), "contractor": did_key(accepted.contractor)}
+                said = {name: value for name, value in shown(opened.rating.terms).items() if "acceptance" not in name}
+                facts = {**parties, "skill": accepted.skill, "day": accepted.day, **said}
+            return {"about": kind, "kind": type(content).__name__, "content": facts}
         case ProvedEntry(entry=entry):
             fields = {name: _plain(getattr(entry, name)) for name in entry.__struct_fields__}
             return {"about": f"state at {proved.what.key.hex()}", "kind": type(entry).__name__, "content": fields}
 
 
-def _shown(value: msgspec.Struct) -> dict[str, object]:
+def _receipt(proved: Proved, parts: object) -> dict[str, object]:
+    """What the private receipt in the file says, once it is checked to be the one that was rated."""
+    if not parts:
+        return {}
+    rating = proved.what.opened.rating if isinstance(proved.what, ProvedTransaction) else None
+    terms = proved.what.opened.terms if isinstance(proved.what, ProvedTransaction) else None
+    if rating is None or not isinstance(terms, RevealRating) or not isinstance(parts, list) or len(parts) != 3:
+        raise RemoteProtocolError("bad_proof", "it holds a receipt, and no rating of one")
+    receipt = open_receipt(*(_base64(part) for part in parts))
+    check_rating(Signed(rating.terms, terms.rating, terms.rating_signature), receipt)
+    names = ("price_micro", "paid_micro", "verdict", "level")
+    return {"receipt": {"id": receipt.digest.hex(), **{name: getattr(receipt.terms, name) for name in names}}}
+
+
+def shown(value: msgspec.Struct) -> dict[str, object]:
+    """The fields of a signed body as plain values, bytes in hexadecimal."""
     return {name: _plain(one) for name, one in msgspec.to_builtins(value, builtin_types=(bytes,)).items()}
 
 

@@ -17,6 +17,19 @@ MEMBERS = (
 )
 
 
+DEALS = (
+    Column("deal", "deal"),
+    Column("stage", "stage"),
+    Column("as", "role"),
+    Column("credits", "credits", "count"),
+    Column("asked", "asked_credits", "count"),
+    Column("client", "client"),
+    Column("contractor", "contractor"),
+    Column("arbiter", "arbiter"),
+    Column("until", "due"),
+)
+
+
 def status_line(ledger: shapes.LedgerBrief | None) -> str:
     """How a node stands with its chain."""
     if ledger is None:
@@ -70,7 +83,10 @@ def _draw_members(view: shapes.LedgerMembers, out: TextIO) -> None:
 
 def _draw_verify(view: shapes.LedgerVerify, out: TextIO) -> None:
     state = "holds" if view["ok"] else f"BROKEN: {view['problem']}"
-    checked = f"{units.counted(view['height'], 'block')}, {units.counted(view['transactions'], 'transaction')}"
+    first = view["first_height"]
+    since = f" from {first:,} on, which follows a state that its committee certified" if first > 1 else ""
+    blocks = units.counted(view["height"] - first + 1, "block")
+    checked = f"{blocks}{since}, {units.counted(view['transactions'], 'transaction')}"
     facts = [("ledger", state), ("chain", view["chain"]), ("checked", checked)]
     draw_facts([*facts, ("block", view["block"]), ("state", view["state_root"])], out)
 
@@ -79,6 +95,19 @@ def _draw_genesis(view: Mapping[str, Any], out: TextIO) -> None:
     facts = [("chain", view["chain"]), ("name", f"{view['name']}, network {view['network']}")]
     facts += [("member", did) for did in view["members"]]
     draw_facts([*facts, ("committee", tolerance(len(view["members"]), view["tolerates"])), ("file", view["file"])], out)
+
+
+def _draw_account(view: shapes.LedgerAccount, out: TextIO) -> None:
+    facts = [
+        ("account", f"{view['peer']}  {view['did']}, {view['standing']}"),
+        ("credits", f"{view['credits']} free, {view['locked_credits']} locked, bond {view['bond']}"),
+        ("successor", "named" if view["has_successor"] else "none named: coalesced keys rotate"),
+        ("height", f"{view['height']} of chain {view['chain']}"),
+    ]
+    draw_facts(facts, out)
+    rows = [{**row, "deal": row["deal"][:16], "due": units.moment(row["due_unix_ms"])} for row in view["deals"]]
+    if rows:
+        draw_table(DEALS, [cast("Mapping[str, Any]", row) for row in rows], out)
 
 
 def _draw_check(view: Mapping[str, Any], out: TextIO) -> None:
@@ -91,7 +120,9 @@ def _draw_check(view: Mapping[str, Any], out: TextIO) -> None:
         ("signed by", signed),
         ("committee", f"{tolerance(view['members'], view['tolerates'])}; changed {view['committee_changes']} times"),
     ]
-    draw_facts([*facts, *((f"  {name}", str(value)) for name, value in view["content"].items())], out)
+    facts += [(f"  {name}", str(value)) for name, value in view["content"].items()]
+    facts += [(f"  receipt {name}", str(value)) for name, value in view.get("receipt", {}).items()]
+    draw_facts(facts, out)
 
 
 DRAWERS: Final[dict[str, Callable[[Any, TextIO], None]]] = {
@@ -100,4 +131,5 @@ DRAWERS: Final[dict[str, Callable[[Any, TextIO], None]]] = {
     "ledger-verify": _draw_verify,
     "ledger-genesis": _draw_genesis,
     "ledger-check": _draw_check,
+    "ledger-account": _draw_account,
 }

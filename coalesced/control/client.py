@@ -217,9 +217,15 @@ class ControlClient:
         """One page of blocks from `first` on."""
         return cast("shapes.LedgerBlocks", await self._call("GET", "/ledger/blocks", query={"first": str(first)}))
 
-    async def ledger_proof(self, what: str) -> shapes.LedgerProof:
-        """The proof of a transaction or of a peer's account."""
-        return cast("shapes.LedgerProof", await self._call("GET", "/ledger/proof", query={"of": what}))
+    async def ledger_proof(self, what: str, *, with_receipt: bool = False) -> shapes.LedgerProof:
+        """The proof of a receipt's rating, of a transaction, or of a peer's account."""
+        query = {"of": what, "with_receipt": "1" if with_receipt else "0"}
+        return cast("shapes.LedgerProof", await self._call("GET", "/ledger/proof", query=query))
+
+    async def ledger_account(self, peer: str = "") -> shapes.LedgerAccount:
+        """What `peer`, or this node, holds on the chain."""
+        query = {"of": peer} if peer else {}
+        return cast("shapes.LedgerAccount", await self._call("GET", "/ledger/account", query=query))
 
     async def ledger_submit(self, tx: bytes) -> shapes.LedgerDone:
         """Have a signed transaction committed; where it is, once it is final."""

@@ -90,6 +90,7 @@ class Routes:
             ("POST", "/ledger/verify", self._ledger_verify),
             ("GET", "/ledger/blocks", self._ledger_blocks),
             ("GET", "/ledger/proof", self._ledger_proof),
+            ("GET", "/ledger/account", self._ledger_account),
             ("POST", "/ledger/transactions", self._ledger_submit),
             ("GET", "/trust/{peer}", self._trust),
         ]
@@ -244,7 +245,11 @@ class Routes:
         return view_reply(await self._node.ledger_blocks(first))
 
     async def _ledger_proof(self, request: web.Request) -> web.Response:
-        return view_reply(await self._node.ledger_proof(_query(request, "of")))
+        with_receipt = request.query.get("with_receipt") == "1"
+        return view_reply(await self._node.ledger_proof(_query(request, "of"), with_receipt=with_receipt))
+
+    async def _ledger_account(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.ledger_account(request.query.get("of")))
 
     async def _ledger_submit(self, request: web.Request) -> web.Response:
         body = await read_view(request, _SubmitBody)

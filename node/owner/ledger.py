@@ -1,5 +1,7 @@
 """The owner's view of the community chain."""
 
+import msgspec
+
 from crypto.identity import did_key, parse_did_key, short_id
 from node.community.audit import Audit
 from node.community.community import Community, Standing
@@ -9,8 +11,12 @@ from node.community.waiters import NotCommittedError
 from node.daemon import Parts
 from node.errors import UsageError
 from node.ledger.chain.proofs import Anchor, prove_account, prove_transaction
+from node.ledger.chain.state import ACTIVE, CLOSED, Account, AccountId, Deal, State, account_key
 from node.owner.names import find_peer
+from node.owner.receipts import LEAST_DIGITS, find_rating, find_receipt
 from node.views import (
+    DealRow,
+    LedgerAccountView,
     LedgerBlocksView,
     LedgerBrief,
     LedgerDoneView,
@@ -24,6 +30,9 @@ from protocol.consensus import Committed, decode_header
 from protocol.packing import pack
 
 TX_ID_DIGITS = 64
+HEXADECIMAL = frozenset("0123456789abcdef")
+STANDINGS = ("active", "revoked", "faulty")
+STAGES = ("funded", "submitted", "disputed")
 
 
 class LedgerDesk:
@@ -85,9 +94,11 @@ class LedgerDesk:
         )
 
     async def verify(self) -> LedgerVerifyView:
-        """Recompute everything that is stored here from the genesis on, about 0.3 ms a transaction."""
+        """Recompute everything that is stored here, from the genesis or what is left; 0.3 ms a transaction."""
         following = self._community.following
         audit, store = Audit(following.machine), following.store
+        if (base := await store.base(following.machine)) is not None:
+            audit.begin(base.header, base.certificate, await store.links(base.height), base.state)
         entries = await store.state_entries()
         async for page in store.pages():
             if not await self._parts.env.offload(audit.feed, page):
@@ -101,6 +112,7 @@ class LedgerDesk:
         return LedgerVerifyView(
             ok=not problem,
             chain=following.machine.chain.hex(),
+            first_height=audit.first_height,
             height=audit.height,
             transactions=audit.transactions,
             block=audit.block.hex(),
@@ -124,21 +136,72 @@ class LedgerDesk:
         done = await self._community.submit(tx)
         return LedgerDoneView(transaction=done.tx_id.hex(), height=done.height)
 
-    async def prove(self, text: str) -> LedgerProofView:
-        """The proof of a transaction (its id in hexadecimal) or of a peer's account; UsageError when there is none."""
+    async def prove(self, text: str, *, with_receipt: bool = False) -> LedgerProofView:
+        """The proof of a peer's account, of a transaction (its id), or of the rating that a receipt (its id, or its
+        task's) has got; UsageError when there is none.
+        """
         following = self._community.following
         wanted = text.strip().lower()
-        if len(wanted) == TX_ID_DIGITS and set(wanted) <= set("0123456789abcdef"):
-            return await self._prove_transaction(following, bytes.fromhex(wanted))
-        return await self._prove_account(following, text)
+        keys = {account.key for _, account in following.state.accounts()}
+        if text.startswith("did:") or any(short_id(key).startswith(wanted) for key in keys):
+            return await self._prove_account(following, text)
+        if not set(wanted) <= HEXADECIMAL or len(wanted) < LEAST_DIGITS:
+            raise UsageError(f"{text[:64]!r} is no peer with an account, no transaction's id and no receipt's")
+        if len(wanted) == TX_ID_DIGITS and (place := await following.store.find(bytes.fromhex(wanted))) is not None:
+            block = await following.store.block(place.height)
+            if block is None:
+                raise UsageError(f"the block of transaction {wanted} is not kept here any more: ask another node")
+            return await self._prove_transaction(following, block, place.place, f"transaction {wanted}")
+        return await self._prove_receipt(following, wanted, with_receipt=with_receipt)
 
-    async def _prove_transaction(self, following: Following, tx_id: bytes) -> LedgerProofView:
-        place = await following.store.find(tx_id)
-        block = await following.store.block(place.height) if place else None
-        if place is None or block is None:
-            raise UsageError(f"transaction {tx_id.hex()} is not on this node's chain")
-        proof = prove_transaction(await _anchor(following, block), block.block.txs, place.place)
-        return _proof_view(following, block, f"transaction {tx_id.hex()}", proof)
+    async def _prove_receipt(self, following: Following, text: str, *, with_receipt: bool) -> LedgerProofView:
+        """A receipt's rating: what the client signed about it in public."""
+        receipt = await find_receipt(self._parts.store.journal, text)
+        rated = await find_rating(following.store, receipt)
+        if rated is None:
+            raise UsageError(
+                f"receipt {receipt.digest.hex()[:16]} has no rating on the chain yet: the client promises it in one "
+                "epoch and shows it in a later one"
+            )
+        about = f"rating of receipt {receipt.digest.hex()}"
+        view = await self._prove_transaction(following, rated.block, rated.place, about)
+        if not with_receipt:
+            return view
+        parts = (receipt.body, receipt.client_signature, receipt.contractor_signature)
+        return msgspec.structs.replace(view, receipt=parts)
+
+    async def _prove_transaction(
+        self, following: Following, block: Committed, place: int, about: str
+    ) -> LedgerProofView:
+        proof = prove_transaction(await _anchor(following, block), block.block.txs, place)
+        return _proof_view(following, block, about, proof)
+
+    async def account(self, text: str | None) -> LedgerAccountView:
+        """What a peer, or this node, holds on the chain; UsageError when it has no account there."""
+        following, own_key = self._community.following, self._parts.identity.public_key
+        state = following.state
+        keys = {account.key for _, account in state.accounts()}
+        key = own_key if text is None else find_peer(text, keys)
+        owner = state.account_of(key)
+        if owner is None:
+            raise UsageError(f"{short_id(key)} has no account on this node's chain: members can admit it")
+        account = state.the(Account, account_key(owner))
+        deals = await self._parts.env.offload(open_deals, state, owner)
+        locked = sum(row.credits for row in deals if row.role == "client")
+        can_sign = key == own_key == account.key and account.standing == ACTIVE
+        return LedgerAccountView(
+            chain=following.machine.chain.hex(),
+            height=state.chain.height,
+            peer=short_id(account.key),
+            did=did_key(account.key),
+            standing=STANDINGS[account.standing],
+            credits=account.credits,
+            bond=account.bond,
+            locked_credits=locked,
+            has_successor=bool(account.next_key_sha256),
+            deals=deals,
+            next_sequence=following.author.next_sequence(state) if can_sign else None,
+        )
 
     async def _prove_account(self, following: Following, text: str) -> LedgerProofView:
         state = following.state
@@ -183,6 +246,35 @@ def brief(community: Community) -> LedgerBrief | None:
         lag=facts.ahead,
         problem=problem,
     )
+
+
+def open_deals(state: State, owner: AccountId) -> tuple[DealRow, ...]:
+    """The deals that an account has a part in, the next to end first."""
+    rows = list[DealRow]()
+    for key, entry in state.trie.items(b"\x09"):
+        if not isinstance(entry, Deal) or entry.stage == CLOSED:
+            continue
+        client = AccountId(key[1:33])
+        roles = {client: "client", entry.contractor: "contractor", entry.arbiter: "arbiter"}
+        if owner not in roles:
+            continue
+        client_key, contractor, arbiter = (
+            state.the(Account, account_key(AccountId(one))).key for one in (client, entry.contractor, entry.arbiter)
+        )
+        row = DealRow(
+            deal=key[33:].hex(),
+            role=roles[owner],
+            client=short_id(client_key),
+            client_did=did_key(client_key),
+            contractor=short_id(contractor),
+            arbiter=short_id(arbiter),
+            stage=STAGES[entry.stage],
+            credits=entry.credits,
+            asked_credits=entry.asked_credits,
+            due_unix_ms=entry.due_unix_ms,
+        )
+        rows.append(row)
+    return tuple(sorted(rows, key=lambda row: row.due_unix_ms))
 
 
 async def _anchor(following: Following, block: Committed) -> Anchor:

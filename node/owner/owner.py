@@ -19,6 +19,7 @@ from node.views import (
     EventView,
     JournalEntryView,
     JournalView,
+    LedgerAccountView,
     LedgerBlocksView,
     LedgerDoneView,
     LedgerHeadView,
@@ -109,7 +110,9 @@ class Owner:
     async def ledger_members(self) -> LedgerMembersView: return await self._ledger.members()
     async def ledger_verify(self) -> LedgerVerifyView: return await self._ledger.verify()
     async def ledger_blocks(self, first: int) -> LedgerBlocksView: return await self._ledger.blocks(first)
-    async def ledger_proof(self, what: str) -> LedgerProofView: return await self._ledger.prove(what)
+    async def ledger_proof(self, what: str, *, with_receipt: bool = False) -> LedgerProofView:
+        return await self._ledger.prove(what, with_receipt=with_receipt)
+    async def ledger_account(self, peer: str | None) -> LedgerAccountView: return await self._ledger.account(peer)
     async def ledger_submit(self, tx: bytes) -> LedgerDoneView: return await self._ledger.submit(tx)
     async def trust(self, peer: str) -> TrustView: return await self._trust.show(peer)
     def events(self) -> AsyncIterator[EventView]: return self._daemon.parts.hub.stream()

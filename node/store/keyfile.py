@@ -41,23 +41,9 @@ def load_or_create(path: Path, entropy: Callable[[int], bytes], passphrase: str 
 
 def create(path: Path, entropy: Callable[[int], bytes], passphrase: str | None = None) -> Identity:
     """Draw a new identity and save it; FileExistsError when there is something at `path` already."""
-    seed = entropy(SEED_BYTES)
-    text = encode_private_key(seed)
-    if passphrase is not None:
-        if not passphrase:
-            raise KeyFileError("the passphrase is empty: give one, or none at all")
-        text = _armour(seal(text, passphrase, entropy(ENTROPY_BYTES)))
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise _not_writable(path, error) from error
-    try:
-        _write_new(path, text, suffix=entropy(8).hex())
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise _not_writable(path, error) from error
-    return Identity(seed)
+    identity = Identity(entropy(SEED_BYTES))
+    save(path, identity, entropy, passphrase)
+    return identity
 
 
 def load(path: Path, passphrase: str | None = None) -> Identity:
@@ -80,6 +66,25 @@ def load(path: Path, passphrase: str | None = None) -> Identity:
         return Identity(decode_private_key(text))
     except ValueError as error:
         raise _not_a_key(path, str(error)) from error
+
+
+def save(path: Path, identity: Identity, entropy: Callable[[int], bytes], passphrase: str | None = None) -> None:
+    """Save an identity; FileExistsError when there is something at `path` already: no key is ever written over."""
+    text = encode_private_key(identity.seed())
+    if passphrase is not None:
+        if not passphrase:
+            raise KeyFileError("the passphrase is empty: give one, or none at all")
+        text = _armour(seal(text, passphrase, entropy(ENTROPY_BYTES)))
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    try:
+        _write_new(path, text, suffix=entropy(8).hex())
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise _not_writable(path, error) from error
 
 
 def is_sealed(path: Path) -> bool:

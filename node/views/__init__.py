@@ -22,6 +22,8 @@ from node.views.base import (
 from node.views.decisions import DecisionView, OptionRow, ReplayView
 from node.views.journal import JournalEntryView, JournalRow, JournalView, VerifyView
 from node.views.ledger import (
+    DealRow,
+    LedgerAccountView,
     LedgerBlocksView,
     LedgerBrief,
     LedgerDoneView,
@@ -58,6 +60,7 @@ __all__ = [
     "AskRequest",
     "Check",
     "CheckStatus",
+    "DealRow",
     "DecisionView",
     "DoctorView",
     "ErrorView",
@@ -67,6 +70,7 @@ __all__ = [
     "JournalEntryView",
     "JournalRow",
     "JournalView",
+    "LedgerAccountView",
     "LedgerBlocksView",
     "LedgerBrief",
     "LedgerDoneView",

@@ -73,10 +73,12 @@ class LedgerMembersView(View, frozen=True, kw_only=True, tag="coalesced.ledger-m
 
 
 class LedgerVerifyView(View, frozen=True, kw_only=True, tag="coalesced.ledger-verify/1"):
-    """What recomputing everything from the genesis gave."""
+    """What recomputing everything that is stored gave: from the genesis, or from the state before the first block."""
 
     ok: bool
     chain: str
+    first_height: int = 1
+    """Of the first block that was recomputed; above 1 where earlier ones are pruned."""
     height: int
     transactions: int
     block: str
@@ -100,6 +102,44 @@ class LedgerBlocksView(View, frozen=True, kw_only=True, tag="coalesced.ledger-bl
     blocks: tuple[bytes, ...]
 
 
+class DealRow(Part, frozen=True, kw_only=True):
+    """Credits that are locked for one job."""
+
+    deal: str
+    role: str
+    """What the account is in it: client, contractor or arbiter."""
+    client: str
+    client_did: str
+    contractor: str
+    arbiter: str
+    stage: str
+    """`funded`, `submitted`, `disputed`."""
+    credits: int
+    asked_credits: int
+    due_unix_ms: int
+    """When silence means something."""
+
+
+class LedgerAccountView(View, frozen=True, kw_only=True, tag="coalesced.ledger-account/1"):
+    """One account of the chain: whose, what it holds, what is locked for it."""
+
+    chain: str
+    height: int
+    peer: str
+    did: str
+    standing: str
+    """`active`, `revoked`, or `faulty`: caught contradicting itself."""
+    credits: int
+    bond: int
+    locked_credits: int
+    """In open deals of which it is the client."""
+    has_successor: bool
+    """Whether it has named the key that will follow."""
+    deals: tuple[DealRow, ...]
+    next_sequence: int | None = None
+    """For this node's own account: a number for one more transaction, given out once."""
+
+
 class LedgerProofView(View, frozen=True, kw_only=True, tag="coalesced.ledger-proof/1"):
     """A light proof, in base64: `coalesced ledger check` verifies it with nothing but the genesis."""
 
@@ -107,3 +147,6 @@ class LedgerProofView(View, frozen=True, kw_only=True, tag="coalesced.ledger-pro
     height: int
     about: str
     proof: bytes
+    receipt: tuple[bytes, ...] = ()
+    """The private receipt behind a rating, where it is asked for: its body, the client's and the contractor's
+    signature. Whoever has the file then knows the price."""

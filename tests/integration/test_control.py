@@ -130,13 +130,14 @@ async def test_every_other_call_answers_with_its_schema(client: ControlClient) -
         (await client.ledger_verify())["schema"],
         (await client.ledger_blocks())["schema"],
         (await client.ledger_proof("k7m2qfab"))["schema"],
+        (await client.ledger_account())["schema"],
         (await client.ledger_submit(b"tx"))["schema"],
         (await client.trust("k7m2qfab"))["schema"],
         (await client.reload())["schema"],
         (await client.stop(drain=False))["schema"],
     ]
     names = "status doctor peers ping ok ok skills sellers offer market offers ok decision journal journal-entry verify"
-    ledger = "ledger-head ledger-members ledger-verify ledger-blocks ledger-proof ledger-done trust"
+    ledger = "ledger-head ledger-members ledger-verify ledger-blocks ledger-proof ledger-account ledger-done trust"
     assert answers == [f"coalesced.{name}/1" for name in [*names.split(), *ledger.split(), "ok", "ok"]]
 
 

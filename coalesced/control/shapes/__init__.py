@@ -8,6 +8,8 @@ from coalesced.control.shapes.base import Error, Ok, Problem
 from coalesced.control.shapes.decisions import Decision, OptionRow, Replay
 from coalesced.control.shapes.journal import Journal, JournalEntry, JournalRow, Verify
 from coalesced.control.shapes.ledger import (
+    DealRow,
+    LedgerAccount,
     LedgerBlocks,
     LedgerBrief,
     LedgerDone,
@@ -42,6 +44,7 @@ __all__ = [
     "AnchorRow",
     "AskRequest",
     "Check",
+    "DealRow",
     "Decision",
     "Doctor",
     "Error",
@@ -50,6 +53,7 @@ __all__ = [
     "Journal",
     "JournalEntry",
     "JournalRow",
+    "LedgerAccount",
     "LedgerBlocks",
     "LedgerBrief",
     "LedgerDone",

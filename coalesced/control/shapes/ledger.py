@@ -61,6 +61,7 @@ class LedgerVerify(TypedDict):
     schema: str
     ok: bool
     chain: str
+    first_height: int
     height: int
     transactions: int
     block: str
@@ -82,9 +83,38 @@ class LedgerBlocks(TypedDict):
     blocks: list[bytes]  # base64 in JSON
 
 
+class DealRow(TypedDict):
+    deal: str
+    role: str
+    client: str
+    client_did: str
+    contractor: str
+    arbiter: str
+    stage: str
+    credits: int
+    asked_credits: int
+    due_unix_ms: int
+
+
+class LedgerAccount(TypedDict):
+    schema: str
+    chain: str
+    height: int
+    peer: str
+    did: str
+    standing: str
+    credits: int
+    bond: int
+    locked_credits: int
+    has_successor: bool
+    deals: list[DealRow]
+    next_sequence: int | None
+
+
 class LedgerProof(TypedDict):
     schema: str
     chain: str
     height: int
     about: str
     proof: bytes  # base64 in JSON
+    receipt: list[bytes]  # the same
