@@ -65,7 +65,7 @@ async def chat(
     async with _Sent(http, endpoint, "chat/completions", body) as response:
         try:
             if response.content_type == "text/event-stream":
-                async for line in _lines(response):
+                async for line in lines(response):
                     assembly.take_line(line)
                     on_bytes(assembly.written_bytes)
                     if assembly.is_done:
@@ -155,7 +155,7 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
     return bytes(data)
 
 
-async def _lines(response: aiohttp.ClientResponse) -> Any:
+async def lines(response: aiohttp.ClientResponse) -> Any:
     """Lines of an event stream, whatever they end with."""
     rest = b""
     async for chunk in response.content.iter_any():
