@@ -13,6 +13,7 @@ from node.decision.calibrate import Calibration, Prediction, Prior, observe, pre
 from node.decision.hardware import gpu, model
 from node.decision.inputs import InternalCost, LocalOption, VerificationOption
 from node.decision.internal_cost import MachineRates, Pending, internal_cost, local_option
+from node.decision.pace import USUAL, after_run, slowness
 from node.decision.roofline import LlmWork, estimate
 from node.decision.tokens import charge_micro
 from node.decision.verification import VerificationConfig, verification_options
@@ -60,6 +61,7 @@ class LocalWork:
         self._unix_ms = unix_ms
         self.tokens = TokenBook(calibrations, unix_ms)
         self._states: dict[str, Calibration] = {}
+        self._pace = USUAL
         self._under_way: dict[object, Pending] = {}
         """In the order of their coming: the first run, the others wait."""
 
@@ -98,9 +100,10 @@ class LocalWork:
         return await self.executor.size(label, content.data, content.media_type)
 
     def predict(self, label: str, effort: Effort, units: int) -> Prediction:
-        """How long such a run takes here."""
-        key = _key(label, effort)
-        return predict(self._states.get(key) or self._borrowed(label) or start(self._prior(label, units)), units)
+        """How long such a run takes here, at the pace that this machine has just now."""
+        state = self._states.get(_key(label, effort)) or self._borrowed(label) or start(self._prior(label, units))
+        usual, factor = predict(state, units), self._slowness(label, state)
+        return msgspec.structs.replace(usual, expected_s=usual.expected_s * factor, p95_s=usual.p95_s * factor)
 
     def option(self, label: str, effort: Effort, units: int, *, memory_bytes: int = 0) -> LocalOption:
         """Doing it here, priced: or why it cannot be done."""
@@ -207,7 +210,7 @@ class LocalWork:
                 )
         if skill.tariff is not None and execution.usage is not None:
             await self.tokens.learn(skill.tariff, len(content.data), execution.usage)
-        await self._learn(_key(label, effort), await self.units(label, content), execution.wall_s)
+        await self._learn(label, effort, await self.units(label, content), execution.wall_s)
         return execution
 
     @contextmanager
@@ -274,10 +277,21 @@ class LocalWork:
         """Another effort of the same skill: an upper guess, since less effort is less work."""
         return self._states.get(_key(label, "full"))
 
-    async def _learn(self, key: str, units: int, measured_s: float) -> None:
-        state = observe(self._states.get(key) or start(UNKNOWN), units, measured_s)
-        self._states[key] = state
-        await self._calibrations.save(key, msgspec.json.encode(state).decode(), self._unix_ms())
+    def _follows_pace(self, label: str, state: Calibration) -> bool:
+        """A builtin skill of known speed: it computes, and here. What others wait for need not be this machine."""
+        skill = self.skill(label)
+        return skill is not None and skill.is_builtin and state.runs >= FIRST_RUNS
+
+    def _slowness(self, label: str, state: Calibration) -> float:
+        return slowness(self._pace, self._unix_ms() / 1000) if self._follows_pace(label, state) else 1.0
+
+    async def _learn(self, label: str, effort: Effort, units: int, measured_s: float) -> None:
+        key, now_ms = _key(label, effort), self._unix_ms()
+        before = self._states.get(key) or start(UNKNOWN)
+        state = self._states[key] = observe(before, units, measured_s / self._slowness(label, before))
+        if self._follows_pace(label, before):
+            self._pace = after_run(self._pace, predict(before, units).expected_s, measured_s, now_ms / 1000)
+        await self._calibrations.save(key, msgspec.json.encode(state).decode(), now_ms)
 
 
 def _key(label: str, effort: Effort) -> str:
