@@ -23,6 +23,7 @@ from coalesced.gateway.openai.config import OpenAiConfig
 from coalesced.logs import LogConfig
 from coalesced.paths import Paths, find_paths
 from dht.config import DhtConfig
+from node.attestation.config import AttestationConfig
 from node.community.config import LedgerConfig
 from node.decision.config import DecisionConfig
 from node.decision.internal_cost import MachineRates
@@ -34,6 +35,7 @@ from node.net.config import NetConfig
 from node.net.endpoint import parse_endpoint
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.outsource.settlement.config import SettlementConfig
+from node.proofs.policy import ProofsConfig
 from node.store.blobs import RetentionConfig
 from node.store.spending import Caps
 
@@ -117,6 +119,8 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     ledger: LedgerConfig = LedgerConfig()
     settlement: SettlementConfig = SettlementConfig()
     a2a: A2aConfig = A2aConfig()
+    proofs: ProofsConfig = ProofsConfig()
+    attestation: AttestationConfig = AttestationConfig()
 
 
 SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {

@@ -18,6 +18,7 @@ from dht.service import KademliaDiscovery
 from node.background import Background
 from node.community.community import Community
 from node.community.following import guarded
+from node.credentials.proofs import Proofs
 from node.env import Env
 from node.errors import NodeError
 from node.events import EventHub
@@ -69,6 +70,7 @@ class Parts:
     community: Community
     settling: Adapter
     steward: Steward | None
+    proofs: Proofs
     shop: Shop
     sales: Sales
     desk: QuoteDesk
@@ -170,6 +172,7 @@ class Daemon:
         await parts.discovery.stop()
         await parts.peers.stop()
         await parts.executor.stop()
+        parts.proofs.close()
         log.info("node.stopped", node=short_id(parts.identity.public_key))
 
     async def _drain(self, drain_s: float) -> None:

@@ -3,6 +3,7 @@
 import structlog
 
 from node.community.community import Community
+from node.credentials.proofs import Proofs
 from node.errors import NodeError
 from node.net.errors import Refusal
 from node.net.session import Call
@@ -12,7 +13,11 @@ from node.outsource.contractor.quotedesk import QuoteDesk
 from node.outsource.settlement.steward import Steward
 from protocol.messages import (
     Answer,
+    AtLeastRequest,
+    AttestationRequest,
+    AttestationStep,
     Award,
+    CertificatesRequest,
     DealExhibit,
     FaultNotice,
     GenesisRequest,
@@ -24,6 +29,7 @@ from protocol.messages import (
     Pong,
     QuoteRequest,
     ReceiptOffer,
+    RevocationsRequest,
 )
 
 log = structlog.get_logger()
@@ -39,6 +45,7 @@ class Router:
         countersigner: Countersigner,
         community: Community,
         steward: Steward | None,
+        proofs: Proofs,
     ) -> None:
         """`steward` None: this node settles nothing on its chain, and judges nobody's deals."""
         self._desk = desk
@@ -46,6 +53,7 @@ class Router:
         self._countersigner = countersigner
         self._community = community
         self._steward = steward
+        self._proofs = proofs
 
     async def handle(self, call: Call) -> Message:
         """The final answer to one request; Refusal for what cannot be asked, or cannot be done now."""
@@ -79,6 +87,16 @@ class Router:
                 return self._community.take(call.peer_key, batch)
             case GenesisRequest():
                 return self._community.genesis()
+            case CertificatesRequest() as request:
+                return await self._proofs.desk.certificates(request)
+            case RevocationsRequest():
+                return await self._proofs.desk.revocations()
+            case AtLeastRequest() as request:
+                return await self._proofs.desk.at_least(call, request)
+            case AttestationRequest() as request:
+                return await self._proofs.attested.begin(call, request)
+            case AttestationStep() as step:
+                return await self._proofs.attested.step(call, step)
             case DealExhibit() as shown:
                 why = self._steward.take_exhibit(call.peer_key, shown) if self._steward else "I judge no deals"
                 if why:

@@ -24,5 +24,9 @@ class ProofError(Exception):
     """A proof that does not hold. `reason` names the kind, the text says what is wrong with it."""
 
     def __init__(self, reason: Reason, text: str) -> None:
-        super().__init__(text)
+        super().__init__(reason, text)  # both, so that it travels between processes
         self.reason: Reason = reason
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text

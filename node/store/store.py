@@ -9,6 +9,7 @@ from node.store import blobs, tasks
 from node.store.a2a import A2aTasks
 from node.store.blobs import Blobs, RetentionConfig
 from node.store.calibration import Calibrations
+from node.store.credentials import Credentials
 from node.store.database import Database
 from node.store.decisions import Decisions
 from node.store.earnings import Earnings
@@ -51,6 +52,7 @@ class Store:
     quote_rounds: QuoteRounds
     earnings: Earnings
     a2a: A2aTasks
+    credentials: Credentials
     blobs: Blobs
     journal: Journal
     ledger: LedgerStore | StorageError
@@ -102,6 +104,7 @@ class Store:
                 quote_rounds=QuoteRounds(database),
                 earnings=Earnings(database),
                 a2a=A2aTasks(database),
+                credentials=Credentials(database),
                 blobs=Blobs(contents, retention),
                 journal=journal,
                 ledger=ledger,

@@ -1,0 +1,1 @@
+"""Certificates and proofs between nodes: what is asked of peers, and what peers are shown."""
