@@ -13,6 +13,7 @@ from dht.service import KademliaDiscovery
 from node.background import Background
 from node.community.community import Community
 from node.community.shell import MakeShell, Shell
+from node.credentials.proofs import Proofs
 from node.daemon import Daemon, Parts
 from node.decision.internal_cost import MachineRates
 from node.env import Env
@@ -173,8 +174,22 @@ def build(config: Config, ground: Ground) -> Built:
         earnings=store.earnings,
         clients=selling.clients,
     )
-    router = Router(selling.desk, selling.contractor, countersigner, community, paying.steward)
-    daemon = Daemon(_parts(base, selling, buying, community, paying), ground.addresses, ground.bootstrap, ground.group)
+    proofs = Proofs(
+        identity=identity,
+        network=network,
+        env=env,
+        store=store.credentials,
+        known=store.peers,
+        peers=base.peers,
+        discovery=base.discovery,
+        config=config.proofs,
+        attestation=config.attestation,
+        sells=selling.shop.sells,
+        is_idle=lambda: ground.executor.running + ground.executor.queue_depth == 0,
+    )
+    router = Router(selling.desk, selling.contractor, countersigner, community, paying.steward, proofs)
+    parts = _parts(base, selling, buying, community, paying, proofs)
+    daemon = Daemon(parts, ground.addresses, ground.bootstrap, ground.group)
     return Built(daemon, buying.surveyor)
 
 
@@ -323,7 +338,9 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
     return _Buying(surveyor, promises, unanswered, running, client)
 
 
-def _parts(base: _Base, selling: _Selling, buying: _Buying, community: Community, paying: _Paying) -> Parts:
+def _parts(
+    base: _Base, selling: _Selling, buying: _Buying, community: Community, paying: _Paying, proofs: Proofs
+) -> Parts:
     """All of it together, for the daemon and its owner's desks."""
     config, ground, store = base.config, base.ground, base.ground.store
     running, promises, intake = buying.running, buying.promises, selling.contractor.intake
@@ -340,6 +357,7 @@ def _parts(base: _Base, selling: _Selling, buying: _Buying, community: Community
         community=community,
         settling=paying.settling,
         steward=paying.steward,
+        proofs=proofs,
         shop=selling.shop,
         sales=Sales(
             env=ground.env,
