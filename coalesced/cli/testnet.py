@@ -90,14 +90,14 @@ def up(
         face.note(f"\nask the buyer:  coalesced --home {buyer} ask sentiment 'a fine day'")
         face.note(f"end it:         {place.again('down')}")
         if lies:
-            told = ", ".join(f"{node.name} is a {node.lie}" for node in manifest.nodes if node.lie)
+            told = ", ".join(f"{node.name} lies ({node.lie})" for node in manifest.nodes if node.lie)
             face.note(f"on the chain:   {told}; look with coalesced --home HOME ledger members")
 
 
 @testnet.command()
 @place_options
 def status(face: Face, place: Place) -> None:
-    """One line a node. Exit code 1 when one does not run."""
+    """One line a node, and what is wrong between them. Exit code 1 when one does not run, or the proxy."""
     if not all(state.process == "running" and state.status for state in _show(face, place)):
         click.get_current_context().exit(1)
 
@@ -161,12 +161,16 @@ def _show(face: Face, place: Place) -> "list[NodeState]":
     from coalesced.cli.tables import Column, draw_table
     from coalesced.testnet import runner
     from coalesced.testnet.manifest import load
+    from coalesced.testnet.proxy import orders
+    from coalesced.testnet.proxy.weather import Forecast, Order
 
     manifest = load(place.directory)
     states = asyncio.run(runner.states(manifest))
     rows = [_row(state, manifest.home(state.plan)) for state in states]
+    forecast = asyncio.run(orders.ask(manifest, Order())) if manifest.has_proxy else Forecast()
+    links = {f"{one}-{other}": str(link) for (one, other), link in forecast.links}
     if face.as_json:
-        facts = {"name": manifest.name, "network": manifest.network, "directory": manifest.directory}
+        facts = {"name": manifest.name, "network": manifest.network, "directory": manifest.directory, "links": links}
         face.print_json({"schema": "coalesced.testnet/1", **facts, "nodes": rows})
         return states
     columns = (
@@ -184,6 +188,8 @@ def _show(face: Face, place: Place) -> "list[NodeState]":
         Column("lies", "lie"),
     )
     draw_table(columns, rows, face.out)
+    if links:
+        face.note("between them: " + "; ".join(f"{pair} {link}" for pair, link in links.items()))
     return states
 
 

@@ -50,15 +50,13 @@ async def slow(manifest: Manifest, name: str, other: str | None, link: Link) -> 
     manifest.node(name)
     others = [other] if other is not None else [node.name for node in manifest.nodes if node.name != name]
     await orders.slow(manifest, [ordered(name, one) for one in others], link)
-    more = f", up to {link.jitter_ms} ms more" if link.jitter_ms else ""
-    more += f", {link.loss_percent} % lost" if link.loss_percent else ""
-    return f"between {name} and {other or 'all others'}: {link.delay_ms} ms each way{more}; `chaos heal` ends it"
+    return f"between {name} and {other or 'all others'}: {link}; `chaos heal` ends it"
 
 
 async def lie(manifest: Manifest, name: str, kind: Lie, *, allow_unsafe: bool) -> str:
     """Make a liar of a validator."""
     await lying.make_liar(manifest, name, kind, allow_unsafe=allow_unsafe)
-    return f"{name} runs again as a {kind}, and stays one"
+    return f"{name} runs again and lies ({kind}), and so it will"
 
 
 async def heal(manifest: Manifest) -> str:

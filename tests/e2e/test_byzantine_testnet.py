@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coalesced.testnet.manifest import Lie
+from coalesced.testnet.manifest import LIES, Lie
 from tests.harness.soak import Figures, soaking
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -38,8 +38,18 @@ def soak(place: Path, members: int, lies: tuple[Lie, ...], seconds: float, then:
 
 
 def test_four_members_with_a_liar_agree_through_crashes_and_partitions(place: Path) -> None:
-    figures = soak(place, 4, ("liar",), 8)
+    figures = soak(place, 4, ("liar",), 6)
     assert figures.acknowledged > 0
+    assert figures.kills > 0
+    assert figures.partitions > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", LIES)
+def test_four_members_bear_each_kind_of_liar(place: Path, kind: Lie) -> None:
+    figures = soak(place, 4, (kind,), 30)
+    assert figures.kills > 0
+    assert figures.partitions > 0
 
 
 @pytest.mark.long

@@ -103,8 +103,13 @@ class Soak:
                 writing = [group.create_task(self._write(author)) for author in self._authors]
                 watching = group.create_task(self._watch())
                 turning = group.create_task(self._turn(lies, turn_s))
+                await self._first_commit()
+                for what in ("kill", "partition"):  # however short the run is
+                    await self._disturb(what)
                 while time.monotonic() < began + seconds:
-                    await self._disturb()
+                    await self._disturb(
+                        self.rng.choice(("kill", "kill", "kill many", "partition", "partition", "slow"))
+                    )
                 turning.cancel()
                 self.is_over = True
                 async with asyncio.timeout(CATCH_UP_S):
@@ -149,9 +154,9 @@ class Soak:
 
     # --- chaos
 
-    async def _disturb(self) -> None:
+    async def _disturb(self, what: str) -> None:
         """One thing happens, ends, and commits have to go on."""
-        match self.rng.choice(("kill", "kill", "kill many", "partition", "partition", "slow")):
+        match what:
             case "kill":
                 await self._kill(self.rng.choice(self.honest))
             case "kill many":
@@ -193,6 +198,9 @@ class Soak:
         self.figures.slowdowns += 1
         await asyncio.sleep(self.rng.uniform(1.0, 6.0))
         await orders.heal(self.manifest)
+
+    async def _first_commit(self) -> None:
+        await until(lambda: bool(self.acknowledged), RESUME_S, "a first commit")
 
     async def _resumed(self) -> None:
         """Something that was not committed at this moment is, in time."""

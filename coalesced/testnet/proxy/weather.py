@@ -32,6 +32,12 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     is_cut: bool = False
     """A black hole: nothing arrives and nobody is told."""
 
+    def __str__(self) -> str:
+        parts = [f"{self.delay_ms} ms each way"] if self.delay_ms else []
+        parts += [f"up to {self.jitter_ms} ms more"] if self.jitter_ms else []
+        parts += [f"{self.loss_percent} % lost"] if self.loss_percent else []
+        return "cut" if self.is_cut else ", ".join(parts) or "fine"
+
     def delay_s(self, rng: Random) -> float:
         """How long the next chunk or datagram takes."""
         return (self.delay_ms + rng.uniform(0, self.jitter_ms)) / 1000
