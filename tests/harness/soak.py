@@ -37,6 +37,7 @@ PAUSE_S = 0.05
 RESUME_S = 30.0
 """Within so long after healing, something new is committed: a view's first time-out, doubled up to three times."""
 CATCH_UP_S = 60.0
+DISTURBANCES = ("kill", "kill", "kill many", "partition", "partition", "slow")
 LOOK_S = 0.4
 """How often the logs of votes are read."""
 
@@ -107,9 +108,7 @@ class Soak:
                 for what in ("kill", "partition"):  # however short the run is
                     await self._disturb(what)
                 while time.monotonic() < began + seconds:
-                    await self._disturb(
-                        self.rng.choice(("kill", "kill", "kill many", "partition", "partition", "slow"))
-                    )
+                    await self._disturb(self.rng.choice(DISTURBANCES))
                 turning.cancel()
                 self.is_over = True
                 async with asyncio.timeout(CATCH_UP_S):
