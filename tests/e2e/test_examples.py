@@ -1,6 +1,7 @@
 """Every example of the documentation, run as a reader would run it, against a real node with a real model."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
@@ -102,3 +103,18 @@ def test_the_endpoint_says_where_it_is_and_its_key_is_in_no_other_file(node: tup
     assert token not in told.stdout + daemon.log_text()
     others = [file for file in daemon.home.glob("*") if file.is_file() and file.name != "openai.token"]
     assert not [file.name for file in others if token.encode() in file.read_bytes()]
+
+
+def test_the_240_tasks_go_through_a_model_and_are_booked_by_its_reported_tokens(
+    node: tuple[Daemon, int], tmp_path: Path
+) -> None:
+    daemon, _ = node
+    command = [sys.executable, "-m", "coalesced.testnet.real_tasks.by_model", "--home", str(daemon.home)]
+    command += ["--tasks", "12", "--rate", "1:4", "--json", str(tmp_path / "run.json")]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+    done = json.loads((tmp_path / "run.json").read_text())
+    read, written = (sum(one["usage"][at] for one in done) for at in (0, 1))
+    assert read > written > 0
+    assert f"| all | 12 of 12 | 0 | 0 | {read:,} | {written:,} |" in ran.stdout
+    assert f"${(read + 4 * written) / 1e6:.4f}" in ran.stdout
