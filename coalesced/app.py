@@ -14,7 +14,7 @@ from coalesced.compose import Built, Ground, build
 from coalesced.config import Config
 from coalesced.control.lock import hold_lock
 from coalesced.control.server import ControlServer
-from coalesced.gateway.a2a.extra import serving
+from coalesced.gateway.a2a.extra import buying, serving
 from coalesced.gateway.openai.server import OpenAiServer
 from coalesced.logs import configure
 from coalesced.passphrase import read_passphrase
@@ -107,6 +107,8 @@ async def _live(
         stack.push_async_callback(store.close)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         transport = WebSocketTransport(config.net.max_message_bytes)
+        executor = make_executor(config.execute, env)
+        agents = buying(config.a2a, identity, env, executor, config.node.network)
         ground = Ground(
             identity=identity,
             env=env,
@@ -114,7 +116,8 @@ async def _live(
             addresses=addresses,
             bootstrap=bootstrap,
             transport=transport,
-            executor=make_executor(config.execute, env),
+            executor=executor,
+            agents=await stack.enter_async_context(agents),
             group=group,
             make_shell=make_shell,
         )

@@ -24,6 +24,8 @@ from node.net.endpoint import Endpoint
 from node.net.peers import Peers
 from node.net.session import Call
 from node.net.transport import Transport
+from node.outsource.client.agentorders import AgentOrders
+from node.outsource.client.agents import NO_AGENTS, Agents
 from node.outsource.client.attempt import Attempts
 from node.outsource.client.client import Client
 from node.outsource.client.course import Course
@@ -75,6 +77,7 @@ class Ground:
     executor: Executor
     group: asyncio.TaskGroup
     make_shell: MakeShell = Shell
+    agents: Agents = NO_AGENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,10 +310,21 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
         community=community,
         in_background=base.in_background,
     )
+    agent_orders = AgentOrders(
+        env=env,
+        agents=base.ground.agents,
+        work=base.work,
+        promises=promises,
+        journal=store.journal,
+        outcomes=store.outcomes,
+        tasks=base.tasks,
+        in_background=base.in_background,
+    )
     attempts = Attempts(
         env=env,
         work=base.work,
         orders=orders,
+        agents=agent_orders,
         promises=promises,
         tasks=base.tasks,
         receipt_timeout_s=timeout_s,
@@ -328,6 +342,7 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
             tasks=base.tasks,
             decisions=store.decisions,
             watch=MarketWatch(env, store.quote_rounds, store.outcomes),
+            agents=base.ground.agents,
         ),
         running=running,
         log_=base.tasks,

@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, assert_never, get_args
+from typing import Any, Final, Literal, assert_never, get_args
 
 import msgspec
 
@@ -198,6 +198,9 @@ def note_record(note: dict[str, Any]) -> bytes:
     return pack(note)
 
 
+AGENT_PAID: Final = "agent_paid"
+"""A note: what this node owes an agent that is no node, and signs nothing of ours, for a task."""
+
 Content = (
     Signed[AwardTerms] | Signed[ReceiptTerms] | Receipt | Signed[FaultTerms] | Signed[RatingTerms] | dict[str, Any]
 )
@@ -248,6 +251,10 @@ def paid_micro(entries: Iterable[Entry], contractor: bytes) -> int | None:
     """
     paid = None
     for entry in entries:
+        if entry.kind == "note":
+            note = open_body(entry.kind, entry.body)
+            if isinstance(note, dict) and note.get("what") == AGENT_PAID and note.get("contractor") == contractor:
+                paid = note["paid_micro"]
         if entry.kind in ("receipt_offer", "receipt"):
             content = open_body(entry.kind, entry.body)
             if not isinstance(content, dict) and isinstance(content.terms, ReceiptTerms):

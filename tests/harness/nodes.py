@@ -18,7 +18,7 @@ import msgspec
 
 from coalesced.compose import Built, Ground, build
 from coalesced.config import Config, Source
-from coalesced.gateway.a2a.extra import serving
+from coalesced.gateway.a2a.extra import buying, serving
 from coalesced.paths import find_paths
 from crypto.identity import Identity
 from dht.config import DhtConfig
@@ -150,6 +150,8 @@ class Node:
             group = await stack.enter_async_context(asyncio.TaskGroup())
             env = Env()
             transport = WebSocketTransport(config.net.max_message_bytes)
+            executor = self._executor(config.execute, env)
+            agents = buying(config.a2a, self.identity, env, executor, config.node.network)
             ground = Ground(
                 identity=self.identity,
                 env=env,
@@ -157,7 +159,8 @@ class Node:
                 addresses=Addresses((self.endpoint,), self.endpoint, "for a test"),
                 bootstrap=tuple(self.plan.bootstrap),
                 transport=transport,
-                executor=self._executor(config.execute, env),
+                executor=executor,
+                agents=await stack.enter_async_context(agents),
                 group=group,
             )
             self._built = build(config, ground)

@@ -22,7 +22,8 @@ from a2a.utils.constants import TransportProtocol
 from coalesced.gateway.a2a.config import A2aConfig
 from coalesced.gateway.a2a.economics import QuoteTerms, ReceiptTerms, contract, digest, read
 from coalesced.gateway.a2a.http_signatures import SignedRequest, sign_request
-from coalesced.gateway.a2a.words import ECONOMICS, struct, text_of
+from coalesced.gateway.a2a.shared import ECONOMICS
+from coalesced.gateway.a2a.words import struct, text_of
 from crypto.identity import Identity
 from node.outsource.config import ContractorConfig
 from tests.harness.nodes import BUILTIN, CHEAP, DEAR, LIMIT_S, Node, World, world

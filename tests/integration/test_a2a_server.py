@@ -18,7 +18,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from jwt.api_jwk import PyJWK
 
 from coalesced.gateway.a2a.config import A2aConfig
-from coalesced.gateway.a2a.words import ECONOMICS
+from coalesced.gateway.a2a.shared import ECONOMICS
 from crypto.identity import Identity, parse_did_key
 from crypto.jcs import canonical
 from crypto.jws import encode_base64url, verify_parts

@@ -14,7 +14,7 @@ from coalesced.gateway.a2a.economics import (
     receipt,
     sign,
 )
-from coalesced.gateway.a2a.words import dollars, micro_of
+from coalesced.gateway.a2a.shared import dollars, micro_of
 from crypto.identity import Identity, did_key
 
 SELLER, CLIENT, OTHER = (Identity(bytes([number]) * 32) for number in (1, 2, 3))

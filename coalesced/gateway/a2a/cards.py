@@ -18,7 +18,8 @@ from google.protobuf.json_format import MessageToDict
 
 from coalesced.gateway.a2a.config import A2aConfig
 from coalesced.gateway.a2a.economics import parameters
-from coalesced.gateway.a2a.words import ECONOMICS, SKILL, struct
+from coalesced.gateway.a2a.shared import ECONOMICS, SKILL
+from coalesced.gateway.a2a.words import struct
 from crypto.identity import Identity, did_key, short_id
 from crypto.jcs import canonical
 from crypto.jws import sign_parts

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta
 
-from coalesced.gateway.a2a.words import dollars, micro_of
+from coalesced.gateway.a2a.shared import dollars, micro_of
 from crypto.identity import Identity, did_key
 from crypto.jcs import JcsError, canonical, parse_canonical
 from crypto.jws import JwsError, sign_compact, verify_compact

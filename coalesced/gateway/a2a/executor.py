@@ -21,8 +21,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from coalesced.control.replies import closable
 from coalesced.gateway.a2a.economics import Agreed, receipt
 from coalesced.gateway.a2a.orders import parts_of
+from coalesced.gateway.a2a.shared import ECONOMICS
 from coalesced.gateway.a2a.terms import Offered, Refused, Terms, Work, quote_in
-from coalesced.gateway.a2a.words import ECONOMICS, PROGRESS, said, struct, text_of
+from coalesced.gateway.a2a.words import PROGRESS, said, struct, text_of
 from crypto.identity import Identity
 from node.errors import NodeError
 from node.views import AskRequest, EventView, TaskView

@@ -10,8 +10,12 @@ from aiohttp import web
 
 from coalesced.control.facade import Node
 from coalesced.gateway.a2a.config import A2aConfig
+from crypto.identity import Identity
 from node.daemon import Daemon
+from node.env import Env
 from node.errors import NodeError
+from node.execute.executor import Executor
+from node.outsource.client.agents import NO_AGENTS, Agents
 
 
 class ExtraMissingError(NodeError):
@@ -50,3 +54,22 @@ async def serving(
         yield
     finally:
         await server.close()
+
+
+@asynccontextmanager
+async def buying(
+    config: A2aConfig, identity: Identity, env: Env, executor: Executor, network: str
+) -> AsyncIterator[Agents]:
+    """The A2A agents that a node may buy from; none, and nothing imported, where none is configured."""
+    if not config.sellers:
+        yield NO_AGENTS
+        return
+
+    def output_type(label: str) -> str:
+        return next((skill.output_media_type for skill in executor.skills if skill.label == label), "")
+
+    made = load_extra("buying.agents").A2aAgents(
+        config.sellers, identity, env, network=network, output_type=output_type
+    )
+    async with made as agents:
+        yield agents

@@ -7,7 +7,8 @@ import msgspec
 from a2a.types.a2a_pb2 import Message, Part
 from google.protobuf.json_format import MessageToDict
 
-from coalesced.gateway.a2a.words import ECONOMICS, SKILL, plain
+from coalesced.gateway.a2a.shared import ECONOMICS, SKILL
+from coalesced.gateway.a2a.words import plain
 from node.errors import NodeError
 from node.views import AskRequest, InputFile
 

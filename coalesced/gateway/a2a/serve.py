@@ -24,10 +24,11 @@ from coalesced.gateway.a2a.push import PushSender
 from coalesced.gateway.a2a.quotas import RequestRates
 from coalesced.gateway.a2a.rest import RestBinding
 from coalesced.gateway.a2a.rpc import RpcBinding
+from coalesced.gateway.a2a.shared import ECONOMICS
 from coalesced.gateway.a2a.streams import EventStreams
 from coalesced.gateway.a2a.taskstore import NodePushStore, NodeTaskStore
 from coalesced.gateway.a2a.terms import Terms, quote_in
-from coalesced.gateway.a2a.words import ECONOMICS, said
+from coalesced.gateway.a2a.words import said
 from node.daemon import Parts
 from node.owner.skills import Price, price_of, skills_view
 from node.views import AskRequest, SkillRow

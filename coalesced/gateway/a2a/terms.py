@@ -9,7 +9,8 @@ from a2a.types.a2a_pb2 import Message, Task
 from coalesced.gateway.a2a.config import A2aConfig
 from coalesced.gateway.a2a.economics import Agreed, EconomicsError, QuoteTerms, agreement, input_digest, sign
 from coalesced.gateway.a2a.orders import OrderError, request_of, skill_of
-from coalesced.gateway.a2a.words import ECONOMICS, dollars, plain
+from coalesced.gateway.a2a.shared import ECONOMICS, dollars
+from coalesced.gateway.a2a.words import plain
 from crypto.identity import Identity, did_key
 from node.errors import NodeError
 from node.owner.skills import Price

@@ -8,6 +8,8 @@ from node.background import Background, completed
 from node.env import Env
 from node.errors import NodeError, VerificationError
 from node.execute.errors import InputError
+from node.outsource.client.agentorders import AgentOrder, AgentOrders
+from node.outsource.client.agents import AgentOffer
 from node.outsource.client.offers import Offer
 from node.outsource.client.orders import Delivered, Orders
 from node.outsource.client.outcome import Done, Failed, Limits, Question
@@ -39,6 +41,7 @@ class Attempts:
         env: Env,
         work: LocalWork,
         orders: Orders,
+        agents: AgentOrders,
         promises: Promises,
         tasks: TaskLog,
         receipt_timeout_s: float,
@@ -47,6 +50,7 @@ class Attempts:
         self._env = env
         self._work = work
         self._orders = orders
+        self._agents = agents
         self._promises = promises
         self._tasks = tasks
         self._receipt_timeout_s = receipt_timeout_s
@@ -91,6 +95,13 @@ class Attempts:
         """Hire one contractor, check what it delivers, settle. `others` may be hired for a redundant check."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + limits.remaining_s
+        if isinstance(offer, AgentOffer):
+            order = AgentOrder(ask=ask, offer=offer, level=level, limits=limits, question=question)
+
+            async def here(remaining_s: float) -> Done | Failed:
+                return await self.here(ask, remaining_s=remaining_s, question=question)
+
+            return await self._agents.carry_out(order, here)
         try:
             first = await self._orders.place(ask, offer, level, limits=limits, explored=explored, question=question)
             if isinstance(first, Failed):

@@ -16,6 +16,7 @@ from node.decision.decision import Decision
 from node.decision.inputs import LocalOption
 from node.env import Env
 from node.errors import DeadlineError, NodeError, NoOfferError, RefusedError, VerificationError
+from node.outsource.client.agents import AgentOffer, Agents
 from node.outsource.client.attempt import Attempts
 from node.outsource.client.decisionview import decision_view
 from node.outsource.client.marketwatch import MarketWatch
@@ -59,6 +60,7 @@ class Course:
         tasks: TaskLog,
         decisions: Decisions,
         watch: MarketWatch,
+        agents: Agents,
     ) -> None:
         self._env = env
         self._surveyor = surveyor
@@ -66,6 +68,7 @@ class Course:
         self._tasks = tasks
         self._decisions = decisions
         self._watch = watch
+        self._agents = agents
 
     async def look(self, ask: Ask, *, remaining_s: float, is_dry: bool = False) -> Surveyed:
         """Survey the options and decide, without doing anything; a dry run logs nothing, and always asks."""
@@ -99,7 +102,11 @@ class Course:
         listings = await self._surveyor.listings(ask.skill, timeout_s=step_s)
         if not is_dry:
             await self._tasks.note(ask.task_id, "sellers_found", f"{len(listings)} advertise {ask.skill}")
-        offers, refusals = await self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s)
+        (offers, refusals), (outside, unwilling) = await asyncio.gather(
+            self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s),
+            self._agents.offers(ask, timeout_s=step_s),
+        )
+        offers, refusals = [*offers, *outside], [*refusals, *unwilling]
         if not is_dry:
             await self._tasks.note(ask.task_id, "quotes", _quotes_text(offers, refusals))
             loads_ppm = {one.seller.key: one.advert.load_ppm for one in listings}
@@ -145,7 +152,12 @@ class Course:
             decision.level,
             limits=Limits(client_patience_s(offer.terms.p95_ms / 1000, remaining_s, local_p95_s), remaining_s),
             explored=decision.explored,
-            others=[survey.offer(row.contractor) for row in decision.rows if row.contractor != decision.contractor],
+            others=[
+                other
+                for row in decision.rows
+                if row.contractor != decision.contractor
+                and not isinstance(other := survey.offer(row.contractor), AgentOffer)
+            ],
             question=question,
         )
 
@@ -190,7 +202,7 @@ class Course:
         stale = [offer for offer in offers if self._surveyor.has_expired(offer)]
         if stale:
             offers = [offer for offer in offers if offer not in stale]
-            sellers = [offer.seller for offer in stale]
+            sellers = [offer.seller for offer in stale if not isinstance(offer, AgentOffer)]
             again, refused = await self._surveyor.quotes(survey.ask, sellers, timeout_s=remaining_s * LOOKING_SHARE)
             offers, refusals = offers + again, refusals + refused
         return await self._surveyed(survey, offers, refusals)

@@ -1,0 +1,209 @@
+"""The A2A agents of the configuration as sellers: their offers, and work at them from first message to result."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+
+from coalesced.gateway.a2a.buying.agent import Agent
+from coalesced.gateway.a2a.buying.card import CardError, ReadCard, read_card
+from coalesced.gateway.a2a.buying.course import Course
+from coalesced.gateway.a2a.buying.exchange import (
+    OVERHEAD_BYTES,
+    WAITS,
+    economics_in,
+    message,
+    parts_of,
+    said_in,
+    state_of,
+    task_in,
+)
+from coalesced.gateway.a2a.buying.wire import AgentError, Wire
+from coalesced.gateway.a2a.config import A2aSeller
+from coalesced.gateway.a2a.economics import EconomicsError, QuoteTerms, read
+from coalesced.gateway.a2a.shared import micro_of
+from crypto.identity import Identity, did_key, parse_did_key
+from node.background import completed
+from node.env import Env
+from node.errors import UsageError
+from node.market.quotes import hold_received
+from node.net.endpoint import Endpoint
+from node.outsource.client.agents import AgentJob, AgentOffer, AgentWork
+from node.outsource.client.hiring import Fault
+from node.outsource.client.offers import NoOffer, Seller
+from node.outsource.client.request import Ask
+from protocol import signed
+from protocol.messages import Quote
+
+log = structlog.get_logger()
+
+WELL_KNOWN: Final = "/.well-known/agent-card.json"
+CARD_S: Final = 300.0
+"""How long a card that was read is believed to be current."""
+PRICE_KEPT_S: Final = 3600.0
+"""A price by configuration binds for as long as anybody works on a task."""
+P95_FACTOR: Final = 3
+"""Between what is expected of an agent that nobody has measured, and what it takes at worst."""
+
+
+class A2aAgents:
+    """Buys from A2A agents. Use it as a context."""
+
+    def __init__(
+        self,
+        sellers: Sequence[A2aSeller],
+        identity: Identity,
+        env: Env,
+        *,
+        network: str,
+        output_type: Callable[[str], str],
+    ) -> None:
+        """`output_type`: the media type that a skill's results have, if this node knows the skill."""
+        self._identity = identity
+        self._env = env
+        self._network = network
+        self._output_type = output_type
+        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        self._agents = [self._made(one) for one in sellers]
+
+    def _made(self, seller: A2aSeller) -> Agent:
+        url = seller.card if urlsplit(seller.card).path.strip("/") else seller.card.rstrip("/") + WELL_KNOWN
+        token = _first_line(seller.token_file) if seller.token_file else ""
+        return Agent(seller, url, Wire(self._session, self._identity, token, self._env.unix_ms))
+
+    async def __aenter__(self) -> "A2aAgents":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    # --- offers
+
+    async def offers(self, ask: Ask, *, timeout_s: float) -> tuple[list[AgentOffer], list[NoOffer]]:
+        """A price of each agent that does this skill, or why it has none."""
+        asked = [agent for agent in self._agents if agent.config.skill == ask.skill]
+        answers = await asyncio.gather(*(self._offer(agent, ask, timeout_s) for agent in asked))
+        return (
+            [one for one in answers if isinstance(one, AgentOffer)],
+            [one for one in answers if isinstance(one, NoOffer)],
+        )
+
+    async def _offer(self, agent: Agent, ask: Ask, timeout_s: float) -> AgentOffer | NoOffer:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with asyncio.timeout(timeout_s):
+                card = await self._card(agent, timeout_s)
+                if agent.config.price_micro is not None:
+                    duration_ms = round(agent.config.duration_s * 1000)
+                    terms = self._terms(agent, ask, agent.config.price_micro, duration_ms, PRICE_KEPT_S)
+                    return self._made_offer(agent, terms, loop.time() - began)
+                return await self._quoted(agent, card, ask, timeout_s)
+        except TimeoutError:
+            return NoOffer(_seller(agent), f"no answer within {timeout_s:g} s")
+        except (AgentError, CardError, EconomicsError, ValueError) as error:
+            return NoOffer(_seller(agent), f"{agent.url}: {error}")
+
+    async def _card(self, agent: Agent, timeout_s: float) -> ReadCard:
+        now_s = asyncio.get_running_loop().time()
+        if agent.card is None or now_s - agent.read_at_s > CARD_S:
+            key = parse_did_key(agent.config.key) if agent.config.key else None
+            found = await agent.wire.card(agent.url, timeout_s)
+            agent.card = read_card(found, where=agent.url, skill_id=agent.skill_id, key=key)
+            agent.read_at_s = now_s
+        return agent.card
+
+    async def _quoted(self, agent: Agent, card: ReadCard, ask: Ask, timeout_s: float) -> AgentOffer:
+        """The agent's own signed price."""
+        if not card.has_prices or card.signer is None:
+            raise AgentError("it names no signed prices, and none is configured (price_micro)")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        told = message(parts_of(ask.content), skill=agent.skill_id, economics={"want": "quote"})
+        task = task_in(await agent.wire.call(card, "SendMessage", told, OVERHEAD_BYTES, timeout_s))
+        token = economics_in(task["status"].get("message")).get("quote")
+        if state_of(task) != WAITS or token is None:
+            raise AgentError(f"it gave no quote: {said_in(task)[:200]}")
+        quote, _ = read(QuoteTerms, token, card.signer)
+        own = did_key(self._identity.public_key)
+        lifetime_s = (quote.expires_unix_ms - quote.issued_unix_ms) / 1000
+        if quote.task_id != task["id"] or quote.skill != agent.skill_id or not 0 < lifetime_s <= PRICE_KEPT_S:
+            raise AgentError("its quote is for something else, or for no time")
+        if quote.client not in (own, "") and not agent.wire.token:
+            raise AgentError("its quote is made out to somebody else")
+        price_micro = micro_of(quote.price_usd)
+        terms = self._terms(agent, ask, price_micro, quote.duration_ms, lifetime_s, p95_ms=quote.p95_ms)
+        return self._made_offer(agent, terms, loop.time() - began, token=str(token), order=quote.task_id)
+
+    def _terms(
+        self, agent: Agent, ask: Ask, price_micro: int, duration_ms: int, lifetime_s: float, *, p95_ms: int = 0
+    ) -> signed.QuoteTerms:
+        """What the decision compares, in the form of a peer's quote; nobody signed it."""
+        now = self._env.unix_ms()
+        return signed.QuoteTerms(
+            quote_id=self._env.entropy(16),
+            task_id=ask.task_id,
+            specification_sha256=ask.specification_sha256,
+            network=self._network,
+            client=self._identity.public_key,
+            contractor=agent.key,
+            skill=ask.skill,
+            effort=ask.specification.effort,
+            price_micro=price_micro,
+            duration_ms=duration_ms,
+            p95_ms=max(p95_ms, duration_ms) if p95_ms else P95_FACTOR * duration_ms,
+            success_ppm=agent.config.success_ppm,
+            issued_unix_ms=now,
+            expires_unix_ms=now + round(lifetime_s * 1000),
+        )
+
+    def _made_offer(
+        self, agent: Agent, terms: signed.QuoteTerms, rtt_s: float, *, token: str = "", order: str = ""
+    ) -> AgentOffer:
+        return AgentOffer(
+            _seller(agent),
+            Quote(terms=b"", signature=b""),
+            hold_received(terms, self._env.unix_ms()),
+            rtt_s,
+            address=agent.url,
+            token=token,
+            order=order,
+        )
+
+    # --- work
+
+    async def work(self, job: AgentJob) -> AgentWork | Fault:
+        """Have an agent do a task; it is told when nobody waits for it any more."""
+        agent = next((one for one in self._agents if one.url == job.offer.address), None)
+        if agent is None or agent.card is None:
+            return Fault("failed", "it is not configured any more")
+        course = Course(self._identity, self._env, agent, agent.card, job, self._output_type(job.ask.skill))
+        try:
+            async with asyncio.timeout(job.remaining_s):
+                return await course.run()
+        except TimeoutError:
+            await course.cancel()
+            return Fault("timeout", f"nothing was delivered within {job.remaining_s:.1f} s")
+        except asyncio.CancelledError:
+            await completed(course.cancel())
+            raise
+        except AgentError as error:
+            return Fault("failed", str(error))
+        except EconomicsError as error:
+            return Fault("invalid", str(error))
+
+
+def _seller(agent: Agent) -> Seller:
+    parts = urlsplit(agent.url)
+    return Seller(agent.key, Endpoint(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)))
+
+
+def _first_line(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8").splitlines()[0].strip()
+    except (OSError, UnicodeDecodeError, IndexError) as error:
+        raise UsageError(f"a2a.sellers: token_file {name} cannot be read: {error}") from error

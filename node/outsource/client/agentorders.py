@@ -1,0 +1,161 @@
+"""Orders with agents from outside: money promised, the order journaled, the result judged, what is owed noted down."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from node.background import Background, completed
+from node.env import Env
+from node.errors import NodeError, RefusedError, VerificationError
+from node.ledger.journal import AGENT_PAID, note_record
+from node.outsource.client.agents import AgentJob, AgentOffer, Agents, AgentWork
+from node.outsource.client.hiring import Fault
+from node.outsource.client.outcome import Done, Failed, Limits, Question
+from node.outsource.client.progresslog import ProgressLog
+from node.outsource.client.promises import Promises
+from node.outsource.client.redundancy import difference
+from node.outsource.client.request import Ask
+from node.outsource.localwork import LocalWork
+from node.outsource.tasklog import TaskLog
+from node.store.history import JobOutcome, Outcomes
+from node.store.journal_store import Journal
+from node.store.tasks import TaskChange
+from node.tasks.verify import FULL_SCORE_PPM, Judgement
+from node.wording import check_name, usd
+from protocol.specification import Level
+
+AGENT_ORDER: Final = "agent_order"
+"""A note of the journal: work was ordered from an agent that is no node."""
+CUT_SHORT: Final = "the task ended before this did: by its deadline or its owner"
+
+Here = Callable[[float], Awaitable[Done | Failed]]
+"""Does the task on this machine in so many seconds, for a redundant check."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentOrder:
+    """One task, one agent's offer for it, and the check that was decided on."""
+
+    ask: Ask
+    offer: AgentOffer
+    level: Level
+    limits: Limits
+    question: Question
+
+
+class AgentOrders:
+    """Places, judges and settles single orders with agents."""
+
+    def __init__(
+        self,
+        *,
+        env: Env,
+        agents: Agents,
+        work: LocalWork,
+        promises: Promises,
+        journal: Journal,
+        outcomes: Outcomes,
+        tasks: TaskLog,
+        in_background: Background,
+    ) -> None:
+        self._env = env
+        self._agents = agents
+        self._work = work
+        self._promises = promises
+        self._journal = journal
+        self._outcomes = outcomes
+        self._tasks = tasks
+        self._in_background = in_background
+
+    async def carry_out(self, order: AgentOrder, here: Here) -> Done | Failed:
+        """One order from its promise to its end."""
+        ask, offer = order.ask, order.offer
+        if (refused := await self._promises.make(ask.task_id, offer, order.level)) is not None:
+            return Failed(RefusedError.code, f"{offer.seller.name}: {refused}")
+        began = self._env.unix_ms()
+        try:
+            await self._note(AGENT_ORDER, order, price_micro=offer.terms.price_micro)
+            work = await self._done(order)
+            if isinstance(work, Fault):
+                await completed(self._ended(order, kind=work.kind))
+                return Failed(work.kind, f"{offer.seller.name}: {work.kind}: {work.text}")
+            judgement = await self._judged(order, work, here)
+            if not judgement.accepted:
+                await completed(self._ended(order, kind="bad_result"))
+                reasons = "; ".join(judgement.reasons) or "verification refused the result"
+                return Failed(VerificationError.code, f"{offer.seller.name}: bad_result: {reasons}")
+            await completed(self._paid(order, work, took_ms=self._env.unix_ms() - began))
+        except BaseException:
+            await completed(self._promises.close_all(CUT_SHORT, ask.task_id))
+            raise
+        return Done(work.content, cost_micro=work.invoice_micro, paid_micro=work.invoice_micro)
+
+    async def _done(self, order: AgentOrder) -> AgentWork | Fault:
+        ask, offer = order.ask, order.offer
+        change = TaskChange(peer=offer.seller.key, price_micro=offer.terms.price_micro)
+        await self._tasks.change(ask.task_id, change)
+        text = f"to {offer.seller.name} at {offer.address} for at most {usd(offer.terms.price_micro)}"
+        await self._tasks.note(ask.task_id, "awarded", text, peer=offer.seller.name)
+        progress = ProgressLog(self._tasks, ask.task_id, self._in_background)
+        job = AgentJob(ask, offer, order.limits.patience_s, progress.put, order.question)
+        work = await self._agents.work(job)
+        await progress.flush()
+        if isinstance(work, AgentWork) and work.invoice_micro > offer.terms.price_micro:
+            asked, agreed = usd(work.invoice_micro), usd(offer.terms.price_micro)
+            return Fault("overcharge", f"it wants {asked}, above the agreed {agreed}")
+        return work
+
+    async def _judged(self, order: AgentOrder, work: AgentWork, here: Here) -> Judgement:
+        ask = order.ask
+        try:
+            judgement = await self._work.verify(
+                ask.skill,
+                ask.content,
+                work.content,
+                level=order.level,
+                min_score_ppm=ask.specification.verification.min_score_ppm,
+                seed=self._env.entropy(32),
+                timeout_s=max(1.0, order.limits.remaining_s),
+            )
+        except NodeError as error:
+            judgement = Judgement(accepted=False, score_ppm=0, reasons=(f"it could not be verified: {error}",))
+        if order.level == "redundant" and judgement.accepted:
+            own = await here(order.limits.remaining_s)
+            if not isinstance(own, Done):
+                judgement = Judgement(accepted=False, score_ppm=0, reasons=("nothing to compare its result with",))
+            elif reason := difference(work.content, own.content):
+                judgement = Judgement(accepted=False, score_ppm=0, reasons=(reason,))
+        verdict = "accepted" if judgement.accepted else "refused"
+        text = "; ".join((f"{check_name(order.level)}: {verdict}", *judgement.reasons[:3]))
+        score_ppm = min(judgement.score_ppm, FULL_SCORE_PPM)
+        name = order.offer.seller.name
+        await self._tasks.note(
+            ask.task_id, "verified", text, peer=name, level=order.level, verdict=verdict, score_ppm=score_ppm
+        )
+        return judgement
+
+    async def _paid(self, order: AgentOrder, work: AgentWork, *, took_ms: int) -> None:
+        """What is owed, in the journal before anything else knows of it."""
+        await self._note(AGENT_PAID, order, paid_micro=work.invoice_micro, receipt=work.receipt)
+        await self._ended(order, kind="ok", paid_micro=work.invoice_micro, took_ms=took_ms)
+
+    async def _ended(self, order: AgentOrder, *, kind: str, paid_micro: int = 0, took_ms: int = 0) -> None:
+        ask, key = order.ask, order.offer.seller.key
+        await self._promises.close(ask.task_id, key)
+        await self._outcomes.record(
+            JobOutcome(
+                task_id=ask.task_id,
+                contractor=key,
+                skill=ask.skill,
+                unix_ms=self._env.unix_ms(),
+                success=kind == "ok",
+                kind=kind,
+                paid_micro=paid_micro,
+                duration_ms=took_ms,
+            )
+        )
+
+    async def _note(self, what: str, order: AgentOrder, **facts: int | str) -> None:
+        ask, offer = order.ask, order.offer
+        note = {"what": what, "task_id": ask.task_id, "contractor": offer.seller.key, "address": offer.address, **facts}
+        await self._journal.append("note", note_record(note), self._env.unix_ms(), task_id=ask.task_id)

@@ -1,0 +1,71 @@
+"""Agents that are no nodes: offers from outside the network, which stand in the decision beside those of peers.
+
+Nothing of such an agent's is signed in our form, so that only its price binds, by its own form or by its owner's word
+in the configuration; what this node owes it is written down by this node alone (agentorders.py).
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from node.outsource.client.hiring import Fault
+from node.outsource.client.offers import NoOffer, Offer
+from node.outsource.client.request import Ask
+from node.tasks.content import Content
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOffer(Offer):
+    """A price that an agent from outside is believed to keep. `quote` is empty, its terms are made up here."""
+
+    address: str = ""
+    """Where it is, for people and for the log."""
+    token: str = ""
+    """Its own signed quote, where it gave one."""
+    order: str = ""
+    """What it calls the task that it quoted for."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentWork:
+    """What an agent delivered, what it is owed if that is accepted, and its receipt, if it gave one."""
+
+    content: Content
+    invoice_micro: int
+    receipt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentJob:
+    """What is asked of an agent, and who hears of it."""
+
+    ask: Ask
+    offer: AgentOffer
+    remaining_s: float
+    progress: Callable[[int, str], None]
+    question: Callable[[str], Awaitable[str]]
+
+
+class Agents(Protocol):
+    """The agents of one protocol that this node may buy from."""
+
+    async def offers(self, ask: Ask, *, timeout_s: float) -> tuple[list[AgentOffer], list[NoOffer]]:
+        """What they offer for a task, and why the others offer nothing."""
+
+    async def work(self, job: AgentJob) -> AgentWork | Fault:
+        """Have one of them do it. Every outcome is a value; cancellation is passed on to the agent."""
+
+
+class NoAgents:
+    """There are none."""
+
+    async def offers(self, ask: Ask, *, timeout_s: float) -> tuple[list[AgentOffer], list[NoOffer]]:
+        """None."""
+        return [], []
+
+    async def work(self, job: AgentJob) -> AgentWork | Fault:
+        """Nobody to do it."""
+        return Fault("failed", "no agent from outside is known any more")
+
+
+NO_AGENTS: Final[Agents] = NoAgents()
