@@ -32,8 +32,10 @@ MAX_LINE_BYTES: Final = 8 * 2**20
 MAX_SHOWN_DEPTH: Final = 8
 KEY_FILE: Final = "identity.key"
 TESTNET_CREDITS: Final = 1_000_000
-TESTNET_RULES: Final = Parameters(epoch_ms=20_000, reveal_epochs=1000)
-"""A rating shows within a minute instead of within two days, and may be late by hours."""
+TESTNET_RULES: Final = Parameters(epoch_ms=20_000, reveal_epochs=1000, review_ms=60_000, rule_ms=60_000)
+"""A rating shows within a minute instead of within two days, and may be late by hours; silence means something after
+a minute.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The demo: five real nodes, three tasks, and the question why. Every claim on the way is checked.
+"""The demo: five real nodes, four tasks, what they pay, and the question why. Every claim on the way is checked.
 
 Run by scripts/demo. Exit code 0 when all claims hold; whatever happens, no process and no file is left behind.
 """
@@ -10,46 +10,24 @@ import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from coalesced.cli.escape import escaped
+from coalesced.cli.ledger_files import found_testnet
 from coalesced.control.client import ControlClient
 from coalesced.control.errors import ControlError
-from coalesced.control.shapes import AskRequest, Event, Task, Why
+from coalesced.control.shapes import AskRequest, Task, Why
 from coalesced.testnet import chaos, processes, runner
-from coalesced.testnet.manifest import Manifest, NodePlan, TestnetError, roles_for
+from coalesced.testnet.manifest import Manifest, TestnetError, roles_for
+from coalesced.testnet.paying import contested, locked_and_paid, sent_back
+from coalesced.testnet.players import SETTLE_TIMEOUT_S, TASK_TIMEOUT_S, Demo, ask, risk_request
 from coalesced.testnet.stage import Stage
 
 NODES = 5
+MEMBERS = 4
+"""Of the chain on which they pay: one may fail, and in the third act one does."""
 REVIEW = "The room was not clean, but the staff were wonderful!"
 SELLERS_TIMEOUT_S = 30.0
-TASK_TIMEOUT_S = 120.0
-SETTLE_TIMEOUT_S = 10.0
-"""A seller writes its half of a receipt a moment after the buyer has its answer."""
-SHOW_EVERY_PPM = 200_000
-KILL_AT_PPM = 100_000
-"""The third task's seller dies at a tenth of the work: late enough to be seen at work, early enough to be quick."""
-
-
-@dataclass
-class Demo:
-    """The network, a client of every node, and what has been asked so far."""
-
-    stage: Stage
-    manifest: Manifest
-    clients: dict[str, ControlClient] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    """Node name by short id."""
-
-    @property
-    def buyer(self) -> ControlClient:
-        """The node that has the tasks: the last."""
-        return self.clients[self.manifest.nodes[-1].name]
-
-    def node_called(self, peer: str) -> NodePlan:
-        """The node of this testnet that `peer`, a short id, is."""
-        return self.manifest.node(self.names[peer])
 
 
 async def meet(demo: Demo, stack: AsyncExitStack) -> None:
@@ -67,6 +45,7 @@ async def meet(demo: Demo, stack: AsyncExitStack) -> None:
                 f"its hour costs ${rate:.2f}  knows {state.status['contacts']}  sells {sells}"
             )
     stage.claim("five processes found each other through one bootstrap address", len(demo.names) == NODES)
+    demo.granted = (await demo.buyer.ledger_account())["credits"]
     wanted = sum(node.role != "buyer" for node in demo.manifest.nodes)
     stage.command("coalesced skills find risk")
     found = await demo.buyer.find_skill("risk")
@@ -94,32 +73,6 @@ async def warm_up(demo: Demo) -> None:
                     continue
 
 
-async def ask(demo: Demo, request: AskRequest, *, kill_seller: bool = False) -> tuple[Task, list[Event]]:
-    """Have one task done on the buyer, its events printed; kills the seller once it is seen at work."""
-    seen: list[Event] = []
-    next_ppm = 0
-    killed = not kill_seller
-    async with asyncio.timeout(TASK_TIMEOUT_S), aclosing(demo.buyer.ask(request)) as events:
-        async for event in events:
-            seen.append(event)
-            done_ppm = event["done_ppm"] or 0
-            if event["name"] != "progress":
-                demo.stage.event(event)
-                next_ppm = 0
-            elif done_ppm >= next_ppm:
-                demo.stage.event(event)
-                next_ppm = done_ppm + SHOW_EVERY_PPM
-            if event["decision"] is not None:
-                demo.stage.show(event["decision"])
-            if not killed and event["name"] == "progress" and done_ppm >= KILL_AT_PPM:
-                killed = True
-                hired = next(e["peer"] for e in reversed(seen) if e["name"] in ("awarded", "accepted"))
-                demo.stage.say(f"  >> {await chaos.kill(demo.manifest, demo.node_called(hired).name)}")
-            if event["task"] is not None and event["name"] != "submitted":
-                return event["task"], seen
-    raise TestnetError("the buyer's event stream ended before the task did")
-
-
 async def act_outsourced(demo: Demo) -> Why:
     """Act 1: heavy work on a dear machine is hired out."""
     stage = demo.stage
@@ -141,6 +94,7 @@ async def act_outsourced(demo: Demo) -> Why:
         stage.show(receipt)
         seller = demo.clients[demo.names[receipt["contractor"]]]
         stage.claim("the seller's journal has the receipt too", await until_held(seller, receipt["id"]))
+        await locked_and_paid(demo, why, receipt["contractor"])
     return why
 
 
@@ -166,18 +120,19 @@ async def act_fallback(demo: Demo) -> Why:
     stage.claim("what was tried is on record", bool(task["tried"]))
     stage.claim(f"the task was completed all the same ({task['choice']})", task["state"] == "completed")
     stage.claim("the fault is in the buyer's journal", await until_in_journal(demo.buyer, "fault", task["id"]))
+    await sent_back(demo, seen)
     return why
 
 
 async def explain(demo: Demo, whys: list[Why]) -> None:
-    """Act 4: why, for each, and the journals of both sides."""
+    """Act 5: why, for each, and the journals of both sides."""
     stage = demo.stage
-    stage.title("4  why?")
+    stage.title("5  why?")
     for why in whys:
         stage.command(f"coalesced why {why['task']['id']}")
         stage.show(why)
         stage.claim("one screen says what was decided and what happened", why["decision"] is not None)
-    stage.title("5  the journals of both sides")
+    stage.title("6  the journals of both sides")
     receipt = whys[0]["receipt"]
     sides = [demo.manifest.nodes[-1].name] + ([demo.names[receipt["contractor"]]] if receipt else [])
     for name in sides:
@@ -190,19 +145,6 @@ async def explain(demo: Demo, whys: list[Why]) -> None:
         verified = await client.journal_verify()
         stage.show(verified)
         stage.claim(f"the journal of {name} holds, entry by entry", verified["ok"] and verified["checked"] > 0)
-
-
-def risk_request(*, seed: int, paths: int) -> AskRequest:
-    """A portfolio whose value at risk takes some seconds to simulate."""
-    from node.execute.corpus import risk_case
-
-    case = risk_case(seed, assets=12, paths=paths, horizon=10)
-    return {
-        "skill": case.label,
-        "files": [{"name": "book.json", "media_type": case.media_type, "data": case.input}],
-        "privacy": "public",
-        "deadline_s": TASK_TIMEOUT_S,
-    }
 
 
 def is_bought(task: Task) -> bool:
@@ -243,7 +185,14 @@ def is_gone(directory: Path, homes: list[Path]) -> bool:
 async def play(stage: Stage, directory: Path) -> None:
     """The whole demo, on a testnet in `directory`, which is taken down however it ends."""
     stage.title(f"{NODES} nodes, each a process of its own, form a network")
-    manifest = await runner.up("demo", directory, roles_for(NODES), lambda text: stage.say(f"  {text}"))
+
+    def prepare(manifest: Manifest) -> None:
+        homes = [manifest.home(node) for node in manifest.nodes]
+        found_testnet(manifest.name, manifest.network, homes, MEMBERS, manifest.genesis)
+
+    manifest = await runner.up(
+        "demo", directory, roles_for(NODES), lambda text: stage.say(f"  {text}"), prepare, validators=MEMBERS
+    )
     homes = [manifest.home(node) for node in manifest.nodes]
     try:
         async with AsyncExitStack() as stack:
@@ -251,6 +200,7 @@ async def play(stage: Stage, directory: Path) -> None:
             await meet(demo, stack)
             await warm_up(demo)
             whys = [await act_outsourced(demo), await act_local(demo), await act_fallback(demo)]
+            await contested(demo)
             await explain(demo, whys)
     finally:
         runner.down(directory)

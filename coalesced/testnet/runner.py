@@ -181,7 +181,8 @@ def start_node(manifest: Manifest, node: NodePlan) -> subprocess.Popen[bytes]:
     if processes.find(home) is not None:
         raise TestnetError(f"{node.name} runs already")
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (home / "config.toml").write_text(config_toml(node), encoding="utf-8")
+    toml = config_toml(node, pays_in_credits=manifest.genesis.exists())
+    (home / "config.toml").write_text(toml, encoding="utf-8")
     return processes.spawn(home, start_command(manifest, node), environment=clean_environment(os.environ))
 
 

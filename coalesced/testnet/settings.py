@@ -13,13 +13,22 @@ rate_includes_energy = true
 {policy}[execute]
 # Many nodes share one machine: more workers a node would only slow each other.
 max_workers = 1
-{caps}"""
+{caps}{settlement}"""
 
 
 _POLICY = """\
 [decision]
 policy = "{policy}"
 
+"""
+_SETTLEMENT = """\
+
+[settlement]
+# Who has a chain pays on it. On one machine nobody is far away: what does not come soon does not come.
+adapter = "credits"
+margin_s = 20.0
+dispute_after_s = 2.0
+refund_rejected = {refund_rejected}
 """
 _CAPS = """\
 
@@ -29,10 +38,12 @@ peer_micro = {micro}
 """
 
 
-def config_toml(node: NodePlan) -> str:
-    """The TOML of one node."""
+def config_toml(node: NodePlan, *, pays_in_credits: bool = False) -> str:
+    """The TOML of one node. A dishonest seller also insists on its pay."""
+    settlement = _SETTLEMENT.format(refund_rejected=str(node.conduct == "honest").lower())
     return _TOML.format(
         rate_usd=node.rate_micro_per_hour / 1e6,
         policy=_POLICY.format(policy=node.policy) if node.policy else "",
         caps=_CAPS.format(micro=node.caps_micro) if node.caps_micro is not None else "",
+        settlement=settlement if pays_in_credits else "",
     )
