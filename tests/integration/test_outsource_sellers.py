@@ -200,7 +200,7 @@ async def test_a_flood_of_progress_neither_fills_the_log_nor_stops_the_work() ->
 
 
 async def test_the_next_seller_is_hired_when_the_first_fails_and_then_local_work() -> None:
-    gone, liar = hostile.Disconnecting(price_micro=1), hostile.Garbage(price_micro=5)
+    gone, liar = hostile.Disconnecting(price_micro=1), hostile.Garbage(price_micro=500)
     async with market(gone, liar, sections={"client": ClientConfig(default_least_level="full")}) as buyer:
         task = await buyer.ask("sentiment", TEXT)
         assert (task.state, task.choice) == ("completed", "local")
