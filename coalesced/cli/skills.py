@@ -1,18 +1,20 @@
 """`coalesced skills`: what this node can do, and who sells what."""
 
 import difflib
+import re
 import shlex
 from typing import Final
 
 import click
 
-from coalesced.cli import units
+from coalesced.cli import proofs, units
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.params import MONEY
 from coalesced.cli.tables import draw_facts
 from coalesced.control import shapes
 
+PEER_ID: Final = re.compile("[a-z2-7]{8}")
 BULKS: Final = (1, 10**3, 10**6, 10**9)
 READABLE_MICRO: Final = 10
 """A work unit may cost a billionth of a dollar: so many are priced together that the amount has two digits."""
@@ -21,6 +23,10 @@ READABLE_MICRO: Final = 10
 @click.group()
 def skills() -> None:
     """What this node can do, and who sells what."""
+
+
+for command in proofs.COMMANDS:
+    skills.add_command(command)
 
 
 @skills.command("ls")
@@ -34,10 +40,13 @@ def list_skills(face: Face, /) -> None:
 @click.argument("label")
 @command_options
 def show(face: Face, /, label: str) -> None:
-    """Everything about one skill of this node."""
+    """Everything about one skill of this node; or, for a peer's id, who certifies what about it, and since when."""
     known = {skill["label"]: skill for skill in face.run(lambda client: client.skills())["skills"]}
     if label not in known:
         near = difflib.get_close_matches(label, known, 3)
+        if label.startswith("did:") or (PEER_ID.fullmatch(label) and not near):
+            face.show(face.run(lambda client: client.certificates(label)))
+            return
         hint = f"coalesced skills show {near[0]}" if near else "coalesced skills ls"
         raise CliError(f"this node has no skill {label!r}", hint=hint)
     skill = known[label]

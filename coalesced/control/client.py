@@ -235,6 +235,38 @@ class ControlClient:
         """What the chain says about `peer`, and how far this node believes it."""
         return cast("shapes.Trust", await self._call("GET", f"/trust/{_peer(peer)}"))
 
+    async def certificates(self, peer: str) -> shapes.Certificates:
+        """What others certify about `peer`, asked of it and checked now."""
+        path = f"/peers/{_peer(peer)}/certificates"
+        return cast("shapes.Certificates", await self._call("GET", path, timeout_s=LONG_CALL_TIMEOUT_S))
+
+    async def certify(self, request: shapes.CertifyRequest) -> shapes.Credential:
+        """Certify something about a peer; the credential is for that peer."""
+        return cast("shapes.Credential", await self._call("POST", "/certificates", body=request))
+
+    async def keep_credential(self, document: str) -> shapes.Ok:
+        """Keep a credential about this node."""
+        return cast("shapes.Ok", await self._call("POST", "/certificates/kept", body={"document": document}))
+
+    async def revoke_certificate(self, serial: str) -> shapes.Ok:
+        """Take a certificate of this node's back; `serial` may be its beginning."""
+        name = quote(_name(serial, "serial number", "coalesced skills show PEER"), safe="")
+        return cast("shapes.Ok", await self._call("DELETE", f"/certificates/{name}"))
+
+    async def at_least(self, peer: str, name: str, amount: int, *, hidden: bool = False) -> shapes.AtLeast:
+        """Whether `peer` shows that it has so much of a resource."""
+        query = {"name": name, "at_least": str(amount), "hidden": str(int(hidden))}
+        path = f"/peers/{_peer(peer)}/at-least"
+        found = await self._call("GET", path, query=query, timeout_s=LONG_CALL_TIMEOUT_S)
+        return cast("shapes.AtLeast", found)
+
+    async def attest(self, peer: str, *, size: int, rounds: int, memory_mib: int = 0) -> shapes.Attestation:
+        """Put the machine of `peer` to the test."""
+        query = {"size": str(size), "rounds": str(rounds), "memory_mib": str(memory_mib)}
+        path = f"/peers/{_peer(peer)}/attest"
+        found = await self._call("POST", path, query=query, timeout_s=LONG_CALL_TIMEOUT_S)
+        return cast("shapes.Attestation", found)
+
     # --- how ---
 
     async def _call(

@@ -11,7 +11,7 @@ from coalesced.control.facade import Node
 from coalesced.control.replies import Handler, read_view, stream_reply, view_reply
 from node.errors import UsageError
 from node.tasks.lifecycle import TaskState
-from node.views import AskRequest, EventView, SellRequest, View
+from node.views import AskRequest, CertifyRequest, EventView, KeepRequest, SellRequest, View
 
 PREFIX = "/control/1"
 DEFAULT_TASKS = 50
@@ -93,6 +93,12 @@ class Routes:
             ("GET", "/ledger/account", self._ledger_account),
             ("POST", "/ledger/transactions", self._ledger_submit),
             ("GET", "/trust/{peer}", self._trust),
+            ("GET", "/peers/{peer}/certificates", self._certificates),
+            ("GET", "/peers/{peer}/at-least", self._at_least),
+            ("POST", "/peers/{peer}/attest", self._attest),
+            ("POST", "/certificates", self._certify),
+            ("POST", "/certificates/kept", self._keep),
+            ("DELETE", "/certificates/{serial}", self._revoke),
         ]
         return [web.route(method, PREFIX + path, handler) for method, path, handler in table]
 
@@ -257,6 +263,33 @@ class Routes:
 
     async def _trust(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.trust(request.match_info["peer"]))
+
+    # --- certificates and proofs ---
+
+    async def _certificates(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.certificates(request.match_info["peer"]))
+
+    async def _certify(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.certify(await read_view(request, CertifyRequest)))
+
+    async def _keep(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.keep_credential((await read_view(request, KeepRequest)).document))
+
+    async def _revoke(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.revoke_certificate(request.match_info["serial"]))
+
+    async def _at_least(self, request: web.Request) -> web.Response:
+        amount = _whole(_query(request, "at_least"), "amount", least=1, most=2**31)
+        hidden = request.query.get("hidden") == "1"
+        peer, name = request.match_info["peer"], _query(request, "name")
+        return view_reply(await self._node.at_least(peer, name, amount, hidden=hidden))
+
+    async def _attest(self, request: web.Request) -> web.Response:
+        wanted = {
+            name: _whole(_query(request, name), name, least=least, most=4096)
+            for name, least in (("size", 1), ("rounds", 1), ("memory_mib", 0))
+        }
+        return view_reply(await self._node.attest(request.match_info["peer"], **wanted))
 
 
 def _query(request: web.Request, name: str) -> str:

@@ -7,6 +7,7 @@ from node.owner.doctor import Doctor
 from node.owner.ledger import LedgerDesk
 from node.owner.market import MarketDesk
 from node.owner.network import Network
+from node.owner.proofs import ProofDesk
 from node.owner.records import Records
 from node.owner.status import StatusDesk
 from node.owner.tasks import TaskDesk
@@ -14,6 +15,11 @@ from node.owner.trust import TrustDesk
 from node.tasks.lifecycle import TaskState
 from node.views import (
     AskRequest,
+    AtLeastView,
+    AttestationView,
+    CertificatesView,
+    CertifyRequest,
+    CredentialView,
     DecisionView,
     DoctorView,
     EventView,
@@ -72,6 +78,7 @@ class Owner:
         self._ledger = ledger
         self._trust = trust
         self._doctor = doctor
+        self._proofs = ProofDesk(daemon.parts, network.keys)
         self._reload = reload
 
     # A line a method: the names and the views say it all.
@@ -115,6 +122,14 @@ class Owner:
     async def ledger_account(self, peer: str | None) -> LedgerAccountView: return await self._ledger.account(peer)
     async def ledger_submit(self, tx: bytes) -> LedgerDoneView: return await self._ledger.submit(tx)
     async def trust(self, peer: str) -> TrustView: return await self._trust.show(peer)
+    async def certificates(self, peer: str) -> CertificatesView: return await self._proofs.certificates(peer)
+    async def certify(self, request: CertifyRequest) -> CredentialView: return await self._proofs.certify(request)
+    async def keep_credential(self, document: str) -> OkView: return await self._proofs.keep(document)
+    async def revoke_certificate(self, serial: str) -> OkView: return await self._proofs.revoke(serial)
+    async def at_least(self, peer: str, name: str, amount: int, *, hidden: bool) -> AtLeastView:
+        return await self._proofs.at_least(peer, name, amount, hidden=hidden)
+    async def attest(self, peer: str, *, size: int, rounds: int, memory_mib: int) -> AttestationView:
+        return await self._proofs.attest(peer, size=size, rounds=rounds, memory_mib=memory_mib)
     def events(self) -> AsyncIterator[EventView]: return self._daemon.parts.hub.stream()
     # fmt: on
 

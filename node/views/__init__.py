@@ -51,6 +51,16 @@ from node.views.market import (
 )
 from node.views.models import ModelKind, ModelSource, TokenRate
 from node.views.node import Check, DoctorView, StatusView
+from node.views.proofs import (
+    AtLeastView,
+    AttestationView,
+    CertificateRow,
+    CertificatesView,
+    CertifyRequest,
+    CredentialView,
+    KeepRequest,
+    StatementRow,
+)
 from node.views.tasks import EventView, ReceiptView, ResultInfo, TaskError, TasksView, TaskView, TimelineRow, WhyView
 from node.views.trust import AnchorRow, SaidRow, TrustView
 
@@ -58,8 +68,14 @@ __all__ = [
     "ENDING_EVENTS",
     "AnchorRow",
     "AskRequest",
+    "AtLeastView",
+    "AttestationView",
+    "CertificateRow",
+    "CertificatesView",
+    "CertifyRequest",
     "Check",
     "CheckStatus",
+    "CredentialView",
     "DealRow",
     "DecisionView",
     "DoctorView",
@@ -70,6 +86,7 @@ __all__ = [
     "JournalEntryView",
     "JournalRow",
     "JournalView",
+    "KeepRequest",
     "LedgerAccountView",
     "LedgerBlocksView",
     "LedgerBrief",
@@ -105,6 +122,7 @@ __all__ = [
     "Side",
     "SkillRow",
     "SkillsView",
+    "StatementRow",
     "StatusView",
     "TaskError",
     "TaskView",

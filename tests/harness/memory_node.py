@@ -53,6 +53,7 @@ from node.views import (
     WhyView,
 )
 from tests.harness.memory_ledger import DID, NOW_UNIX_MS, MemoryLedger
+from tests.harness.memory_proofs import MemoryProofs
 
 SKILLS = ("upper", "slow", "quiz", "refuse", "bug")
 
@@ -81,7 +82,7 @@ OPTIONS = (
 )
 
 
-class MemoryNode(MemoryLedger):
+class MemoryNode(MemoryLedger, MemoryProofs):
     """Implements coalesced.control.facade.Node."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ VIEWS = {
     for name, kind in vars(views).items()
     if isinstance(kind, type) and issubclass(kind, views.View | views.Part) and kind not in (views.View, views.Part)
 }
-REQUESTS = {"AskRequest", "SellRequest", "InputFile"}
+REQUESTS = {"AskRequest", "CertifyRequest", "InputFile", "KeepRequest", "SellRequest"}
 
 
 def in_json(kind: object) -> str:

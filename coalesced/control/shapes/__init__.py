@@ -37,13 +37,29 @@ from coalesced.control.shapes.market import (
 )
 from coalesced.control.shapes.models import ModelSource, TokenRate
 from coalesced.control.shapes.node import Check, Doctor, Status
+from coalesced.control.shapes.proofs import (
+    AtLeast,
+    Attestation,
+    CertificateRow,
+    Certificates,
+    CertifyRequest,
+    Credential,
+    KeepRequest,
+    StatementRow,
+)
 from coalesced.control.shapes.tasks import Event, Receipt, ResultInfo, Task, TaskError, Tasks, TimelineRow, Why
 from coalesced.control.shapes.trust import AnchorRow, SaidRow, Trust
 
 __all__ = [
     "AnchorRow",
     "AskRequest",
+    "AtLeast",
+    "Attestation",
+    "CertificateRow",
+    "Certificates",
+    "CertifyRequest",
     "Check",
+    "Credential",
     "DealRow",
     "Decision",
     "Doctor",
@@ -53,6 +69,7 @@ __all__ = [
     "Journal",
     "JournalEntry",
     "JournalRow",
+    "KeepRequest",
     "LedgerAccount",
     "LedgerBlocks",
     "LedgerBrief",
@@ -84,6 +101,7 @@ __all__ = [
     "ShareRow",
     "SkillRow",
     "Skills",
+    "StatementRow",
     "Status",
     "Task",
     "TaskError",

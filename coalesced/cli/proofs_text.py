@@ -1,0 +1,72 @@
+"""Draws certificates, proofs and attestations."""
+
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from coalesced.cli import units
+from coalesced.cli.escape import escaped
+from coalesced.cli.tables import Column, draw_facts, draw_table
+from coalesced.control import shapes
+
+STATEMENTS = (
+    Column("issuer", "issuer"),
+    Column("certificate", "serial"),
+    Column("issued", "issued_unix_ms", "moment"),
+    Column("ends", "expires_unix_ms", "moment"),
+    Column("says", "text"),
+    Column("believed", "believed"),
+)
+
+
+def draw_certificates(view: shapes.Certificates, out: TextIO) -> None:
+    """A line for each statement shown, and for each certificate that does not hold."""
+    rows: list[Mapping[str, Any]] = []
+    for one in view["certificates"]:
+        base = {**one, "serial": one["serial"][:8]}
+        if not one["holds"]:
+            rows.append({**base, "text": escaped(f"refused, {one['reason']}: {one['problem']}"), "believed": "no"})
+        rows += ({**base, "text": escaped(row["text"]), "believed": _believed(one, row)} for row in one["statements"])
+        if one["holds"] and not one["statements"]:
+            rows.append({**base, "text": "nothing that it shows unasked", "believed": ""})
+    draw_table(STATEMENTS, rows, out, empty=f"nobody certifies anything about {view['peer']}")
+
+
+def _believed(certificate: shapes.CertificateRow, said: shapes.StatementRow) -> str:
+    if not said["believed"]:
+        return "no: not in proofs.attesters"
+    return "yes" if certificate["revocations_unix_ms"] else "yes; its issuer could not be asked about revocation"
+
+
+def draw_at_least(view: shapes.AtLeast, out: TextIO) -> None:
+    """One sentence."""
+    what = f"at least {view['at_least']} of {view['name']}"
+    if view["shown"]:
+        how = "by a range proof" if view["hidden"] else "by a tier"
+        out.write(f"{view['peer']} proved {how} that it has {what}, as certified by {', '.join(view['issuers'])}\n")
+    else:
+        out.write(f"{view['peer']} did not show that it has {what}: {escaped(view['problem'])}\n")
+
+
+def draw_attestation(view: shapes.Attestation, out: TextIO) -> None:
+    """What was asked, how long it took, what that comes to."""
+    asked = f"{view['rounds']} products of {view['size']} x {view['size']}"
+    if view["memory_mib"]:
+        asked += f", {view['memory_mib']} MiB filled"
+    facts = [("peer", f"{view['peer']}  {view['did']}"), ("asked for", asked)]
+    if not view["holds"]:
+        draw_facts([*facts, ("refused", escaped(view["problem"]))], out)
+        return
+    took = f"{units.duration(view['elapsed_s'])} by this clock, least round trip {units.duration(view['least_rtt_s'])}"
+    facts += [("took", took), ("rate", f"at least {view['rate_gops']:.1f} billion operations a second")]
+    if view["fill_s"] is not None:
+        filled = f"in {units.duration(view['fill_s'])}, shown again in {units.duration(view['answer_s'])}"
+        facts.append(("memory", filled))
+    checked = f"in {units.duration(view['checked_s'])}, from {units.size(view['received_bytes'])}"
+    draw_facts([*facts, ("checked", checked)], out)
+
+
+DRAWERS = {
+    "certificates": draw_certificates,
+    "at-least": draw_at_least,
+    "attestation": draw_attestation,
+}

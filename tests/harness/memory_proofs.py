@@ -1,0 +1,76 @@
+"""Certificates and proofs of the node without a network: what the owner's calls give, with fixed figures."""
+
+from node.views import (
+    AtLeastView,
+    AttestationView,
+    CertificateRow,
+    CertificatesView,
+    CertifyRequest,
+    CredentialView,
+    OkView,
+    StatementRow,
+)
+from tests.harness.memory_ledger import DID, NOW_UNIX_MS
+
+
+class MemoryProofs:
+    """The part of coalesced.control.facade.Node that is about certificates."""
+
+    certified: CertifyRequest | None = None
+    kept: str = ""
+
+    async def certificates(self, peer: str, /) -> CertificatesView:
+        good = CertificateRow(
+            issuer="q7wdjo3a",
+            issuer_did=DID,
+            serial="ab" * 16,
+            issued_unix_ms=NOW_UNIX_MS,
+            expires_unix_ms=NOW_UNIX_MS + 86_400_000,
+            holds=True,
+            statements=(
+                StatementRow(about="skill:risk", text="does risk: 90.0 % of hidden items done right", believed=True),
+                StatementRow(about="skill:upper", text="does upper", believed=False),
+            ),
+        )
+        bad = CertificateRow(
+            issuer="q7wdjo3a", issuer_did=DID, serial="cd" * 16, holds=False, reason="revoked", problem="taken back"
+        )
+        return CertificatesView(peer=peer, did=DID, certificates=(good, bad))
+
+    async def certify(self, request: CertifyRequest, /) -> CredentialView:
+        self.certified = request
+        return CredentialView(
+            peer=request.peer, did=DID, serial="ab" * 16, expires_unix_ms=NOW_UNIX_MS, document='{"made":"for you"}'
+        )
+
+    async def keep_credential(self, document: str, /) -> OkView:
+        self.kept = document
+        return OkView(text="kept")
+
+    async def revoke_certificate(self, serial: str, /) -> OkView:
+        return OkView(text=f"certificate {serial} is revoked")
+
+    async def at_least(self, peer: str, name: str, amount: int, /, *, hidden: bool) -> AtLeastView:
+        if amount > 64:
+            return AtLeastView(
+                peer=peer, name=name, at_least=amount, hidden=hidden, shown=False, reason="below", problem="it has less"
+            )
+        return AtLeastView(peer=peer, name=name, at_least=amount, hidden=hidden, shown=True, issuers=("q7wdjo3a",))
+
+    async def attest(self, peer: str, /, *, size: int, rounds: int, memory_mib: int) -> AttestationView:
+        return AttestationView(
+            peer=peer,
+            did=DID,
+            size=size,
+            rounds=rounds,
+            memory_mib=memory_mib,
+            holds=size < 4096,
+            problem="" if size < 4096 else "row 7 of round 1 is not that of the product",
+            least_rtt_s=0.02,
+            elapsed_s=1.5,
+            rate_gops=12.5,
+            checked_s=0.06,
+            received_bytes=738_560,
+            fill_s=2.0 if memory_mib else None,
+            answer_s=0.1 if memory_mib else None,
+        )

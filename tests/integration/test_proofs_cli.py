@@ -1,0 +1,62 @@
+"""`coalesced skills certify, keep, revoke, prove, attest, show PEER`: what they ask for, how they tell the answer."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.commandline import Ran
+from tests.harness.served_node import ServedNode, serve
+
+
+@pytest.fixture(name="served")
+def _served(tmp_path: Path) -> Iterator[ServedNode]:
+    with serve(tmp_path) as served:
+        yield served
+
+
+def run(served: ServedNode, *words: str) -> Ran:
+    return Ran(served.home, "skills", *words)
+
+
+def test_a_credential_is_written_for_its_subject_alone_and_nothing_is_overwritten(served: ServedNode) -> None:
+    file = served.home / "seller.credential"
+    words = ("certify", "k7m2qfab", "--skill", "risk=90%", "--resource", "memory_gib=96", "--out", str(file))
+    result = run(served, *words)
+    assert result.code == 0, result.out + result.err
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert served.node.certified is not None
+    assert served.node.certified.skills == ("risk=90%",)
+    assert served.node.certified.resources == ("memory_gib=96",)
+    again = run(served, *words)
+    assert again.code == 2
+    assert "--out" in again.err
+    assert run(served, "keep", str(file)).code == 0
+    assert json.loads(served.node.kept) == {"made": "for you"}
+    assert "revoked" in run(served, "revoke", "abab").out
+
+
+def test_showing_a_peer_tells_who_attests_what_and_what_is_refused(served: ServedNode) -> None:
+    result = run(served, "show", "q7wdjo3b")
+    assert result.code == 0, result.out + result.err
+    assert "90.0 % of hidden items" in result.out + result.err
+    assert "refused, revoked" in result.out + result.err
+    assert "not in proofs.attesters" in result.out + result.err
+
+
+def test_what_was_not_shown_gives_exit_code_7(served: ServedNode) -> None:
+    shown = run(served, "prove", "q7wdjo3b", "memory_gib", "64", "--hidden")
+    assert shown.code == 0, shown.out
+    assert "range proof" in shown.out
+    refused = run(served, "prove", "q7wdjo3b", "memory_gib", "128")
+    assert refused.code == 7
+    assert "did not show" in refused.out
+
+
+def test_an_attestation_is_told_with_its_rate_and_a_false_one_refused(served: ServedNode) -> None:
+    result = run(served, "attest", "q7wdjo3b", "--size", "1024", "--memory", "64")
+    assert result.code == 0, result.out + result.err
+    assert "at least 12.5 billion operations a second" in result.out + result.err
+    assert run(served, "attest", "q7wdjo3b", "--size", "4096").code == 7
+    assert run(served, "attest", "q7wdjo3b", "--size", "1000").code == 2
