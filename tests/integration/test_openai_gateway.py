@@ -13,15 +13,12 @@ import pytest
 from coalesced.gateway.openai.config import OpenAiConfig
 from coalesced.gateway.openai.server import OpenAiServer
 from coalesced.gateway.openai.token import read_token, write_token
-from node.outsource.config import ContractorConfig
-from node.views import ModelSource, SellRequest, TokenRate
+from node.views import TokenRate
+from tests.harness.models import NOTHING, TEXT, model_seller, sell_model
 from tests.harness.nodes import Node, World, world
 from tests.harness.openai_backend import Backend, Fault, answer, backend, embedded
 
-TEXT = "Give me statistics: Ships carry goods. Goods are bought, and goods are sold."
-PRICE = TokenRate(read_micro=1_000_000, written_micro=4_000_000)
 MINE = {"coalesced": {"budget": "0.2", "privacy": "public"}}
-NOTHING = ContractorConfig(skills=())
 
 
 @pytest.fixture
@@ -34,11 +31,6 @@ async def served() -> AsyncIterator[Backend]:
 async def some() -> AsyncIterator[World]:
     async with world() as made:
         yield made
-
-
-async def sell(node: Node, served: Backend, label: str | None = "chat", **fields: Any) -> None:
-    source = ModelSource(**{"url": served.url, "model": "small-1", "price": PRICE, **fields})
-    await node.owner.sell(SellRequest(target=served.url, label=label, remote=source))
 
 
 class Gateway:
@@ -71,8 +63,7 @@ async def doors(tmp_path: Path) -> AsyncIterator[Any]:
 @pytest.fixture
 async def buying(some: World, served: Backend, doors: Any) -> Gateway:
     """A node that hires: its peer has the model."""
-    seller = await some.seller(sections={"contractor": NOTHING})
-    await sell(seller, served)
+    await model_seller(some, served)
     door: Gateway = await doors(await some.buyer())
     return door
 
@@ -111,8 +102,7 @@ async def test_a_stream_brings_the_same_in_chunks_with_its_usage_and_figures(buy
 
 
 async def test_a_stream_that_waits_long_is_kept_alive(some: World, served: Backend, doors: Any) -> None:
-    seller = await some.seller(sections={"contractor": NOTHING})
-    await sell(seller, served)
+    await model_seller(some, served)
     door = await doors(await some.buyer(), heartbeat_s=0.05)
     served.fault = Fault.SLOW
     stream = await chat(door, stream=True)
@@ -123,8 +113,8 @@ async def test_a_stream_that_waits_long_is_kept_alive(some: World, served: Backe
 
 async def test_this_nodes_own_model_stays_at_home_when_asked_for(some: World, served: Backend, doors: Any) -> None:
     node = await some.node(sections={"contractor": NOTHING})
-    await sell(node, served, cost=TokenRate(read_micro=100, written_micro=100))
-    await sell(node, served, label=None)
+    await sell_model(node, served, cost=TokenRate(read_micro=100, written_micro=100))
+    await sell_model(node, served, label=None)
     door = await doors(node)
     for name in ("local", "auto", "small-1", "llm/small-1", "skill:llm/small-1"):
         reply = await chat(door, model=name)
@@ -145,7 +135,7 @@ async def test_any_skill_can_be_asked_by_its_name_and_gets_the_last_message(
 
 async def test_embeddings_are_hired_under_their_models_name(some: World, served: Backend, doors: Any) -> None:
     seller = await some.seller(sections={"contractor": NOTHING})
-    await sell(seller, served, label=None, kind="embeddings", price=TokenRate(read_micro=10**6, written_micro=0))
+    await sell_model(seller, served, label=None, kind="embeddings", price=TokenRate(read_micro=10**6, written_micro=0))
     door = await doors(await some.buyer())
     texts = ["a ship", "a house"]
     for form in ("float", "base64"):

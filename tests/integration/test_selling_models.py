@@ -3,19 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from node.decision.internal_cost import MachineRates
 from node.errors import RefusedError, UsageError
-from node.outsource.config import ContractorConfig
-from node.views import AskRequest, DecisionView, ModelSource, OfferView, SellRequest, TokenRate
-from tests.harness.nodes import Node, World, world
+from node.views import AskRequest, DecisionView, TokenRate
+from tests.harness.models import NOTHING, TEXT, model_seller, sell_model
+from tests.harness.nodes import World, world
 from tests.harness.openai_backend import Backend, Fault, answer, backend
-
-TEXT = "Give me statistics: Ships carry goods. Goods are bought, and goods are sold."
-PRICE = TokenRate(read_micro=1_000_000, written_micro=4_000_000)
 
 
 @pytest.fixture
@@ -30,19 +26,8 @@ async def some() -> AsyncIterator[World]:
         yield made
 
 
-async def sell(node: Node, served: Backend, label: str | None = "chat", **fields: Any) -> OfferView:
-    source = ModelSource(**{"url": served.url, "model": "small-1", "price": PRICE, **fields})
-    return await node.owner.sell(SellRequest(target=served.url, label=label, remote=source))
-
-
-async def selling(some: World, served: Backend, **plan: Any) -> Node:
-    seller = await some.seller(sections={"contractor": ContractorConfig(skills=())}, **plan)
-    await sell(seller, served)
-    return seller
-
-
 async def test_a_chat_is_bought_from_a_peer_whose_model_does_it(some: World, served: Backend) -> None:
-    seller = await selling(some, served)
+    seller = await model_seller(some, served)
     buyer = await some.buyer()
     task = await buyer.ask("chat", TEXT, budget_micro=200_000)
     assert (task.state, task.choice) == ("completed", "outsource")
@@ -57,7 +42,7 @@ async def test_a_chat_is_bought_from_a_peer_whose_model_does_it(some: World, ser
 async def test_the_price_is_by_the_token_and_follows_what_the_model_usually_writes(
     some: World, served: Backend
 ) -> None:
-    seller = await selling(some, served)
+    seller = await model_seller(some, served)
     buyer = await some.buyer()
     asked = AskRequest(skill="chat", text=TEXT, privacy="public", budget_micro=200_000, dry_run=True)
     first = await buyer.owner.decide(asked)
@@ -73,7 +58,7 @@ async def test_the_price_is_by_the_token_and_follows_what_the_model_usually_writ
 async def test_what_was_learnt_about_tokens_and_what_is_on_sale_outlive_a_restart(
     some: World, served: Backend, tmp_path: Path
 ) -> None:
-    seller = await selling(some, served, directory=tmp_path / "seller")
+    seller = await model_seller(some, served, directory=tmp_path / "seller")
     buyer = await some.buyer()
     assert (await buyer.ask("chat", TEXT, budget_micro=200_000)).state == "completed"
     belief = seller.parts.work.tokens.belief("small-1")
@@ -83,7 +68,7 @@ async def test_what_was_learnt_about_tokens_and_what_is_on_sale_outlive_a_restar
 
 
 async def test_a_flaky_endpoint_neither_loses_a_task_nor_charges_it_twice(some: World, served: Backend) -> None:
-    seller = await selling(some, served)
+    seller = await model_seller(some, served)
     buyer = await some.buyer()
     served.next_faults.extend([Fault.CUT, Fault.SERVER_ERROR, Fault.RATE_LIMIT])
     task = await buyer.ask("chat", TEXT, budget_micro=200_000)
@@ -98,12 +83,12 @@ async def test_a_flaky_endpoint_neither_loses_a_task_nor_charges_it_twice(some: 
 
 
 async def test_a_broken_endpoint_costs_its_seller_the_job_and_the_buyer_nothing(some: World, served: Backend) -> None:
-    broken = await selling(some, served)
+    broken = await model_seller(some, served)
     async with backend() as sound_endpoint:
         buyer = await some.buyer()
         served.fault = Fault.NO_CREDIT
-        sound = await some.seller(sections={"contractor": ContractorConfig(skills=())})
-        await sell(sound, sound_endpoint, price=TokenRate(read_micro=3_000_000, written_micro=12_000_000))
+        sound = await some.seller(sections={"contractor": NOTHING})
+        await sell_model(sound, sound_endpoint, price=TokenRate(read_micro=3_000_000, written_micro=12_000_000))
         task = await buyer.ask("chat", TEXT, budget_micro=200_000)
         assert task.state == "completed"
         assert (await buyer.owner.status()).spent_today_micro == (await sound.owner.status()).earned_today_micro
@@ -114,8 +99,8 @@ async def test_a_broken_endpoint_costs_its_seller_the_job_and_the_buyer_nothing(
 
 
 async def test_a_node_with_its_own_model_and_no_seller_does_the_chat_itself(some: World, served: Backend) -> None:
-    node = await some.node(sections={"contractor": ContractorConfig(skills=())})
-    await sell(node, served, cost=TokenRate(read_micro=2_000_000, written_micro=8_000_000))
+    node = await some.node(sections={"contractor": NOTHING})
+    await sell_model(node, served, cost=TokenRate(read_micro=2_000_000, written_micro=8_000_000))
     task = await node.ask("chat", TEXT, budget_micro=200_000)
     assert (task.state, task.choice) == ("completed", "local")
     usage = node.parts.work.tokens.belief("small-1")
@@ -125,8 +110,8 @@ async def test_a_node_with_its_own_model_and_no_seller_does_the_chat_itself(some
 
 
 async def test_no_more_chats_run_at_once_than_the_model_takes(some: World, served: Backend) -> None:
-    seller = await some.seller(sections={"contractor": ContractorConfig(skills=())})
-    await sell(seller, served, at_once=2)
+    seller = await some.seller(sections={"contractor": NOTHING})
+    await sell_model(seller, served, at_once=2)
     buyer = await some.buyer()
     served.fault = Fault.SLOW
     tasks = [await buyer.submit("chat", TEXT, budget_micro=200_000) for _ in range(4)]
@@ -140,14 +125,12 @@ async def test_no_more_chats_run_at_once_than_the_model_takes(some: World, serve
 async def test_the_first_guess_of_a_models_speed_is_the_rooflines_where_its_figures_are_known(
     some: World, served: Backend
 ) -> None:
-    node = await some.seller(
-        sections={"contractor": ContractorConfig(skills=()), "machine": MachineRates(gpu="rtx-4090")}
-    )
-    await sell(node, served, figures="llama-3-8b", price=None)
+    node = await some.seller(sections={"contractor": NOTHING, "machine": MachineRates(gpu="rtx-4090")})
+    await sell_model(node, served, figures="llama-3-8b", price=None)
     # 256 tokens at 16 GB each through 605 GB/s.
     assert node.parts.work.predict("chat", "full", 1044).expected_s == pytest.approx(6.9, rel=0.1)
     with pytest.raises(UsageError, match="no model 'llama-9'"):
-        await sell(node, served, figures="llama-9")
+        await sell_model(node, served, figures="llama-9")
 
 
 @pytest.mark.parametrize(
@@ -164,19 +147,19 @@ async def test_the_first_guess_of_a_models_speed_is_the_rooflines_where_its_figu
 async def test_what_may_not_or_cannot_be_sold_is_refused_with_the_reason(
     some: World, served: Backend, url: str, kind: type[Exception], text: str
 ) -> None:
-    node = await some.seller(sections={"contractor": ContractorConfig(skills=())})
+    node = await some.seller(sections={"contractor": NOTHING})
     with pytest.raises(kind, match=text):
-        await sell(node, served, url=url)
+        await sell_model(node, served, url=url)
     assert not node.parts.shop.wares
 
 
 async def test_a_subscriptions_sign_in_is_refused_and_not_told(
     some: World, served: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = await some.seller(sections={"contractor": ContractorConfig(skills=())})
+    node = await some.seller(sections={"contractor": NOTHING})
     monkeypatch.setenv("MY_KEY", "sk-ant-oat01-secret")
     with pytest.raises(RefusedError, match="forbid resale") as refused:
-        await sell(node, served, key_env="MY_KEY")
+        await sell_model(node, served, key_env="MY_KEY")
     assert "secret" not in str(refused.value)
 
 

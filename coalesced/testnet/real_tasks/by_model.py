@@ -46,6 +46,7 @@ TITLES: Final = (
 )
 MAX_TOKENS: Final = 512
 DEADLINE_S: Final = 300.0
+SHOWN_ERRORS: Final = 5
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -204,7 +205,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if given.json is not None:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=1) + b"\n")
     print(table(lines(done, rate)))
-    for text in sorted({one.error for one in done if one.error}):
+    errors = dict.fromkeys(one.error for one in done if one.error)
+    for text in list(errors)[:SHOWN_ERRORS]:
         print(f"failed: {escaped(text)}", file=sys.stderr)
     return 0 if all(one.state == "completed" for one in done) else 1
 
