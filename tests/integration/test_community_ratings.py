@@ -3,12 +3,15 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from coalesced.cli.ledger_files import check_file, read_genesis
 from crypto.identity import Identity, short_id
 from node.community.config import LedgerConfig
 from node.community.genesis_file import make_genesis, render_genesis
 from node.env import Env
+from node.errors import UsageError
 from node.ledger.chain.genesis import Parameters
 from node.ledger.chain.state import Account, State, account_key
 from node.views import AskRequest
@@ -63,6 +66,25 @@ async def test_a_hired_job_ends_as_one_rating_on_the_chain_of_both(tmp_path: Pat
         assert (told.ratings, told.own_jobs, [row.client for row in told.said]) == (1, 1, [short_id(buyer.key)])
         assert told.level_1_ppm > 500_000
         assert told.level_2_ppm is not None
+        # The receipt's rating is proved by the receipt's id or its task's, on both sides; with it, the price.
+        receipt = await buyer.owner.receipt(task.id)
+        for node, name in ((buyer, receipt.digest[:12]), (buyer, task.id[:12]), (seller, receipt.id)):
+            proof = await node.owner.ledger_proof(name)
+            assert (proof.about, proof.receipt) == (f"rating of receipt {receipt.digest}", ())
+        told_all = await buyer.owner.ledger_proof(task.id, with_receipt=True)
+        file = tmp_path / "proof.json"
+        file.write_bytes(msgspec.json.encode(told_all))
+        checked = check_file(file, read_genesis(tmp_path / "genesis.json"))
+        assert checked.ok
+        assert checked.view["receipt"] == {
+            "id": receipt.digest,
+            "price_micro": receipt.price_micro,
+            "paid_micro": task.cost_micro,
+            "verdict": "accepted",
+            "level": receipt.level,
+        }
+        with pytest.raises(UsageError, match="no receipt"):
+            await buyer.owner.ledger_proof("00ff00ff")
         # Its own words are no news to the buyer, and nobody else has said anything.
         view = await buyer.owner.decide(AskRequest(skill="sentiment", text=TEXT, privacy="public"))
         assert any(f"Others say nothing of {short_id(seller.key)}" in reason for reason in view.reasons)
