@@ -23,7 +23,7 @@ def _of(seller: Candidate, settings: PolicyConfig) -> list[str]:
         said.append(f"Own experience with {seller.name}: {own}. {_others(seller, settings)}")
     if seller.settlement_micro or seller.settlement_s:
         fee, wait = usd(seller.settlement_micro), duration(seller.settlement_s)
-        said.append(f"Its escrow costs {fee} in fees and holds {seller.name} up for {wait}.")
+        said.append(f"An escrow with {seller.name} costs {fee} in fees and holds its work up for {wait}.")
     return said
 
 

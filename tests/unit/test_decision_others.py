@@ -106,7 +106,7 @@ def test_both_are_said_in_words() -> None:
     assert "Own experience with aaaa: none." in said
     assert "Others say 0.90 (at least 0.80) by 12 clients and 40.0 jobs; 0.95 by those whom this node believes" in said
     assert "counts as 8.8 good and 0.2 bad jobs of its own" in said
-    assert f"Its escrow costs {usd(2_000)} in fees and holds aaaa up for {duration(0.5)}." in said
+    assert f"An escrow with aaaa costs {usd(2_000.0)} in fees and holds its work up for {duration(0.5)}." in said
     quiet = " ".join(explain(decided()).sentences)
     assert "Others say" not in quiet
     assert "escrow" not in quiet
