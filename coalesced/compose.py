@@ -29,6 +29,7 @@ from node.outsource.client.agents import NO_AGENTS, Agents
 from node.outsource.client.attempt import Attempts
 from node.outsource.client.client import Client
 from node.outsource.client.course import Course
+from node.outsource.client.finder import Finder
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import Market
 from node.outsource.client.orders import Orders
@@ -119,6 +120,7 @@ class _Selling:
 @dataclass(frozen=True, slots=True)
 class _Buying:
     surveyor: Surveyor
+    finder: Finder
     promises: Promises
     unanswered: Unanswered
     running: Running
@@ -330,17 +332,31 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
         receipt_timeout_s=timeout_s,
         in_background=base.in_background,
     )
+    finder = Finder(
+        own_key=identity.public_key,
+        own_endpoint=base.ground.addresses.advertised,
+        network=config.node.network,
+        executor=base.ground.executor,
+        discovery=base.discovery,
+        outcomes=store.outcomes,
+        places=store.places,
+        is_blocked=base.peers.is_blocked,
+        env=env,
+        timeout_s=config.client.find_timeout_s,
+    )
     running = Running(base.ground.group, config.client.max_running_tasks)
     client = Client(
         env=env,
         config=config.client,
         work=base.work,
+        finder=finder,
         course=Course(
             env=env,
             surveyor=surveyor,
             attempts=attempts,
             tasks=base.tasks,
             decisions=store.decisions,
+            finder=finder,
             watch=MarketWatch(env, store.quote_rounds, store.outcomes),
             agents=base.ground.agents,
         ),
@@ -350,7 +366,7 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
         blobs=store.blobs,
     )
     unanswered = Unanswered(journal=store.journal, orders=orders, peers=store.peers, surveyor=surveyor)
-    return _Buying(surveyor, promises, unanswered, running, client)
+    return _Buying(surveyor, finder, promises, unanswered, running, client)
 
 
 def _parts(
@@ -387,6 +403,7 @@ def _parts(
         clients=selling.clients,
         contractor=selling.contractor,
         client=buying.client,
+        finder=buying.finder,
         orphans=Orphans(
             env=ground.env,
             log_=base.tasks,

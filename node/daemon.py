@@ -28,6 +28,7 @@ from node.net.endpoint import Endpoint
 from node.net.errors import ListenError
 from node.net.peers import Peers
 from node.outsource.client.client import Client
+from node.outsource.client.finder import Finder
 from node.outsource.client.running import Running
 from node.outsource.client.unanswered import Unanswered
 from node.outsource.config import ContractorConfig
@@ -77,6 +78,7 @@ class Parts:
     clients: Clients
     contractor: Contractor
     client: Client
+    finder: Finder
     orphans: Orphans
     unanswered: Unanswered
     running: Running

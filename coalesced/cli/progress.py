@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 STAGES: Final = {
     "submitted": "pricing the work here",
+    "understood": "pricing the work here",
     "local_priced": "looking for sellers",
     "sellers_found": "asking for quotes",
     "quotes": "deciding",
@@ -24,7 +25,7 @@ STAGES: Final = {
     "receipt": "fetching the result",
     "fell_back": "trying the next",
 }
-KEPT: Final = frozenset({"decided", "fell_back", "input_required", "verified"})
+KEPT: Final = frozenset({"understood", "decided", "fell_back", "input_required", "verified"})
 """Events that stay on the screen."""
 
 

@@ -39,6 +39,22 @@ SELLERS = (
     Column("blocked", "blocked", "flag", optional=True),
     Column("caption", "caption", optional=True),
 )
+MATCHES = (
+    Column("skill", "skill"),
+    Column("seller", "peer"),
+    Column("fit", "score_ppm", "ratio"),
+    Column("a unit from", "price_hint_micro", "money"),
+    Column("p(good)", "success_ppm", "ratio"),
+    Column("caption", "caption", optional=True),
+)
+PARTS = (
+    Column("skill", "skill"),
+    Column("seller", "peer"),
+    Column("fit", "score_ppm", "ratio"),
+    Column(".3 terms", "ontological_ppm", "ratio"),
+    Column(".5 text", "embedding_ppm", "ratio"),
+    Column(".2 record", "performance_ppm", "ratio"),
+)
 OFFERS = (
     Column("skill", "label"),
     Column("price", "price_micro", "money", optional=True),
@@ -130,6 +146,14 @@ def draw(view: Mapping[str, Any], out: TextIO) -> None:
 
 def _listing(columns: tuple[Column, ...], key: str, empty: str) -> Callable[[Any, TextIO], None]:
     return lambda view, out: draw_table(columns, view[key], out, empty=empty)
+
+
+def draw_matches(view: shapes.Matches, out: TextIO, *, parts: bool = False) -> None:
+    """What fits a request; `parts` shows the three of eq. (12) and the captions that were looked under."""
+    rows = [{**row, "peer": row["peer"] or "here"} for row in view["matches"]]
+    draw_table(PARTS if parts else MATCHES, rows, out, empty="nothing fits; see: coalesced skills ls")
+    if parts and view["captions"]:
+        print(f"\nlooked under: {', '.join(view['captions'])}", file=out)
 
 
 def draw_status(status: shapes.Status, out: TextIO) -> None:
@@ -296,6 +320,7 @@ DRAWERS: Final[dict[str, Callable[[Any, TextIO], None]]] = {
     "ping": _draw_ping,
     "skills": _listing(SKILLS, "skills", "this node has no skills"),
     "sellers": _listing(SELLERS, "sellers", "nobody sells it; see: coalesced skills ls"),
+    "matches": draw_matches,
     "offers": _listing(OFFERS, "offers", "nothing is on sale; see: coalesced sell --help"),
     "offer": _draw_offer,
     "tasks": draw_tasks,

@@ -3,7 +3,7 @@
 import difflib
 import re
 import shlex
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,6 +13,9 @@ from coalesced.cli.face import Face, command_options
 from coalesced.cli.params import MONEY
 from coalesced.cli.tables import draw_facts
 from coalesced.control import shapes
+
+if TYPE_CHECKING:
+    from coalesced.control.client import ControlClient
 
 PEER_ID: Final = re.compile("[a-z2-7]{8}")
 BULKS: Final = (1, 10**3, 10**6, 10**9)
@@ -101,9 +104,36 @@ def plural(unit: str) -> str:
 
 
 @skills.command()
-@click.argument("label")
+@click.argument("what")
 @click.option("--max-price", type=MONEY, help="Only sellers whose advertised price is at most this, in dollars.")
+@click.option(
+    "--min-trust",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Only sellers whose work is good with this probability, .9 say.",
+)
+@click.option("--explain", is_flag=True, help="Show what the fit is made of, and under which captions was looked.")
 @command_options
-def find(face: Face, /, label: str, max_price: int | None) -> None:
-    """Ask the network who sells LABEL."""
-    face.show(face.run(lambda client: client.find_skill(label, max_price_micro=max_price)))
+def find(face: Face, /, what: str, max_price: int | None, min_trust: float, explain: bool) -> None:
+    """Ask the network who sells WHAT: a label, or what is to be done in your own words."""
+    from coalesced.cli.render import draw_matches
+
+    if not explain and not min_trust and (sellers := face.run(lambda client: _sellers(client, what, max_price))):
+        face.show(sellers)
+        return
+    trust_ppm = round(min_trust * 1_000_000)
+    found = face.run(lambda client: client.find_meaning(what, max_price_micro=max_price, min_trust_ppm=trust_ppm))
+    if explain and not face.as_json:
+        draw_matches(found, face.out, parts=True)
+    else:
+        face.show(found)
+
+
+async def _sellers(client: "ControlClient", what: str, max_price_micro: int | None) -> shapes.Sellers | None:
+    """Who sells the label `what`; None when it is no label, or nobody does: then its meaning is looked for."""
+    from node.skills.labels import is_label
+
+    if not is_label(what):
+        return None
+    found = await client.find_skill(what, max_price_micro=max_price_micro)
+    return found if found["sellers"] else None

@@ -35,6 +35,8 @@ SILENCE_TIMEOUT_S = 60.0
 MAX_LINE_BYTES = 16 * 2**20
 MAX_NAME_CHARS = 1000
 """Far above a did:key or a label, far below what fits into a request's first line."""
+MAX_WORDS_CHARS = 1000
+"""Of a search by meaning: it travels in the request's address."""
 
 
 class ControlClient:
@@ -114,6 +116,16 @@ class ControlClient:
             query["max_price_micro"] = str(max_price_micro)
         found = await self._call("GET", "/sellers", query=query, timeout_s=LONG_CALL_TIMEOUT_S)
         return cast("shapes.Sellers", found)
+
+    async def find_meaning(
+        self, text: str, *, max_price_micro: int | None = None, min_trust_ppm: int = 0
+    ) -> shapes.Matches:
+        """Which skills fit `text` by what it means, here and on the network, best first."""
+        query = {"text": _words(text), "min_trust_ppm": str(min_trust_ppm)}
+        if max_price_micro is not None:
+            query["max_price_micro"] = str(max_price_micro)
+        found = await self._call("GET", "/matches", query=query, timeout_s=LONG_CALL_TIMEOUT_S)
+        return cast("shapes.Matches", found)
 
     async def market(self, skill: str | None = None) -> shapes.Market:
         """What this node has seen of the market of `skill`, or of every skill that it asked sellers about."""
@@ -333,6 +345,12 @@ def _peer(text: str) -> str:
 
 def _skill(text: str) -> str:
     return _name(text, "skill label", "coalesced skills ls")
+
+
+def _words(text: str) -> str:
+    if not text.strip() or len(text) > MAX_WORDS_CHARS:
+        raise ControlError("usage", f"say what is to be done in 1 to {MAX_WORDS_CHARS} characters, not {len(text)}", 2)
+    return text
 
 
 def _name(text: str, what: str, listing: str) -> str:

@@ -67,6 +67,7 @@ class Routes:
             ("POST", "/peers/{peer}/unblock", self._unblock),
             ("GET", "/skills", self._skills),
             ("GET", "/sellers", self._sellers),
+            ("GET", "/matches", self._matches),
             ("GET", "/market", self._market),
             ("GET", "/offers", self._offers),
             ("POST", "/offers", self._sell),
@@ -161,9 +162,15 @@ class Routes:
         return view_reply(await self._node.skills())
 
     async def _sellers(self, request: web.Request) -> web.Response:
-        text = request.query.get("max_price_micro")
-        limit = None if text is None else _whole(text, "max_price_micro", least=0, most=10**15)
-        return view_reply(await self._node.find_skill(_query(request, "skill"), max_price_micro=limit))
+        found = await self._node.find_skill(_query(request, "skill"), max_price_micro=_max_price(request))
+        return view_reply(found)
+
+    async def _matches(self, request: web.Request) -> web.Response:
+        trust = _whole(request.query.get("min_trust_ppm", "0"), "min_trust_ppm", least=0, most=1_000_000)
+        found = await self._node.find_meaning(
+            _query(request, "text"), max_price_micro=_max_price(request), min_trust_ppm=trust
+        )
+        return view_reply(found)
 
     async def _market(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.market(request.query.get("skill")))
@@ -290,6 +297,11 @@ class Routes:
             for name, least in (("size", 1), ("rounds", 1), ("memory_mib", 0))
         }
         return view_reply(await self._node.attest(request.match_info["peer"], **wanted))
+
+
+def _max_price(request: web.Request) -> int | None:
+    text = request.query.get("max_price_micro")
+    return None if text is None else _whole(text, "max_price_micro", least=0, most=10**15)
 
 
 def _query(request: web.Request, name: str) -> str:

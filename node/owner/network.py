@@ -10,11 +10,12 @@ from node.decision.reliability import pessimistic, posterior
 from node.errors import DeadlineError, NodeError, UsageError
 from node.net.endpoint import Endpoint, endpoint
 from node.net.session import Session
+from node.outsource.client.finder import Found
 from node.outsource.client.survey import Surveyor
 from node.owner.names import find_peer
 from node.skills.labels import check_label, nearest
 from node.store.peers import KnownPeer
-from node.views import OkView, PeerRow, PeersView, PingView, SellerRow, SellersView
+from node.views import MatchesView, MatchRow, OkView, PeerRow, PeersView, PingView, SellerRow, SellersView
 
 PING_TIMEOUT_S = 5.0
 FOREVER_S = float("inf")
@@ -145,10 +146,58 @@ class Network:
             )
         return SellersView(skill=label, sellers=tuple(sorted(rows, key=lambda row: (row.price_hint_micro, row.peer))))
 
+    async def matches(self, text: str, max_price_micro: int | None, min_trust_ppm: int) -> MatchesView:
+        """What fits a request by its meaning, best first: at most that dear a unit, at least that sure to be good.
+
+        This node's own skills have no price and need no trust. UsageError for a text of nothing but spaces.
+        """
+        if not text.strip():
+            raise UsageError("there is nothing to look for: write what is to be done, in your own words")
+        search = await self._parts.finder.find(text)
+        pairs = {(found.skill, found.seller.key) for found in search.found if found.seller is not None}
+        histories = {
+            (skill, key): history
+            for skill in {skill for skill, _ in pairs}
+            for key, history in (
+                await self._parts.store.outcomes.counts(
+                    [key for one, key in pairs if one == skill], skill, self._parts.env.unix_ms()
+                )
+            ).items()
+        }
+        rows = []
+        for found in search.found:
+            history = histories.get((found.skill, found.seller.key)) if found.seller is not None else None
+            if found.seller is not None:
+                trust_ppm = self._success_ppm(history.successes, history.failures) if history else 0
+                if trust_ppm < min_trust_ppm or _is_over(found.price_hint_micro, max_price_micro):
+                    continue
+            rows.append(_match_row(found, trust_ppm if history is not None and history.jobs else None))
+        return MatchesView(text=text, captions=search.captions, matches=tuple(rows))
+
     def _success_ppm(self, successes: float, failures: float) -> int:
         config = self._decision
         mean, deviation = posterior(successes, failures, prior_mean=config.prior_factor, prior_jobs=config.prior_jobs)
         return round(pessimistic(mean, deviation, config.pessimism) * PPM)
+
+
+def _is_over(price_micro: int | None, limit_micro: int | None) -> bool:
+    return price_micro is not None and limit_micro is not None and price_micro > limit_micro
+
+
+def _match_row(found: Found, success_ppm: int | None) -> MatchRow:
+    seller, fit = found.seller, found.fit
+    return MatchRow(
+        skill=found.skill,
+        peer=seller.name if seller else "",
+        did=did_key(seller.key) if seller else "",
+        caption=found.caption,
+        price_hint_micro=found.price_hint_micro,
+        score_ppm=round(fit.score * PPM),
+        ontological_ppm=round(fit.ontological * PPM),
+        embedding_ppm=round(fit.embedding * PPM),
+        performance_ppm=round(fit.performance * PPM),
+        success_ppm=success_ppm,
+    )
 
 
 def _whereabouts(

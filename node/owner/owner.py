@@ -33,6 +33,7 @@ from node.views import (
     LedgerProofView,
     LedgerVerifyView,
     MarketView,
+    MatchesView,
     OffersView,
     OfferView,
     OkView,
@@ -94,6 +95,10 @@ class Owner:
     async def unblock(self, peer: str) -> OkView: return await self._network.unblock(peer)
     async def find_skill(self, label: str, *, max_price_micro: int | None = None) -> SellersView:
         return await self._network.sellers(label, max_price_micro)
+    async def find_meaning(
+        self, text: str, *, max_price_micro: int | None = None, min_trust_ppm: int = 0
+    ) -> MatchesView:
+        return await self._network.matches(text, max_price_micro, min_trust_ppm)
     async def market(self, skill: str | None) -> MarketView: return await self._market.market(skill)
     async def sell(self, request: SellRequest) -> OfferView: return await self._daemon.parts.sales.sell(request)
     async def offers(self) -> OffersView: return await self._daemon.parts.sales.offers()

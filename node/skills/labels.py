@@ -24,6 +24,15 @@ def check_label(text: str) -> str:
         ) from error
 
 
+def is_label(text: str) -> bool:
+    """Whether `text` is a well-formed label."""
+    try:
+        check_label(text)
+    except UsageError:
+        return False
+    return True
+
+
 def nearest(text: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
     """The labels of `known` most like `text`, best first, at most `limit`; none that is nothing like it.
 

@@ -21,6 +21,7 @@ from node.store.memory_disk import MemoryDisk, MemoryFile
 from node.store.migrations import BLOBS, NODE
 from node.store.offers import SoldFunctions
 from node.store.peers import KnownPeers
+from node.store.places import Places
 from node.store.policy import PolicyMemories
 from node.store.quoterounds import QuoteRounds
 from node.store.spending import Caps, Spending
@@ -50,6 +51,7 @@ class Store:
     sold_functions: SoldFunctions
     decisions: Decisions
     quote_rounds: QuoteRounds
+    places: Places
     earnings: Earnings
     a2a: A2aTasks
     credentials: Credentials
@@ -102,6 +104,7 @@ class Store:
                 sold_functions=SoldFunctions(database),
                 decisions=Decisions(database),
                 quote_rounds=QuoteRounds(database),
+                places=Places(database),
                 earnings=Earnings(database),
                 a2a=A2aTasks(database),
                 credentials=Credentials(database),

@@ -9,6 +9,7 @@ Preference = Literal["auto", "local", "cheap", "fast"]
 CheckStatus = Literal["pass", "warn", "fail", "skip"]
 EventName = Literal[
     "submitted",
+    "understood",
     "local_priced",
     "sellers_found",
     "quotes",

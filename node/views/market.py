@@ -151,6 +151,33 @@ class SellersView(View, frozen=True, kw_only=True, tag="coalesced.sellers/1"):
     sellers: tuple[SellerRow, ...]
 
 
+class MatchRow(Part, frozen=True, kw_only=True):
+    """One skill that fits a request, and the parts of eq. (12) that say so."""
+
+    skill: str
+    peer: str
+    """Who offers it; empty for this node."""
+    did: str = ""
+    caption: str
+    price_hint_micro: int | None
+    """What a unit costs; None for this node's own work, whose cost `decide` predicts."""
+    score_ppm: int
+    ontological_ppm: int
+    embedding_ppm: int
+    performance_ppm: int
+    success_ppm: int | None
+    """Pessimistic success probability from receipts; None for a stranger, and for this node."""
+
+
+class MatchesView(View, frozen=True, kw_only=True, tag="coalesced.matches/1"):
+    """What fits a request by its meaning, best first."""
+
+    text: str
+    captions: tuple[str, ...]
+    """The terms of the taxonomy that were looked under, nearest first."""
+    matches: tuple[MatchRow, ...]
+
+
 class SellRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.sell/1"):
     """Offer a skill: a label that this node has, `module:function` in the caller's directory, or what `remote` does."""
 

@@ -27,6 +27,8 @@ from node.views import (
     MarketFlag,
     MarketRow,
     MarketView,
+    MatchesView,
+    MatchRow,
     OffersView,
     OfferView,
     OkView,
@@ -199,6 +201,24 @@ class MemoryNode(MemoryLedger, MemoryProofs):
             if max_price_micro is None or price <= max_price_micro
         ]
         return SellersView(skill=label, sellers=tuple(rows))
+
+    async def find_meaning(
+        self, text: str, /, *, max_price_micro: int | None = None, min_trust_ppm: int = 0
+    ) -> MatchesView:
+        row = MatchRow(
+            skill="nlp/upper",
+            peer="k7m2qfab",
+            did=DID,
+            caption="red \x1b[31malert\x1b[0m",
+            price_hint_micro=900,
+            score_ppm=610_000,
+            ontological_ppm=500_000,
+            embedding_ppm=720_000,
+            performance_ppm=500_000,
+            success_ppm=min_trust_ppm or None,
+        )
+        is_affordable = max_price_micro is None or max_price_micro >= 900
+        return MatchesView(text=text, captions=("language_processing",), matches=(row,) if is_affordable else ())
 
     async def sell(self, request: SellRequest, /) -> OfferView:
         self.sell_request = request

@@ -117,6 +117,7 @@ async def test_every_other_call_answers_with_its_schema(client: ControlClient) -
         (await client.unblock("a/b c"))["schema"],
         (await client.skills())["schema"],
         (await client.find_skill("nlp/upper", max_price_micro=1000))["schema"],
+        (await client.find_meaning("loud letters", max_price_micro=1000, min_trust_ppm=1))["schema"],
         (await client.sell({"target": "mod:fn", "label": "nlp/up"}))["schema"],
         (await client.market())["schema"],
         (await client.offers())["schema"],
@@ -136,7 +137,7 @@ async def test_every_other_call_answers_with_its_schema(client: ControlClient) -
         (await client.reload())["schema"],
         (await client.stop(drain=False))["schema"],
     ]
-    names = "status doctor peers ping ok ok skills sellers offer market offers ok decision journal journal-entry verify"
+    names = "status doctor peers ping ok ok skills sellers matches offer market offers ok decision journal journal-entry verify"
     ledger = "ledger-head ledger-members ledger-verify ledger-blocks ledger-proof ledger-account ledger-done trust"
     assert answers == [f"coalesced.{name}/1" for name in [*names.split(), *ledger.split(), "ok", "ok"]]
 

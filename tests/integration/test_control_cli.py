@@ -94,6 +94,22 @@ def test_a_price_limit_is_given_in_dollars(served: ServedNode) -> None:
     assert len(Ran(served.home, "skills", "find", "upper", "--max-price", "0.001").lines) == 1
 
 
+def test_what_is_no_label_is_looked_for_by_what_it_means(served: ServedNode) -> None:
+    by_meaning = Ran(served.home, "skills", "find", "make the letters loud", terminal=True)
+    assert "nlp/upper" in by_meaning.out
+    assert "\x1b[31m" not in by_meaning.out, "a seller's caption is no command to the terminal"
+    parts = Ran(served.home, "skills", "find", "upper", "--explain", terminal=True)
+    assert ".3 terms" in parts.out
+    assert "looked under: language_processing" in parts.out
+    trusted = Ran(served.home, "skills", "find", "upper", "--min-trust", "0.9", "--json")
+    assert trusted.json["schema"] == "coalesced.matches/1"
+    assert '"success_ppm":900000' in trusted.out
+    assert "--min-trust" in Ran(served.home, "skills", "find", "upper", "--min-trust", "2").err
+    for nothing in ("", "  ", "x y " * 300):
+        refused = Ran(served.home, "skills", "find", nothing)
+        assert (refused.code, "say what is to be done in 1 to 1000 characters" in refused.err) == (2, True)
+
+
 def test_a_skill_is_shown_or_the_nearest_named(served: ServedNode) -> None:
     assert "does upper" in Ran(served.home, "skills", "show", "upper").out
     unsold = Ran(served.home, "skills", "show", "upper").lines
@@ -180,7 +196,6 @@ def test_a_task_is_shown_with_result_and_receipt(served: ServedNode, done: str) 
         ("task watch", "is not a task id: `coalesced task ls` lists them"),
         ("decide --replay", "is not a task id: `coalesced task ls` lists them"),
         ("peers ping", "is not a peer: `coalesced peers ls` lists them"),
-        ("skills find", "is not a skill label: `coalesced skills ls` lists them"),
         ("sell rm", "is not a skill label: `coalesced skills ls` lists them"),
     ],
 )

@@ -112,6 +112,26 @@ class Sellers(TypedDict):
     sellers: list[SellerRow]
 
 
+class MatchRow(TypedDict):
+    skill: str
+    peer: str
+    did: str
+    caption: str
+    price_hint_micro: int | None
+    score_ppm: int
+    ontological_ppm: int
+    embedding_ppm: int
+    performance_ppm: int
+    success_ppm: int | None
+
+
+class Matches(TypedDict):
+    schema: str
+    text: str
+    captions: list[str]
+    matches: list[MatchRow]
+
+
 class Offer(TypedDict):
     schema: str
     label: str

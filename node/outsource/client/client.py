@@ -11,6 +11,7 @@ import structlog
 from node.env import Env
 from node.errors import CANCELLED, NodeError, RefusedError, UsageError
 from node.outsource.client.course import Course
+from node.outsource.client.finder import Finder
 from node.outsource.client.outcome import Done, Question
 from node.outsource.client.planrun import Share, plan_content, run_plan
 from node.outsource.client.replaying import chosen, replayed
@@ -19,7 +20,7 @@ from node.outsource.client.running import Running
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
 from node.outsource.tasklog import TaskLog
-from node.skills.labels import check_label, unknown_label
+from node.skills.labels import is_label, unknown_label
 from node.store.blobs import Blobs
 from node.store.tasks import TaskChange, TaskRow, Tasks
 from node.tasks.content import Content
@@ -43,6 +44,7 @@ class Client:
         env: Env,
         config: ClientConfig,
         work: LocalWork,
+        finder: Finder,
         course: Course,
         running: Running,
         log_: TaskLog,
@@ -52,6 +54,7 @@ class Client:
         self._env = env
         self._config = config
         self._work = work
+        self._finder = finder
         self._course = course
         self._running = running
         self._log = log_
@@ -127,25 +130,20 @@ class Client:
 
     # --- one task
 
-    def _known_label(self, skill: str) -> None:
-        """UsageError, with the nearest labels, for anything that is not a well-formed label."""
-        try:
-            check_label(skill)
-        except UsageError as error:
-            raise unknown_label(skill, (known.label for known in self._work.executor.skills)) from error
-
     async def _ask(self, request: AskRequest, skill: str, content: Content) -> Ask:
-        """One task of the request, its label checked."""
-        self._known_label(skill)
+        """One task of the request. What is no label is looked for by what it means; UsageError when nothing fits."""
+        label, reading = (skill, "") if is_label(skill) else await self._finder.label(skill)
         return await ask_of(
             self._env.entropy(16),
-            skill,
+            label,
             content,
             wishes_of(request, self._config),
             value_micro=request.value_micro,
             prefer=request.prefer,
             policy=request.policy,
             what_if=request.what_if,
+            words=skill if reading else "",
+            reading=reading,
             work=self._work,
         )
 
@@ -239,11 +237,16 @@ class Client:
 
     # --- plans
 
+    def _check_label(self, skill: str) -> None:
+        """UsageError, with the nearest labels, for anything that is not a well-formed label."""
+        if not is_label(skill):
+            raise unknown_label(skill, (known.label for known in self._work.executor.skills))
+
     async def _plan_ask(self, request: AskRequest, plan: Plan) -> Ask:
         """A plan as a task of its own, whose subtasks are decided one by one."""
         for step in plan.step:
             if step.skill is not None:
-                self._known_label(step.skill)
+                self._check_label(step.skill)
         return await ask_of(
             self._env.entropy(16),
             request.skill if request.split else PLAN_SKILL,

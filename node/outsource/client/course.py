@@ -19,6 +19,7 @@ from node.errors import DeadlineError, NodeError, NoOfferError, RefusedError, Ve
 from node.outsource.client.agents import AgentOffer, Agents
 from node.outsource.client.attempt import Attempts
 from node.outsource.client.decisionview import decision_view
+from node.outsource.client.finder import Finder
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import NoOffer, Offer
 from node.outsource.client.outcome import Done, Failed, Limits, Question
@@ -61,6 +62,7 @@ class Course:
         decisions: Decisions,
         watch: MarketWatch,
         agents: Agents,
+        finder: Finder,
     ) -> None:
         self._env = env
         self._surveyor = surveyor
@@ -69,6 +71,7 @@ class Course:
         self._decisions = decisions
         self._watch = watch
         self._agents = agents
+        self._finder = finder
 
     async def look(self, ask: Ask, *, remaining_s: float, is_dry: bool = False) -> Surveyed:
         """Survey the options and decide, without doing anything; a dry run logs nothing, and always asks."""
@@ -78,6 +81,8 @@ class Course:
         await self._env.offload(import_module, "node.decision.explain")
         local = self._surveyor.local(ask)
         if not is_dry:
+            if ask.reading:
+                await self._tasks.note(ask.task_id, "understood", ask.reading)
             await self._tasks.note(ask.task_id, "local_priced", _local_text(local))
         alone = await self._surveyor.alone(ask)
         # What a dry run supposes is not what is known.
@@ -128,7 +133,7 @@ class Course:
                         raise _nothing_left(survey, decision, tried, self._surveyor.nearest(ask.skill))
                     await self._tasks.move(ask.task_id, "working")
                     outcome = await self._attempt(ask, survey, decision, ends - loop.time(), question)
-                    await self._surveyor.learn(decision, good=isinstance(outcome, Done))
+                    await self._learn(ask, decision, outcome)
                     if isinstance(outcome, Done):
                         return outcome
                     tried.append(outcome)
@@ -161,6 +166,17 @@ class Course:
             question=question,
         )
 
+    async def _learn(self, ask: Ask, decision: Decision, outcome: Done | Failed) -> None:
+        """What the outcome says of the policy's choice; and, where it was verified, of what the seller is good at."""
+        match outcome:
+            case Done():
+                is_good, is_verified = True, decision.level != "none"
+            case Failed(code=code):
+                is_good, is_verified = False, code == VerificationError.code
+        await self._surveyor.learn(decision, good=is_good)
+        if ask.words and decision.contractor is not None and is_verified:
+            await self._finder.learn(decision.contractor, ask.skill, ask.words, good=is_good)
+
     async def decisions_of(self, task_id: bytes) -> list[StoredDecision]:
         """What was decided for a task, in order."""
         return await self._decisions.of_task(task_id)
@@ -185,6 +201,8 @@ class Course:
         if survey.needless:
             said = f"{'Not worth asking about' if is_dry else 'Not asked'}: {survey.needless}."
             reasons = (*reasons, said) if is_dry else (said, *reasons)
+        if ask.reading:
+            reasons = (f"{ask.reading}.", *reasons)
         return msgspec.structs.replace(view, reasons=reasons, market=await self._watch.flags(ask.skill))
 
     async def _without(self, survey: Survey, decision: Decision, outcome: Failed, remaining_s: float) -> Survey:

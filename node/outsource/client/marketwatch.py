@@ -33,7 +33,13 @@ class MarketWatch:
     ) -> None:
         """Keep the answers of one round; `loads_ppm` is how busy each seller's advert says it is."""
         answers = [
-            Answer(seller=one.seller.key, price_micro=one.terms.price_micro, load_ppm=loads_ppm.get(one.seller.key, 0))
+            Answer(
+                seller=one.seller.key,
+                price_micro=one.terms.price_micro,
+                load_ppm=loads_ppm.get(one.seller.key, 0),
+                duration_ms=one.terms.duration_ms,
+                success_ppm=one.terms.success_ppm,
+            )
             for one in offers
         ] + [
             Answer(

@@ -33,6 +33,10 @@ class Ask:
     """Which rule decides; None = the configured one."""
     what_if: tuple[str, ...] = ()
     """What a dry run changes, as `name=value`."""
+    words: str = ""
+    """What was asked for, where that was no label: the skill was found by what it means."""
+    reading: str = ""
+    """How those words were understood, as a sentence."""
 
     @property
     def skill(self) -> str:
@@ -95,6 +99,8 @@ async def ask_of(
     prefer: Preference,
     policy: str = "",
     what_if: tuple[str, ...] = (),
+    words: str = "",
+    reading: str = "",
     work: LocalWork | None,
 ) -> Ask:
     """One task for one skill. InputError when this node has the skill and the input is malformed.
@@ -114,6 +120,8 @@ async def ask_of(
         prefer=prefer,
         policy=_policy_name(policy) if policy else None,
         what_if=what_if,
+        words=words,
+        reading=reading,
     )
 
 

@@ -65,7 +65,7 @@ class Shop:
         self._discovery = discovery
         self._advertised = advertised
         self._turns = turns
-        self._signposts = signposts
+        self.signposts = signposts
         self._in_background = in_background
         self._wares: dict[str, Ware] = {}
 
@@ -118,7 +118,7 @@ class Shop:
         """Let the signposts say what is on sale now. Nobody waits for it: by label, it is found already."""
         if self._config.by_meaning:
             offers = [PostedOffer(ware.label, ware.caption, self._hint_micro(ware)) for ware in self.wares]
-            await self._signposts.follow(offers)
+            await self.signposts.follow(offers)
 
     async def take_down(self, label: str) -> None:
         """Stop selling `label`; UsageError when it is not on sale."""

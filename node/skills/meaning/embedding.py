@@ -22,7 +22,7 @@ class Embedding(Protocol):
 
     @property
     def theta(self) -> float:
-        """The cosine under which two texts have nothing to do with each other."""
+        """The least cosine of a request and its nearest caption: one below it is about nothing in the taxonomy."""
         ...  # pragma: no cover
 
     def embed(self, text: str) -> Vector:

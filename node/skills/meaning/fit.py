@@ -34,6 +34,12 @@ class Fit:
                 raise ValueError(f"{name} is {value!r}: write a number from 0 to 1")
 
     @property
+    def meaning(self) -> float:
+        """The parts that texts alone give, brought to 1: what decides whether an offer fits at all."""
+        texts = WEIGHT_ONTOLOGICAL * self.ontological + WEIGHT_EMBEDDING * self.embedding
+        return texts / (WEIGHT_ONTOLOGICAL + WEIGHT_EMBEDDING)
+
+    @property
     def score(self) -> float:
         """S of eq. (12)."""
         return (

@@ -26,7 +26,7 @@ class StaticTable:
     """Weighed rows by vocabulary piece."""
 
     version = NAME
-    theta = 0.37
+    theta = 0.32
 
     def __init__(self, vocabulary: Vocabulary, weights: bytes, rows: memoryview) -> None:
         """`weights`: one byte a piece. `rows`: 128 signed bytes a piece, format "b"."""

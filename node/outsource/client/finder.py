@@ -1,0 +1,174 @@
+"""Finding skills by what they mean: the captions that a request is near, the signposts there, eq. (12) over them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from dht.ids import anchor_key
+from dht.records import Record
+from dht.service import Discovery
+from node.env import Env
+from node.errors import UsageError
+from node.execute.executor import Executor
+from node.net.endpoint import Endpoint, endpoint
+from node.outsource.client.offers import Seller
+from node.skills.labels import nearest
+from node.skills.meaning.anchors import ASKED, WIDENED, anchors
+from node.skills.meaning.embedding import embedding
+from node.skills.meaning.fit import Fit
+from node.skills.meaning.learned import NOTHING
+from node.skills.meaning.rank import ENOUGH, Offered, rank
+from node.store.history import Outcomes
+from node.store.places import Places
+from protocol.errors import RemoteProtocolError
+from protocol.signpost import decode_signpost
+
+log = structlog.get_logger()
+
+SHOWN_TEXT = 70
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A skill that fits a request, and who offers it; `seller` is None for this node itself."""
+
+    seller: Seller | None
+    skill: str
+    caption: str
+    price_hint_micro: int | None
+    fit: Fit
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search by meaning gave: best first. `captions` are those that were looked under, nearest first."""
+
+    found: tuple[Found, ...]
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    seller: Seller | None
+    skill: str
+    caption: str
+    price_hint_micro: int | None
+
+
+class Finder:
+    """Looks for skills by meaning, here and among those who publish theirs."""
+
+    def __init__(
+        self,
+        *,
+        own_key: bytes,
+        own_endpoint: Endpoint,
+        network: str,
+        executor: Executor,
+        discovery: Discovery,
+        outcomes: Outcomes,
+        places: Places,
+        is_blocked: Callable[[bytes], bool],
+        env: Env,
+        timeout_s: float,
+    ) -> None:
+        self._own_key = own_key
+        self._own_endpoint = own_endpoint
+        self._network = network
+        self._executor = executor
+        self._discovery = discovery
+        self._outcomes = outcomes
+        self._places = places
+        self._is_blocked = is_blocked
+        self._env = env
+        self._timeout_s = timeout_s
+
+    async def find(self, text: str) -> Search:
+        """Everything that fits `text`, best first; nothing for a text without meaning, or when nothing is like it."""
+        posted: dict[tuple[bytes, str], _Posted] = {
+            (self._own_key, skill.label): _Posted(None, skill.label, f"{skill.caption}. {skill.description}", None)
+            for skill in self._executor.skills
+        }
+        looked: tuple[str, ...] = ()
+        found: tuple[Found, ...] = ()
+        for count in (ASKED, WIDENED):
+            paths = await self._env.offload(anchors().asked, text, count)
+            await self._look(paths[len(looked) :], posted)
+            looked = paths
+            found = await self._ranked(text, posted)
+            if sum(one.seller is not None for one in found) >= ENOUGH:
+                break
+        return Search(found, looked)
+
+    async def label(self, text: str) -> tuple[str, str]:
+        """The label of the skill that fits best, and why as a sentence; UsageError when nothing fits."""
+        search = await self.find(text)
+        shown = text if len(text) <= SHOWN_TEXT else text[: SHOWN_TEXT - 3] + "..."
+        if not search.found:
+            near = nearest(text, [skill.label for skill in self._executor.skills])
+            advice = f"did you mean {' or '.join(near)}?" if near else "`coalesced skills ls` lists what is known"
+            raise UsageError(f"no skill is known here or offered that fits {shown!r}: {advice}")
+        best = search.found[0]
+        others = dict.fromkeys(one.skill for one in search.found if one.skill != best.skill)
+        beside = f"; next: {', '.join(list(others)[:2])}" if others else ""
+        return best.skill, f"{shown!r} was read as {best.skill} (fits by {best.fit.score:.2f} of 1{beside})"
+
+    async def learn(self, contractor: bytes, skill: str, text: str, *, good: bool) -> None:
+        """A task that was asked for in these words ended, and its result was verified: well, or not."""
+        vector = await self._env.offload(embedding().embed, text)
+        await self._places.learn(contractor, skill, vector, good=good, unix_ms=self._env.unix_ms())
+
+    async def _look(self, paths: Sequence[str], posted: dict[tuple[bytes, str], _Posted]) -> None:
+        """Add what stands at these captions; the first to name a seller's skill is kept."""
+        keys = [anchor_key(self._network, name) for name in anchors().names(paths)]
+        looked = await asyncio.gather(*(self._discovery.find(key, timeout_s=self._timeout_s) for key in keys))
+        for record in (record for records in looked for record in records):
+            if record.public_key != self._own_key and not self._is_blocked(record.public_key):
+                for one in self._read(record):
+                    posted.setdefault((record.public_key, one.skill), one)
+
+    def _read(self, record: Record) -> list[_Posted]:
+        try:
+            signpost = decode_signpost(record.body)
+            where = endpoint(signpost.host, signpost.port)
+        except (RemoteProtocolError, UsageError) as error:
+            log.info("signpost.ignored", error=str(error))
+            return []
+        if not where.may_be_dialled_from(self._own_endpoint):
+            return []
+        seller = Seller(record.public_key, where)
+        return [_Posted(seller, one.skill, one.caption, one.price_hint_micro) for one in signpost.offers]
+
+    async def _ranked(self, text: str, posted: dict[tuple[bytes, str], _Posted]) -> tuple[Found, ...]:
+        records = await self._records(posted)
+        offsets = await self._places.load(posted)
+        offered = [
+            Offered(one.skill, one.caption, records.get(pair), offsets.get(pair, NOTHING))
+            for pair, one in posted.items()
+        ]
+        every = list(posted.values())
+        return tuple(
+            Found(
+                seller=every[at].seller,
+                skill=every[at].skill,
+                caption=every[at].caption,
+                price_hint_micro=every[at].price_hint_micro,
+                fit=fit,
+            )
+            for at, fit in await self._env.offload(rank, text, offered)
+        )
+
+    async def _records(self, posted: dict[tuple[bytes, str], _Posted]) -> dict[tuple[bytes, str], float]:
+        """The share of good work of each who did any at the like for this node (decayed counts)."""
+        sellers: dict[str, list[bytes]] = {}
+        for key, skill in posted:
+            sellers.setdefault(skill, []).append(key)
+        now = self._env.unix_ms()
+        shares = {}
+        for skill, keys in sellers.items():
+            for key, history in (await self._outcomes.counts(keys, skill, now)).items():
+                if history.jobs:
+                    shares[key, skill] = (history.successes + 1) / (history.successes + history.failures + 2)
+        return shares

@@ -1,0 +1,73 @@
+"""Skills found by what they mean, between nodes: signposts out, signposts found, a task in plain words done."""
+
+from pathlib import Path
+
+import pytest
+
+from node.errors import UsageError
+from node.outsource.config import ContractorConfig
+from node.views import AskRequest
+from tests.harness.nodes import World, world
+from tests.harness.peering import until
+
+TRANSLATE = """
+def work(text: str) -> str:
+    return text.translate(str.maketrans("abc", "xyz"))
+"""
+WISH = "turn this article from German into English"
+TEXT = "The room was not clean, but the staff were wonderful."
+
+
+async def test_a_seller_is_found_by_those_who_do_not_know_its_label(tmp_path: Path) -> None:
+    async with world() as made:
+        seller, buyer = await made.trade(tmp_path, TRANSLATE, label="acme/babel", caption="Translate text to English")
+        await until(lambda: bool(seller.parts.shop.signposts.standing))
+        found = await buyer.owner.find_meaning(WISH)
+        best = found.matches[0]
+        assert (best.skill, best.caption) == ("acme/babel", "Translate text to English")
+        assert best.peer, "it is another node's"
+        assert found.captions[0] == "language_processing/language_translation"
+        assert (best.price_hint_micro, best.success_ppm) != (None, 0)
+        too_dear = await buyer.owner.find_meaning(WISH, max_price_micro=-1)
+        assert best.skill not in [row.skill for row in too_dear.matches]
+        too_new = await buyer.owner.find_meaning(WISH, min_trust_ppm=999_999)
+        assert best.skill not in [row.skill for row in too_new.matches]
+
+
+async def test_what_is_taken_off_sale_is_found_no_more(tmp_path: Path) -> None:
+    async with world() as made:
+        seller, buyer = await made.trade(tmp_path, TRANSLATE, label="acme/babel", caption="Translate text to English")
+        await until(lambda: bool(seller.parts.shop.signposts.standing))
+        await seller.owner.unsell("acme/babel")
+        await until(lambda: not seller.parts.shop.signposts.standing)
+        assert "acme/babel" not in [row.skill for row in (await buyer.owner.find_meaning(WISH)).matches]
+
+
+async def test_a_task_in_plain_words_is_hired_out_and_says_how_it_was_understood(tmp_path: Path) -> None:
+    async with world() as made:
+        seller, buyer = await made.trade(tmp_path, TRANSLATE, label="acme/babel", caption="Translate text to English")
+        await until(lambda: bool(seller.parts.shop.signposts.standing))
+        task = await buyer.ask(WISH, "abc")
+        assert (task.state, task.skill, task.choice) == ("completed", "acme/babel", "outsource")
+        timeline = (await buyer.owner.why(task.id)).timeline
+        (reading,) = [row.text for row in timeline if row.name == "understood"]
+        assert reading.startswith(f"{WISH!r} was read as acme/babel")
+
+
+async def lone(made: World) -> list[str]:
+    node = await made.node(sections={"contractor": ContractorConfig(sell=False)})
+    return [row.skill for row in (await node.owner.find_meaning("value at risk of my holdings")).matches]
+
+
+async def test_a_lone_node_finds_its_own_skills() -> None:
+    async with world() as made:
+        assert (await lone(made))[0] == "risk"
+
+
+async def test_a_request_that_nothing_fits_is_refused_with_what_is_known() -> None:
+    async with world() as made:
+        node = await made.node()
+        with pytest.raises(UsageError, match=r"no skill is known here or offered that fits 'purple monkey dishwasher'"):
+            await node.owner.decide(AskRequest(skill="purple monkey dishwasher", text=TEXT))
+        with pytest.raises(UsageError, match="nothing to look for"):
+            await node.owner.find_meaning("  ")
