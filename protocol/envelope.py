@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.fields import Millis, Name, ShortText
-from protocol.messages import AnyMessage, Message
+from protocol.messages import AnyMessage, LedgerBatch, Message
 from protocol.packing import MAX_MESSAGE_BYTES, pack, unpack
 
 RequestId = Annotated[int, Meta(ge=1, le=2**53)]
@@ -76,6 +76,12 @@ class Credit(_Envelope, frozen=True, kw_only=True, tag="credit"):
     bytes: Bytes
 
 
+class Notice(_Envelope, frozen=True, kw_only=True, tag="notice"):
+    """Something that needs no answer. May be dropped by who has no room for it."""
+
+    body: LedgerBatch
+
+
 class KeepAlive(_Envelope, frozen=True, kw_only=True, tag="keep_alive"):
     """Are you still there?"""
 
@@ -90,7 +96,7 @@ class Goodbye(_Envelope, frozen=True, kw_only=True, tag="goodbye"):
     reason: ShortText
 
 
-Envelope = Request | Event | Response | Error | Cancel | Credit | KeepAlive | KeepAliveReply | Goodbye
+Envelope = Request | Event | Response | Error | Cancel | Credit | Notice | KeepAlive | KeepAliveReply | Goodbye
 
 
 def encode_envelope(envelope: Envelope) -> bytes:

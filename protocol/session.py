@@ -3,9 +3,10 @@
 A pure core: `step(input, now)` gives effects, `deadline()` says when to step with Tick. It is total: any payload in any
 state gives effects or RemoteProtocolError, after which the session is over.
 
-Back-pressure. Requests are limited in number and bytes (`busy` beyond), answers by the requests that wait for them, and
-events by credit: a request grants a window, the answerer emits while its credit is above zero, and the asker returns
-credit as it consumes. So at most one window and one event of a stream is ever queued.
+Back-pressure. Requests are limited in number and bytes (`busy` beyond), answers by the requests that wait for them,
+notices by the socket, since who is told may drop them, and events by credit: a request grants a window, the answerer
+emits while its credit is above zero, and the asker returns credit as it consumes. So at most one window and one event
+of a stream is ever queued.
 
 Leaving. Goodbye means: no more requests from me, send me none. The other side answers with its own, and the session
 closes when both have said it and nothing is under way. Requests that crossed our goodbye on the wire are still served.
@@ -25,6 +26,7 @@ from protocol.envelope import (
     Goodbye,
     KeepAlive,
     KeepAliveReply,
+    Notice,
     Request,
     Response,
     checked_body,
@@ -32,6 +34,7 @@ from protocol.envelope import (
     encode_envelope,
 )
 from protocol.errors import LocalProtocolError, RemoteProtocolError
+from protocol.messages import LedgerBatch
 from protocol.packing import MAX_MESSAGE_BYTES
 from protocol.timers import Timers
 
@@ -129,6 +132,8 @@ class SessionCore:
                 effects = self._received(event.payload, now)
             case steps.Ask():
                 effects = self._ask(event, now)
+            case steps.Inform():
+                effects = self._inform(event.body)
             case steps.Withdraw():
                 effects = self._end_ask(event.id, steps.Send(encode_envelope(Cancel(id=event.id))))
             case steps.Consumed():
@@ -173,6 +178,11 @@ class SessionCore:
         self._asks[ask.id] = _Ask(ask.window_bytes, ask.window_bytes)
         self._add_timer(now + ask.timeout_s, ask.id, is_ask=True)
         return [steps.Send(encoded)]
+
+    def _inform(self, body: LedgerBatch) -> list[steps.Effect]:
+        if not self.accepts_asks:
+            raise LocalProtocolError("this session takes no more notices: one side has said goodbye")
+        return [steps.Send(self._encode(Notice(body=body)))]
 
     def _end_ask(self, ask: steps.AskId, *effects: steps.Effect) -> list[steps.Effect]:
         """Forget the request and give the effects; nothing when it has already ended."""
@@ -280,6 +290,10 @@ class SessionCore:
                 return self._stop_call(self._theirs(envelope.id))
             case Credit():
                 return self._handle_credit(envelope)
+            case Notice():
+                if self._heard_goodbye:
+                    raise RemoteProtocolError("after_goodbye", "a notice came after the peer's goodbye")
+                return [steps.NoticeArrived(envelope.body)]
             case KeepAlive():
                 return [steps.Send(encode_envelope(KeepAliveReply()))]
             case KeepAliveReply():

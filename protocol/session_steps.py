@@ -7,7 +7,7 @@ Times are seconds on the caller's monotonic clock.
 from dataclasses import dataclass
 from typing import NewType
 
-from protocol.messages import AnyMessage, Message
+from protocol.messages import AnyMessage, LedgerBatch, Message
 
 AskId = NewType("AskId", int)
 CallId = NewType("CallId", int)
@@ -30,6 +30,13 @@ class Ask:
     body: Message
     timeout_s: float
     window_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Inform:
+    """This side says something that needs no answer."""
+
+    body: LedgerBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ class Tick:
     """The deadline has come."""
 
 
-Input = Received | Ask | Withdraw | Consumed | Emit | Answer | Refuse | Abandon | Probe | Leave | Tick
+Input = Received | Ask | Inform | Withdraw | Consumed | Emit | Answer | Refuse | Abandon | Probe | Leave | Tick
 
 # --- Effects
 
@@ -138,6 +145,13 @@ class EventArrived:
     id: AskId
     body: AnyMessage
     charge_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeArrived:
+    """The peer says something that needs no answer: take it at once, or drop it."""
+
+    body: LedgerBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +204,7 @@ Effect = (
     | StopCall
     | CreditArrived
     | EventArrived
+    | NoticeArrived
     | Answered
     | Refused
     | TimedOut

@@ -305,6 +305,7 @@ def cosign(tx: bytes, signer: Identity) -> bytes:
     return pack(msgspec.structs.replace(envelope, signatures=(*envelope.signatures, signature)))
 
 
+@lru_cache(maxsize=4096)
 def transaction_id(tx: bytes) -> bytes:
     """32 bytes that all copies of a transaction share, however they are signed. Total: any bytes have one."""
     try:

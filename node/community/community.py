@@ -5,6 +5,7 @@ What is wrong with the chain or its file ends at this door: the node lives on, r
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -126,7 +127,14 @@ class Community:
             self._identity, self._env, pinned, store, self._peers, directory, self._config, machine, self._make_shell
         )
 
+        self._peers.on_notice = self._noticed
+
     # --- what peers ask
+
+    def _noticed(self, peer: bytes, batch: LedgerBatch) -> None:
+        """As `take`, for one who does not wait for an answer."""
+        with suppress(Refusal):
+            self.take(peer, batch)
 
     def take(self, peer: bytes, batch: LedgerBatch) -> Message:
         """Put a peer's messages into the inbox; Refusal when they are about another chain."""

@@ -1,7 +1,8 @@
 """What goes out: one bounded queue a peer, emptied over whatever session there is to it; and who is meant by whom.
 
-Messages are sent in batches, several under way at a time, and their answers only say that they arrived. What cannot be
-delivered is dropped: the core says again what still counts.
+Messages are sent in batches. The first one over a session is a request, whose answer says whether the peer follows the
+chain; the others are notices, that nobody answers. What cannot be delivered is dropped: the core says again what still
+counts.
 """
 
 import asyncio
@@ -22,8 +23,8 @@ from node.net.session import Session
 from protocol.messages import MAX_LEDGER_BATCH, LedgerBatch
 
 MAX_BATCH_BYTES: Final = 2**20
-MAX_UNDER_WAY: Final = 4
-"""Batches to one peer at a time: the next one need not wait for the answer to the last."""
+MAX_QUEUED_BYTES: Final = 2**23
+"""That wait for one peer: eight pages of blocks or pieces."""
 DELIVERY_TIMEOUT_S: Final = 10.0
 FIRST_PAUSE_S: Final = 0.2
 MAX_PAUSE_S: Final = 4.0
@@ -47,9 +48,12 @@ class Link:
         self._chain = chain
         self._peers = peers
         self._directory = directory
-        self._queue: deque[bytes] = deque(maxlen=max_messages)
+        self._queue: deque[bytes] = deque()
+        self._bytes = 0
+        self._max_messages = max_messages
         self._filled = asyncio.Event()
-        self._under_way = asyncio.Semaphore(MAX_UNDER_WAY)
+        self._accepted: Session | None = None
+        """The session over which the peer said that it follows this chain."""
         self._failed_s = float("-inf")
 
     @property
@@ -61,27 +65,26 @@ class Link:
     def put(self, data: bytes) -> None:
         """Queue a message; when there is no room, the oldest is dropped."""
         self._queue.append(data)
+        self._bytes += len(data)
+        while len(self._queue) > self._max_messages or (self._bytes > MAX_QUEUED_BYTES and len(self._queue) > 1):
+            self._bytes -= len(self._queue.popleft())
         self._filled.set()
 
     async def run(self) -> None:
         """Send what is queued, for ever."""
         pause_s = FIRST_PAUSE_S
-        async with asyncio.TaskGroup() as group:
-            while True:
-                await self._filled.wait()
-                session = await self._session()
-                if session is None:
-                    self._failed_s = asyncio.get_running_loop().time()
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(2 * pause_s, MAX_PAUSE_S)
-                    self._drop()
-                    continue
-                self._failed_s, pause_s = float("-inf"), FIRST_PAUSE_S
-                await self._under_way.acquire()
-                if batch := self._take():
-                    group.create_task(self._deliver(session, batch))
-                else:
-                    self._under_way.release()
+        while True:
+            await self._filled.wait()
+            session = await self._session()
+            if session is None:
+                self._failed_s = asyncio.get_running_loop().time()
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, MAX_PAUSE_S)
+                self._drop()
+                continue
+            self._failed_s, pause_s = float("-inf"), FIRST_PAUSE_S
+            if batch := self._take():
+                await self._deliver(session, batch)
 
     async def _session(self) -> Session | None:
         if (session := self._peers.open_session(self._peer)) is not None:
@@ -95,6 +98,7 @@ class Link:
 
     def _drop(self) -> None:
         self._queue.clear()
+        self._bytes = 0
         self._filled.clear()
 
     def _take(self) -> tuple[bytes, ...]:
@@ -105,21 +109,25 @@ class Link:
             if batch and size > MAX_BATCH_BYTES:
                 break
             batch.append(self._queue.popleft())
+            self._bytes -= len(batch[-1])
         if not self._queue:
             self._filled.clear()
         return tuple(batch)
 
     async def _deliver(self, session: Session, batch: tuple[bytes, ...]) -> None:
+        body = LedgerBatch(chain=self._chain, messages=batch)
         try:
-            await session.request(LedgerBatch(chain=self._chain, messages=batch), timeout_s=DELIVERY_TIMEOUT_S)
+            if session is self._accepted:
+                await session.inform(body, timeout_s=DELIVERY_TIMEOUT_S)
+            else:
+                await session.request(body, timeout_s=DELIVERY_TIMEOUT_S)
+                self._accepted = session
         except RemoteRefused as error:
             log.info("ledger.peer_refused", peer=short_id(self._peer), error=error.text)
             self._drop()
             await asyncio.sleep(REFUSED_PAUSE_S)
         except (NodeError, TimeoutError) as error:
             log.debug("ledger.not_delivered", peer=short_id(self._peer), messages=len(batch), error=str(error))
-        finally:
-            self._under_way.release()
 
 
 class Links:

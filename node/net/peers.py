@@ -19,12 +19,13 @@ from node.net.endpoint import Endpoint
 from node.net.errors import DialError, SessionClosed, StreamClosed
 from node.net.handshake import initiate, respond
 from node.net.limits import Admission, Conduct
-from node.net.session import Handler, Session
+from node.net.session import Handler, OnNotice, Session
 from node.net.transport import FrameStream, Transport
 from protocol.channel import Channel, ReceiveBuffer
 from protocol.errors import RemoteProtocolError
 from protocol.handshake import Opening
 from protocol.hello import Hello
+from protocol.messages import LedgerBatch
 
 UPKEEP_S: Final = 15.0
 """How often ages and idleness are looked at, unless a setting is shorter."""
@@ -63,6 +64,8 @@ class Peers:
         self._group = asyncio.TaskGroup()
         self._keeper: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self.on_notice: OnNotice | None = None
+        """Who takes what peers say without waiting for an answer; while nobody does, it is dropped."""
 
     async def start(self, listen: Sequence[Endpoint]) -> list[Endpoint]:
         """Listen on these endpoints (none is allowed) and give the bound ones; ListenError when one is not free."""
@@ -104,6 +107,10 @@ class Peers:
         if isinstance(outcome, DialError):
             raise DialError(str(outcome)) from outcome
         return outcome
+
+    def _noticed(self, peer_key: bytes, body: LedgerBatch) -> None:
+        if self.on_notice is not None:
+            self.on_notice(peer_key, body)
 
     def open_session(self, peer_key: bytes) -> Session | None:
         """The session that this peer's next request would take, if there is one: nothing is dialled."""
@@ -228,7 +235,9 @@ class Peers:
             self._admission.disconnected(remote)
 
     def _register(self, stream: FrameStream, channel: Channel, *, is_initiator: bool) -> Session:
-        session = Session(stream, channel, self._handler, self._config, is_initiator=is_initiator)
+        session = Session(
+            stream, channel, self._handler, self._config, is_initiator=is_initiator, on_notice=self._noticed
+        )
         log.info("session.opened", peer=short_id(session.peer_key), remote=str(session.remote), dialled=is_initiator)
         others = self._sessions.setdefault(session.peer_key, [])
         for other in others:

@@ -25,7 +25,7 @@ from node.net.transport import Frame, FrameStream
 from protocol import session_steps as steps
 from protocol.channel import Channel
 from protocol.errors import RemoteProtocolError
-from protocol.messages import AnyMessage, Message
+from protocol.messages import AnyMessage, LedgerBatch, Message
 from protocol.session import SessionCore
 
 __all__ = ["Call", "Handler", "Session", "Stream"]
@@ -58,13 +58,22 @@ class Call:
 
 Handler = Callable[[Call], Awaitable[Message]]
 """Returns the final answer or raises Refusal. Cancelled when the peer cancels, time is up, or the session ends."""
+OnNotice = Callable[[bytes, LedgerBatch], None]
+"""Takes what a peer says without waiting for an answer, or drops it; at once, and bounded by itself."""
 
 
 class Session:
     """Requests and streams to one peer, over one channel, until either side ends it."""
 
     def __init__(
-        self, stream: FrameStream, channel: Channel, handler: Handler, config: NetConfig, *, is_initiator: bool
+        self,
+        stream: FrameStream,
+        channel: Channel,
+        handler: Handler,
+        config: NetConfig,
+        *,
+        is_initiator: bool,
+        on_notice: OnNotice | None = None,
     ) -> None:
         self.peer_key = channel.peer_key
         self.handshake_hash = channel.handshake_hash
@@ -75,6 +84,7 @@ class Session:
         self._stream = stream
         self._channel = channel
         self._handler = handler
+        self._on_notice = on_notice
         self._config = config
         self._loop = asyncio.get_running_loop()
         self.opened_at = self.used_at = self._loop.time()
@@ -117,6 +127,20 @@ class Session:
     def stream(self, body: Message, *, timeout_s: float) -> AbstractAsyncContextManager[Stream]:
         """As `request`, with the events on the way; leaving the block early cancels at the peer."""
         return self._exchange(body, timeout_s, self._config.event_window_bytes)
+
+    async def inform(self, body: LedgerBatch, *, timeout_s: float) -> None:
+        """Say something that needs no answer, once the peer takes it; nobody says whether it was heard.
+
+        SessionClosed, or TimeoutError when the peer reads too slowly.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._space()
+        except TimeoutError:
+            raise TimeoutError(f"{short_id(self.peer_key)} took no data for {timeout_s:g} s") from None
+        self._require_open()
+        self.used_at = self._loop.time()
+        self._step(steps.Inform(body))
 
     async def probe(self, timeout_s: float) -> float:
         """Seconds that a keep-alive and its answer take; SessionClosed or TimeoutError when none comes."""
@@ -301,6 +325,10 @@ class Session:
                 self._outcome(ask, RemoteRefused(code, text))
             case steps.TimedOut(ask):
                 self._outcome(ask, TimeoutError(f"{short_id(self.peer_key)} did not answer in time"))
+            case steps.NoticeArrived(body):
+                self.used_at = self._loop.time()
+                if self._on_notice is not None:
+                    self._on_notice(self.peer_key, body)
             case steps.ProbeAnswered():
                 if self._probes and not (answered := self._probes.popleft()).done():
                     answered.set_result(None)

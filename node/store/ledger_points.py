@@ -36,15 +36,19 @@ def write_state(connection: sqlite3.Connection, before: Trie[Entry], after: Trie
     """Turn the stored state, which is `before`, into `after`; note what the latest point needs to go back."""
     changes: Mapping[bytes, Entry | None] = after.changes(before) if after is not before else {}
     (point,) = connection.execute("SELECT max(height) FROM points").fetchone()
-    for key, value in changes.items():
-        if point is not None:
-            old = before.get(key)
-            was = None if old is None else encode_value(old)
-            connection.execute("INSERT OR IGNORE INTO before VALUES (?, ?, ?)", (point, key, was))
-        if value is None:
-            connection.execute("DELETE FROM state WHERE key = ?", (key,))
-        else:
-            connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, encode_value(value)))
+    if point is not None:
+        olds = ((key, before.get(key)) for key in changes)
+        connection.executemany(
+            "INSERT OR IGNORE INTO before VALUES (?, ?, ?)",
+            ((point, key, None if old is None else encode_value(old)) for key, old in olds),
+        )
+    connection.executemany(
+        "DELETE FROM state WHERE key = ?", ((key,) for key, value in changes.items() if value is None)
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO state VALUES (?, ?)",
+        sorted((key, encode_value(value)) for key, value in changes.items() if value is not None),
+    )
 
 
 def add_point(connection: sqlite3.Connection, height: int, header: bytes, certificate: Certificate) -> None:

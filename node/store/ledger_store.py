@@ -306,7 +306,7 @@ def _store_block(connection: sqlite3.Connection, commit: Commit[State], *, is_tu
     )
     connection.executemany(
         "INSERT OR IGNORE INTO transactions VALUES (?, ?, ?)",
-        [(transaction_id(tx), height, place) for place, tx in enumerate(block.txs)],
+        sorted((transaction_id(tx), height, place) for place, tx in enumerate(block.txs)),
     )
     if is_turn:
         certificate = commit.certificate.certificate

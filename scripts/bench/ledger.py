@@ -1,144 +1,186 @@
-"""Transactions a second and latency of a community chain: daemons over loopback, SQLite FULL, control API in front.
+"""Transactions a second and latency of a community chain among processes of this machine, against what it could do.
 
-A transaction is a `commit-rating` with one signature. "in flight" is how many are submitted at a time, round robin to
-all members: what arrives together goes into one block. The limit is the lower of two: what signatures would allow, each
-member checking each transaction once, on all cores of this machine; and what its one disk would, which takes three
-fsyncs of each member for a block (PREPARE, COMMIT, the block itself; one in all for a member alone), with all that is
-in flight in one block.
+Members are processes with the node's sessions, core and ledger.db (bench/ledger_member.py) that submit their own
+transactions: "in flight" is how many are on their way in all; one at a time is done at each member in turn. A rating
+bears two signatures, a promise one.
+
+The limit is the lower of two: what signatures would allow, each member checking each signature once on all cores of
+this machine; and what the disk would, with all that is in flight in one block, which a member alone syncs once and one
+among several twice (its PREPARE, its COMMIT), all on one disk.
 """
 
 import argparse
 import asyncio
-import itertools
+import json
 import os
 import shutil
-import subprocess
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import report  # noqa: E402
+from ledger_member import AUTHORS, NETWORK, author, member  # noqa: E402
 
-from coalesced.control.client import ControlClient  # noqa: E402
-from coalesced.control.errors import ControlError  # noqa: E402
-from coalesced.paths import find_paths  # noqa: E402
 from coalesced.testnet.ports import free_ports  # noqa: E402
-from crypto.identity import Identity, did_key, verify  # noqa: E402
+from crypto.identity import Identity, verify  # noqa: E402
 from node.community.genesis_file import make_genesis, render_genesis  # noqa: E402
-from node.ledger.chain.genesis import Parameters, chain_id  # noqa: E402
-from node.store import keyfile  # noqa: E402
-from protocol.transactions import CommitRating, sign_transaction  # noqa: E402
+from node.ledger.chain.genesis import Parameters  # noqa: E402
 
-NETWORK = "bench"
 START_TIMEOUT_S = 60.0
-AUTHORS = 16
-"""Accounts that write in turn: one has 64 sequence numbers on their way at most."""
-CLIENTS = 4
-"""Of each member: one holds 100 connections, and beyond them its own queue is no fair one."""
+LINE_BYTES = 2**24
+EPOCH_MS = 1000
+"""Short: what is promised in one epoch can be rated in the next."""
 FSYNCS = 200
-SYNCS_A_BLOCK = 3
+SYNCS_A_BLOCK = 2
 VERIFICATIONS = 2000
+ROUND_TRIPS = 500
+MOST_A_SECOND = 4000
+"""Transactions that are signed beforehand for each second."""
+RATINGS_A_SECOND = 1000
+"""Of ratings, which have to be promised before: a run ends when they are used up."""
+SIGNATURES = {"promises": 1, "ratings": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What this machine can do, measured on the spot."""
+
+    verified_a_second: float
+    fsync_s: float
+    round_trip_s: float
+
+    def limit(self, members: int, in_flight: int, signatures: int, *, durable: bool) -> float:
+        """Transactions a second that signatures and the disk would allow."""
+        by_cores = (os.cpu_count() or 1) * self.verified_a_second / (members * signatures)
+        syncs = SYNCS_A_BLOCK * members if members > 1 else 1
+        return min(by_cores, in_flight / (self.fsync_s * syncs)) if durable else by_cores
 
 
 class Chain:
     """`count` members as processes in one directory, gone at the end."""
 
-    def __init__(self, count: int) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="cl-"))
-        self.authors = [Identity(os.urandom(32)) for _ in range(AUTHORS)]
-        self.sequences = {author.public_key: itertools.count(1) for author in self.authors}
-        homes = [self.directory / f"m{number}" for number in range(count)]
-        keys = [keyfile.create(home / "identity.key", os.urandom).public_key for home in homes]
-        rules = Parameters(transactions_per_epoch=10**6, transactions_per_block=2048)
+    def __init__(self, count: int, synchronous: str) -> None:
+        self.count = count
+        self._synchronous = synchronous
+        self._directory = Path(tempfile.mkdtemp(prefix="cl-"))
+        self._processes: list[asyncio.subprocess.Process] = []
+
+    async def start(self) -> None:
+        """Bring all up."""
+        rules = Parameters(
+            transactions_per_epoch=10**6, transactions_per_block=2048, epoch_ms=EPOCH_MS, reveal_epochs=1000
+        )
         genesis = make_genesis(
             name="bench",
             network=NETWORK,
             time_unix_ms=time.time_ns() // 10**6,
-            members=keys,
-            others=[author.public_key for author in self.authors],
+            members=[member(at).public_key for at in range(self.count)],
+            others=[author(at, of).public_key for of in range(self.count) for at in range(AUTHORS)],
             parameters=rules,
         )
-        self.chain = chain_id(genesis)
-        (self.directory / "genesis.json").write_text(render_genesis(genesis))
-        ports = free_ports(count)
-        known = [f"{did_key(key)}@127.0.0.1:{port}" for key, port in zip(keys, ports, strict=True)]
-        quoted = ", ".join(f'"{one}"' for one in known)
-        for home in homes:
-            (home / "config.toml").write_text(f"[ledger]\nendpoints = [{quoted}]\n[contractor]\nsell = false\n")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("COALESCED_")}
-        flags = ["--network", NETWORK, "--genesis", str(self.directory / "genesis.json"), "--log-level", "warning"]
-        program = [sys.executable, "-m", "coalesced", "start"]
-        self.processes = [
-            subprocess.Popen(
-                [*program, "--home", str(home), "--listen", f"127.0.0.1:{port}", *flags],
-                stdout=(self.directory / f"{home.name}.log").open("wb"),
-                stderr=subprocess.STDOUT,
-                env={**kept, "PYTHONPATH": str(ROOT)},
+        (self._directory / "genesis.json").write_text(render_genesis(genesis))
+        places = [f"127.0.0.1:{port}" for port in free_ports(self.count)]
+        for number in range(self.count):
+            home = self._directory / f"m{number}"
+            home.mkdir()
+            program = [sys.executable, "-P", str(Path(__file__).with_name("ledger_member.py")), str(number), str(home)]
+            self._processes.append(
+                await asyncio.create_subprocess_exec(
+                    *program,
+                    self._synchronous,
+                    *places,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    env={**os.environ, "PYTHONPATH": str(ROOT)},
+                    limit=LINE_BYTES,
+                )
             )
-            for home, port in zip(homes, ports, strict=True)
-        ]
-        self.clients = [ControlClient(find_paths(home, environ={}).socket) for home in homes * CLIENTS]
-
-    def transactions(self, count: int) -> list[bytes]:
-        """So many, signed beforehand."""
-        made = []
-        for _, author in zip(range(count), itertools.cycle(self.authors), strict=False):
-            terms = CommitRating(
-                chain=self.chain,
-                signer=author.public_key,
-                sequence=next(self.sequences[author.public_key]),
-                commitment=os.urandom(32),
-            )
-            made.append(sign_transaction(terms, author))
-        return made
-
-    async def until_ready(self) -> None:
-        """Return once every member follows the chain."""
         async with asyncio.timeout(START_TIMEOUT_S):
-            for client in self.clients:
-                while True:
-                    try:
-                        await client.ledger_head()
-                        break
-                    except ControlError:
-                        await asyncio.sleep(0.1)
+            for process in self._processes:
+                await self._answer(process)
 
-    def end(self) -> None:
+    async def order(self, what: dict[str, Any], *at: int) -> list[dict[str, Any]]:
+        """Have members (all, if none is named) do something at the same time."""
+        chosen = [self._processes[number] for number in at] if at else self._processes
+        for process in chosen:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(what).encode() + b"\n")
+        return [await self._answer(process) for process in chosen]
+
+    async def load(self, kind: str, in_flight: int, seconds: float, *, profile: bool = False) -> "Measured":
+        """So many on their way in all; one at a time at each member in turn."""
+        ready = round(seconds * MOST_A_SECOND / self.count)
+        order = {"do": "load", "kind": kind, "count": ready, "seconds": seconds, "in_flight": 1, "profile": profile}
+        await self.order(order | {"do": "sign"})
+        if in_flight == 1:
+            order |= {"seconds": seconds / self.count}
+            answers = [(await self.order(order, number))[0] for number in range(self.count)]
+            took_s, blocks = sum(answer["took_s"] for answer in answers), sum(answer["blocks"] for answer in answers)
+        else:
+            answers = await self.order(order | {"in_flight": max(1, in_flight // self.count)})
+            took_s, blocks = max(answer["took_s"] for answer in answers), max(answer["blocks"] for answer in answers)
+        latencies = [latency for answer in answers for latency in answer["latencies_s"]]
+        return Measured(latencies, took_s, max(1, blocks), sum(answer["cpu_s"] for answer in answers))
+
+    async def promise(self, count: int) -> None:
+        """Promise so many ratings for later; return when they can be shown."""
+        order = {"do": "load", "kind": "promises to show", "count": -(-count // self.count), "seconds": 120.0}
+        await self.order(order | {"do": "sign"})
+        await self.order(order | {"in_flight": 256 // self.count})
+        await asyncio.sleep(2 * EPOCH_MS / 1000)
+
+    async def _answer(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        if not line:
+            raise SystemExit("a member ended: see what it wrote above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    async def end(self) -> None:
         """Kill the processes and remove the directory."""
-        for process in self.processes:
-            process.kill()
-            process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        for process in self._processes:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def keep_profiles(self, to: Path) -> None:
+        """Copy what members profiled."""
+        for number in range(self.count):
+            shutil.copy(self._directory / f"m{number}" / "profile", to / f"profile{number}")
 
 
-async def measure(chain: Chain, in_flight: int, seconds: float) -> tuple[float, list[float], int]:
-    """Transactions a second, each one's latency in seconds, and blocks made, with so many on their way at a time."""
-    ready = iter(chain.transactions(min(20_000, max(200, round(seconds * 120 * max(1, in_flight) ** 0.7)))))
-    latencies: list[float] = []
-    clients = itertools.cycle(chain.clients)
-    before = (await chain.clients[0].ledger_head())["height"]
-    began = time.perf_counter()
-    until = began + seconds
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a load came to."""
 
-    async def submit() -> None:
-        for tx in ready:
-            started = time.perf_counter()
-            if started > until:
-                return
-            await next(clients).ledger_submit(tx)
-            latencies.append(time.perf_counter() - started)
+    latencies_s: list[float]
+    took_s: float
+    blocks: int
+    cpu_s: float
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(in_flight):
-            group.create_task(submit())
-    took = time.perf_counter() - began
-    return len(latencies) / took, latencies, (await chain.clients[0].ledger_head())["height"] - before
+    @property
+    def rate(self) -> float:
+        """Transactions a second."""
+        return len(self.latencies_s) / self.took_s
+
+    def ms(self, share: float) -> float:
+        """A percentile of the latency."""
+        return report.percentile(self.latencies_s, share) * 1000
+
+    @property
+    def cpu_ms(self) -> float:
+        """Of all members together, a transaction."""
+        return self.cpu_s * 1000 / len(self.latencies_s)
 
 
 def fsync_s() -> float:
@@ -164,43 +206,79 @@ def verifications_a_second() -> float:
     return VERIFICATIONS / (time.process_time() - started)
 
 
-async def run(members: Sequence[int], batches: Sequence[int], seconds: float) -> None:
-    """Measure and print."""
-    verified, synced = verifications_a_second(), fsync_s()
-    cores = os.cpu_count() or 1
-    print(report.heading(f"scripts/bench_ledger --seconds {seconds:g}"))
-    print(f"\n{verified:,.0f} verifications a second and core; {synced * 1000:.2f} ms an fsync\n")
-    rows = []
-    for count in members:
-        chain = Chain(count)
-        try:
-            async with AsyncExitStack() as stack:
-                for client in chain.clients:
-                    await stack.enter_async_context(client)
-                await chain.until_ready()
-                await measure(chain, 1, 1.0)
-                for in_flight in batches:
-                    rate, latencies, blocks = await measure(chain, in_flight, seconds)
-                    by_disk = in_flight / (synced * (SYNCS_A_BLOCK * count if count > 1 else 1))
-                    limit = min(cores * verified / count, by_disk)
-                    p50, p95 = (report.percentile(latencies, share) * 1000 for share in (0.5, 0.95))
-                    size = len(latencies) / max(1, blocks)
-                    cells = (f"{rate:,.0f}", f"{p50:.1f}", f"{p95:.1f}", f"{size:.1f}", f"{limit:,.0f}")
-                    rows.append((str(count), str(in_flight), *cells, f"{rate / limit:.0%}"))
-        finally:
-            chain.end()
-    head = ("members", "in flight", "tps", "p50 ms", "p95 ms", "in a block", "limit tps", "of it")
-    print(report.table(head, rows))
+def round_trip_s() -> float:
+    """Median seconds for 300 bytes there and back over loopback TCP between two event loops' turns."""
+
+    async def measured() -> float:
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(300):
+                writer.write(data)
+
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        taken = []
+        for _ in range(ROUND_TRIPS):
+            started = time.perf_counter()
+            writer.write(bytes(300))
+            await reader.readexactly(300)
+            taken.append(time.perf_counter() - started)
+        writer.close()
+        server.close()
+        await asyncio.sleep(0)
+        return report.quartiles(taken)[1]
+
+    return asyncio.run(measured())
+
+
+async def rows_of(
+    count: int, synchronous: str, kinds: Sequence[str], batches: Sequence[int], seconds: float, machine: Machine
+) -> list[tuple[str, ...]]:
+    """The lines of one committee."""
+    chain, rows = Chain(count, synchronous), []
+    try:
+        await chain.start()
+        await chain.load("promises", 1, 1.0)
+        for kind in kinds:
+            for in_flight in batches:
+                if kind == "ratings":
+                    await chain.promise(round(seconds * RATINGS_A_SECOND))
+                got = await chain.load(kind, in_flight, seconds)
+                limit = machine.limit(count, in_flight, SIGNATURES[kind], durable=synchronous == "FULL")
+                head = (str(count), synchronous, kind, str(in_flight))
+                size, rate = len(got.latencies_s) / got.blocks, got.rate
+                times = (f"{rate:,.0f}", f"{got.ms(0.5):.1f}", f"{got.ms(0.95):.1f}", f"{size:.1f}")
+                least_ms = count * SIGNATURES[kind] * 1000 / machine.verified_a_second
+                shares = (f"{rate / limit:.0%}", f"{got.cpu_ms:.2f}", f"{least_ms / got.cpu_ms:.0%}")
+                rows.append((*head, *times, f"{limit:,.0f}", *shares))
+                print(report.table(rows[-1], []).splitlines()[0], flush=True, file=sys.stderr)
+    finally:
+        await chain.end()
+    return rows
 
 
 def main() -> None:
-    """Read the command line."""
+    """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--members", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--members", type=int, nargs="+", default=[1, 4, 7])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 128])
-    parser.add_argument("--seconds", type=float, default=5.0)
-    arguments = parser.parse_args()
-    asyncio.run(run(arguments.members, arguments.batches, arguments.seconds))
+    parser.add_argument("--kinds", nargs="+", default=list(SIGNATURES), choices=list(SIGNATURES))
+    parser.add_argument("--synchronous", nargs="+", default=["FULL", "NORMAL"], choices=["FULL", "NORMAL"])
+    parser.add_argument("--seconds", type=float, default=4.0)
+    options = parser.parse_args()
+    machine = Machine(verifications_a_second(), fsync_s(), round_trip_s())
+    print(report.heading(f"scripts/bench_ledger --seconds {options.seconds:g}"))
+    goal_ms = 2000 * (machine.fsync_s + 3 * machine.round_trip_s)
+    print(
+        f"\n{machine.verified_a_second:,.0f} verifications a second and core; {machine.fsync_s * 1000:.2f} ms an fsync;"
+    )
+    print(f"{machine.round_trip_s * 1000:.2f} ms a loopback round trip; so one by one, the goal is {goal_ms:.1f} ms\n")
+    rows = list[tuple[str, ...]]()
+    for count in options.members:
+        for synchronous in options.synchronous:
+            rows += asyncio.run(rows_of(count, synchronous, options.kinds, options.batches, options.seconds, machine))
+    head = ("members", "synchronous", "transactions", "in flight", "tps", "p50 ms", "p95 ms", "in a block")
+    print(report.table((*head, "limit tps", "of it", "CPU ms", "signatures of it"), rows))
 
 
 if __name__ == "__main__":

@@ -297,6 +297,8 @@ class Draft:
         self.members_before = state.members
         self.members = self.members_before
         self._state = state
+        self._read: dict[bytes, Entry | None] = {}
+        """What the state has there: a block names the same accounts again and again."""
         self._kept: dict[bytes, Entry | None] = {}
         self._changed: dict[bytes, Entry | None] = {}
         self._used: dict[AccountId, int] = {}
@@ -306,10 +308,11 @@ class Draft:
 
     def find(self, kind: type[E], key: bytes) -> E | None:
         """The entry at `key`, or None."""
-        for changes in (self._changed, self._kept):
-            if key in changes:
-                return _as(kind, changes[key])
-        return self._state.find(kind, key)
+        for entries in (self._changed, self._kept, self._read):
+            if key in entries:
+                return _as(kind, entries[key])
+        self._read[key] = found = self._state.find(kind, key)
+        return found
 
     def put(self, key: bytes, entry: Entry) -> None:
         """Write an entry."""

@@ -219,12 +219,13 @@ def _sides(node: "_Node[V] | None", bit: int) -> "tuple[_Node[V] | None, _Node[V
 
 def _nearest(node: _Node[V], key: bytes) -> _Leaf[V]:
     """The leaf that `key` leads to: its own if there is one, else one that shares the longest beginning with it."""
+    # The inmost loop of every rule: an instance of exactly one of two classes is told apart without a call.
     size = len(key)
-    while isinstance(node, _Branch):
+    while node.__class__ is _Branch:
         bit = node.bit
         at = bit >> 3
         node = node.right if at < size and key[at] >> (7 - (bit & 7)) & 1 else node.left
-    return node
+    return node  # type: ignore[return-value]  # a leaf, as there is nothing else
 
 
 def _replaced(node: _Node[V], key: bytes, leaf: _Leaf[V]) -> _Node[V]:
@@ -238,9 +239,10 @@ def _replaced(node: _Node[V], key: bytes, leaf: _Leaf[V]) -> _Node[V]:
 def _inserted(node: _Node[V], key: bytes, leaf: _Leaf[V], bit: int) -> _Node[V]:
     if isinstance(node, _Leaf) or node.bit > bit:
         return _Branch(bit, node, leaf) if _is_set(key, bit) else _Branch(bit, leaf, node)
-    if _is_set(key, node.bit):
-        return _Branch(node.bit, node.left, _inserted(node.right, key, leaf, bit))
-    return _Branch(node.bit, _inserted(node.left, key, leaf, bit), node.right)
+    at, size = node.bit, len(key)
+    if at >> 3 < size and key[at >> 3] >> (7 - (at & 7)) & 1:
+        return _Branch(at, node.left, _inserted(node.right, key, leaf, bit))
+    return _Branch(at, _inserted(node.left, key, leaf, bit), node.right)
 
 
 def _removed(node: _Node[V], key: bytes) -> _Node[V] | None:
