@@ -356,6 +356,21 @@ async def test_quotas_of_open_and_of_free_tasks_hold(nodes: World, session: aioh
     assert states == ["TASK_STATE_COMPLETED", "TASK_STATE_COMPLETED", "TASK_STATE_REJECTED"]
 
 
+async def test_quotes_that_bind_no_longer_make_room(nodes: World, session: aiohttp.ClientSession) -> None:
+    node = await serve(nodes, kit=False, max_open_tasks_per_caller=2, quote_lifetime_s=1.0)
+    caller = at(node, session)
+    asked = {"skill": "sentiment", ECONOMICS: {"want": "quote"}}
+
+    async def state() -> str:
+        told: str = (await caller.rpc("SendMessage", message(metadata=asked))).result["task"]["status"]["state"]
+        return told
+
+    assert [await state() for _ in range(3)] == [*["TASK_STATE_INPUT_REQUIRED"] * 2, "TASK_STATE_REJECTED"]
+    async with asyncio.timeout(LIMIT_S):
+        while await state() == "TASK_STATE_REJECTED":  # noqa: ASYNC110  # until the quotes have expired
+            await asyncio.sleep(0.1)
+
+
 async def test_a_media_type_that_no_skill_takes_is_an_error(nodes: World, session: aiohttp.ClientSession) -> None:
     caller = at(await serve(nodes, kit=False, free_skills=("sentiment",)), session)
     asked = message(metadata={"skill": "sentiment"})

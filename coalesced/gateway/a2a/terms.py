@@ -4,20 +4,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from a2a.types.a2a_pb2 import Message, Task
+from a2a.types.a2a_pb2 import Message, Task, TaskState
 
 from coalesced.gateway.a2a.config import A2aConfig
-from coalesced.gateway.a2a.economics import Agreed, EconomicsError, QuoteTerms, agreement, input_digest, sign
+from coalesced.gateway.a2a.economics import Agreed, EconomicsError, QuoteTerms, agreement, input_digest, read, sign
 from coalesced.gateway.a2a.orders import OrderError, request_of, skill_of
 from coalesced.gateway.a2a.shared import ECONOMICS, dollars
 from coalesced.gateway.a2a.words import plain
 from crypto.identity import Identity, did_key
 from node.errors import NodeError
 from node.owner.skills import Price
-from node.store.a2a import A2aTasks
+from node.store.a2a import A2aQuery, A2aTasks
 from node.views import AskRequest
 
 DAY_MS = 86_400_000
+MAX_LOOKED_AT = 1000
+"""Waiting tasks of one caller that are looked at in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +141,30 @@ class Terms:
     async def _over_quota(self, caller: str) -> str:
         """Why nothing more is taken on for this caller now; empty when something is."""
         own, _, everybody = await self._tasks.load_of(caller, 0)
-        if own >= self._config.max_open_tasks_per_caller:
+        most = self._config.max_open_tasks_per_caller
+        if own >= most and await self._stale_quotes_dropped(caller):
+            own, _, everybody = await self._tasks.load_of(caller, 0)
+        if own >= most:
             return f"you have {own} open tasks here, the most there may be: let some end, or cancel them"
         if everybody >= self._config.max_open_tasks:
             return f"this agent has {everybody} open tasks, the most it takes on: try again later"
         return ""
+
+    async def _stale_quotes_dropped(self, caller: str) -> bool:
+        """Drop the caller's tasks that wait with a quote that binds no longer; whether there were any."""
+        query = A2aQuery(owner=caller, state=TaskState.TASK_STATE_INPUT_REQUIRED, limit=MAX_LOOKED_AT)
+        rows, _ = await self._tasks.page(query)
+        stale = [row.task_id for row in rows if self._is_stale(Task.FromString(row.body))]
+        for task_id in stale:
+            await self._tasks.delete(caller, task_id)
+        return bool(stale)
+
+    def _is_stale(self, task: Task) -> bool:
+        token = quote_in(task)
+        if token is None:
+            return False
+        terms, _ = read(QuoteTerms, token, self._identity.public_key)
+        return terms.expires_unix_ms <= self._unix_ms()
 
     async def _free_today(self, caller: str) -> Refused | None:
         _, begun, _ = await self._tasks.load_of(caller, self._unix_ms() - DAY_MS)

@@ -1,0 +1,143 @@
+"""Messages per CPU second of the A2A binding against the SDK's own server, and CPU of a native against an A2A task.
+
+    scripts/bench_gateway [--rounds 8] [--messages 200] [--tasks 60]
+
+The two servers take turns; what counts is the CPU time of the server's process, its client is another.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+SERVERS = Path(__file__).with_name("gateway_servers.py")
+AT_ONCE = 8
+KINDS = ("starlette", "starlette-untraced", "aiohttp")
+HEADERS = {"A2A-Version": "1.0", "Content-Type": "application/json"}
+TEXT = "Margins held up well. " * 10
+
+
+def message(number: int, **fields: object) -> bytes:
+    """One SendMessage."""
+    told = {"messageId": f"m{number}-{os.urandom(4).hex()}", "role": "ROLE_USER", "parts": [{"text": TEXT}], **fields}
+    return json.dumps({"jsonrpc": "2.0", "id": number, "method": "SendMessage", "params": {"message": told}}).encode()
+
+
+@contextmanager
+def server(kind: str) -> Iterator[tuple[psutil.Process, str]]:
+    """A running server; its process and address."""
+    command = [sys.executable, str(SERVERS), kind]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        try:
+            yield psutil.Process(process.pid), f"http://127.0.0.1:{port}/a2a/rpc"
+        finally:
+            process.terminate()
+
+
+async def send(session: aiohttp.ClientSession, url: str, count: int) -> None:
+    """`count` messages, some at once; each must complete its task."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with places, session.post(url, data=message(number), headers=HEADERS) as answer:
+            told = await answer.json()
+            assert told["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED", told
+
+    await asyncio.gather(*(one(number) for number in range(count)))
+
+
+def cpu_s(process: psutil.Process) -> float:
+    """CPU time of a process so far."""
+    used = process.cpu_times()
+    return used.user + used.system
+
+
+async def bindings(rounds: int, count: int) -> None:
+    """The servers, turn by turn."""
+    rates: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    with ExitStack() as stack:
+        servers = {kind: stack.enter_context(server(kind)) for kind in KINDS}
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+            await asyncio.sleep(1.0)  # uvicorn says nothing when it serves
+            for turn in range(rounds + 1):
+                for kind, (process, url) in servers.items():
+                    before = cpu_s(process)
+                    await send(session, url, count)
+                    if turn:  # the first warms up
+                        rates[kind].append(count / (cpu_s(process) - before))
+    for kind, found in rates.items():
+        ratios = [ours / theirs for ours, theirs in zip(rates["aiohttp"], found, strict=True)]
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"{kind:>18}: {statistics.median(found):5.0f} messages a CPU second; ours has {spread} times that")
+
+
+async def tasks(count: int) -> None:
+    """A task from one node to another: over the channel with quote and receipt, and over A2A; CPU of both nodes."""
+    from coalesced.gateway.a2a.config import A2aConfig, A2aSeller
+    from coalesced.logs import LogConfig, configure
+    from node.outsource.config import ContractorConfig
+    from tests.harness.nodes import BUILTIN, DEAR, World
+
+    configure(LogConfig(level="error"))
+    buying = {"machine": DEAR, "contractor": ContractorConfig(sell=False)}
+    speeds = dict.fromkeys(BUILTIN, 0.05)
+    async with World() as world:
+        config = A2aConfig(
+            enabled=True, free_skills=("sentiment",), free_tasks_per_day=10**6, requests_per_minute=10**6
+        )
+        seller = await world.node(sections={"a2a": config})
+        native = await world.node(sections=buying, speeds=speeds)
+        agent = A2aSeller(card=f"http://{seller.endpoint}", skill="sentiment", price_micro=5, duration_s=0.05)
+        through = await world.node(sections={**buying, "a2a": A2aConfig(sellers=(agent,))}, speeds=speeds, bootstrap=())
+        process = psutil.Process()
+
+        async def measured(ask: Callable[[], Awaitable[object]]) -> float:
+            before = cpu_s(process)
+            for _ in range(count):
+                await ask()
+            return (cpu_s(process) - before) / count * 1000
+
+        async def over(node: object) -> None:
+            task = await node.ask("sentiment", TEXT)  # type: ignore[attr-defined]
+            assert (task.state, task.choice) == ("completed", "outsource"), task
+
+        used: dict[str, list[float]] = {"native": [], "A2A": []}
+        for turn in range(4):
+            for kind, node in (("native", native), ("A2A", through)):
+                took_ms = await measured(lambda node=node: over(node))  # type: ignore[misc]
+                if turn:
+                    used[kind].append(took_ms)
+    for kind, found in used.items():
+        print(
+            f"{kind:>10}: {statistics.median(found):6.1f} CPU ms a task, buyer and seller in one process, deciding too"
+        )
+    print(f"     ratio: {statistics.median(used['A2A']) / statistics.median(used['native']):.2f}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--messages", type=int, default=200)
+    parser.add_argument("--tasks", type=int, default=60)
+    wanted = parser.parse_args()
+    print(f"load {os.getloadavg()[0]:.1f}")
+    asyncio.run(bindings(wanted.rounds, wanted.messages))
+    asyncio.run(tasks(wanted.tasks))
+
+
+if __name__ == "__main__":
+    main()
