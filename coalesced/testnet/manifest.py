@@ -1,7 +1,7 @@
-"""A testnet's description: which nodes, in which roles, where. Written before the first process starts, then frozen.
+"""A testnet's description: which nodes, in which roles, where. Written before the first process starts.
 
-What runs at this moment is not in here but in one record a node (processes.py), so a manifest is never stale:
-`down` can always find everything it names.
+Afterwards only one thing changes: a member may begin to lie (lying.py). What runs at this moment is not in here but in
+one record a node (processes.py), so a manifest is never stale: `down` can always find everything it names.
 """
 
 import os

@@ -8,11 +8,14 @@ import itertools
 import os
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
+
+import msgspec
 
 from coalesced.cli.ledger_files import found_testnet
 from coalesced.control.client import ControlClient
@@ -22,7 +25,7 @@ from coalesced.testnet.agreement import blocks
 from coalesced.testnet.manifest import Lie, Manifest, NodePlan, Role
 from coalesced.testnet.proxy import orders
 from coalesced.testnet.proxy.weather import Link, ordered
-from crypto.identity import Identity, short_id
+from crypto.identity import Identity, did_key, short_id
 from node.community.genesis_file import parse_genesis
 from node.ledger.chain.genesis import chain_id
 from node.store import keyfile
@@ -38,6 +41,8 @@ RESUME_S = 30.0
 """Within so long after healing, something new is committed: a view's first time-out, doubled up to three times."""
 CATCH_UP_S = 60.0
 DISTURBANCES = ("kill", "kill", "kill many", "partition", "partition", "slow")
+FLYING_S = 1.0
+"""What had passed the proxy before a cut has arrived by then, and what follows from it."""
 LOOK_S = 0.4
 """How often the logs of votes are read."""
 
@@ -55,6 +60,8 @@ class Figures:
     view: int = 0
     kills: int = 0
     partitions: int = 0
+    halts: int = 0
+    """Partitions in which nobody had a quorum, and nobody committed anything."""
     slowdowns: int = 0
     resumed_s: list[float] = field(default_factory=list)
     votes: str = ""
@@ -65,7 +72,7 @@ class Figures:
         return (
             f"n={self.members} seed {self.seed}, {self.seconds:.0f} s, liars {', '.join(self.lies)}: "
             f"{self.acknowledged} acknowledged, {self.height} blocks, view {self.view}, {self.kills} kills, "
-            f"{self.partitions} partitions, {self.slowdowns} slow links, resumed after "
+            f"{self.partitions} partitions ({self.halts} without a quorum), {self.slowdowns} slow links, resumed after "
             f"{statistics.median(resumed):.1f} s (median), {resumed[-1]:.1f} s (longest); {self.votes}; "
             f"{self.members_left} members at the end"
         )
@@ -184,10 +191,23 @@ class Soak:
         names = [node.name for node in self.manifest.nodes]
         self.rng.shuffle(names)
         at = self.rng.randrange(1, len(names))
-        await orders.cut(self.manifest, names[:at], names[at:])
+        sides = names[:at], names[at:]
+        committee = await self._clients[self.honest[0].name].ledger_members()
+        voting = {row["did"] for row in committee["members"]}
+        most = max(sum(did_key(self.keys[name]) in voting for name in side) for side in sides)
+        await orders.cut(self.manifest, *sides)
         self.figures.partitions += 1
-        await asyncio.sleep(self.rng.uniform(1.0, 8.0))
+        await asyncio.sleep(FLYING_S)
+        before = await self._height()
+        await asyncio.sleep(self.rng.uniform(0.5, 7.0))
+        if most < committee["quorum"]:
+            assert await self._height() == before, f"a block without a quorum, between {sides}"
+            self.figures.halts += 1
         await orders.heal(self.manifest)
+
+    async def _height(self) -> int:
+        """Of the honest member that has come furthest."""
+        return max([(await client.ledger_head())["height"] for client in self._clients.values()])
 
     async def _slow(self) -> None:
         name = self.rng.choice(self.manifest.nodes).name
@@ -242,7 +262,10 @@ class Soak:
                 self.votes.read_certificate(committed.certificate)
         votes = self.votes
         assert votes.contradictions == []
-        accused = {line for node in self.honest for line in _accused(self.manifest.home(node))}
+        homes = [self.manifest.home(node) for node in self.manifest.nodes]
+        assert [line for home in homes for line in _logged(home, "ledger.failed")] == []
+        honest_homes = [self.manifest.home(node) for node in self.honest]
+        accused = {line["member"] for home in honest_homes for line in _logged(home, "ledger.equivocation")}
         innocent = {short_id(self.keys[node.name]) for node in self.honest}
         assert not accused & innocent, f"honest members were seen to vote twice: {accused & innocent}"
         self.figures.votes = (
@@ -277,16 +300,10 @@ async def _chain(client: ControlClient) -> list[tuple[bytes, tuple[bytes, ...]]]
     return [(block_hash(one.block.header), tuple(map(transaction_id, one.block.txs))) async for one in blocks(client)]
 
 
-def _accused(home: Path) -> Iterator[str]:
-    """Whom this node's log says to have voted twice."""
-    import json
-
-    for line in processes.log_file(home).read_text(errors="replace").splitlines():
-        if '"ledger.equivocation"' in line:
-            with suppress(ValueError):
-                yield json.loads(line)["member"]
-        assert '"ledger.failed"' not in line, line
-        assert '"ledger.halted"' not in line, line
+def _logged(home: Path, event: str) -> list[dict[str, Any]]:
+    """Every mention of an event in a node's log."""
+    lines = processes.log_file(home).read_text(errors="replace").splitlines()
+    return [msgspec.json.decode(line) for line in lines if f'"event":"{event}"' in line]
 
 
 async def until(condition: Callable[[], bool], limit_s: float, what: str) -> None:
