@@ -30,7 +30,7 @@ from node.execute.skill import JSON
 from node.execute.user_function import InputError as FunctionInputError
 from node.execute.user_function import call, load
 from node.ledger.journal import Chain, genesis, next_entry, note_record, sign_head
-from node.outsource.contractor.delivered import find_delivered
+from node.outsource.delivered import find_delivered
 from node.owner.records import _body
 from node.tasks.verify import MAX_REASON_CHARS
 from tests.fuzz.areas import workers

@@ -27,7 +27,7 @@ from node.ledger.journal import (
     sign_head,
     task_of,
 )
-from node.outsource.contractor.delivered import Delivered, find_delivered, job_of
+from node.outsource.delivered import Delivered, find_delivered, job_of
 from node.owner.records import _body, _row
 from protocol.errors import RemoteProtocolError
 from protocol.packing import pack, unpack
