@@ -47,16 +47,36 @@ def server(kind: str) -> Iterator[tuple[psutil.Process, str]]:
             process.terminate()
 
 
+async def call(session: aiohttp.ClientSession, url: str, body: bytes) -> str:
+    """One call about a task that has completed; the task's id."""
+    async with session.post(url, data=body, headers=HEADERS) as answer:
+        told = await answer.json()
+        task = told["result"].get("task", told["result"])
+        assert task["status"]["state"] == "TASK_STATE_COMPLETED", told
+        return str(task["id"])
+
+
 async def send(session: aiohttp.ClientSession, url: str, count: int) -> None:
-    """`count` messages, some at once; each must complete its task."""
+    """`count` messages, some at once: the SDK's handling of a task is most of each."""
+    await some_at_once(lambda number: call(session, url, message(number)), count)
+
+
+async def get(session: aiohttp.ClientSession, url: str, count: int) -> None:
+    """`count` looks at a task: there is little but the binding."""
+    params = {"id": await call(session, url, message(0))}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": params}).encode()
+    await some_at_once(lambda _: call(session, url, body), count)
+
+
+async def some_at_once(one: Callable[[int], Awaitable[str]], count: int) -> None:
+    """`one` so many times."""
     places = asyncio.Semaphore(AT_ONCE)
 
-    async def one(number: int) -> None:
-        async with places, session.post(url, data=message(number), headers=HEADERS) as answer:
-            told = await answer.json()
-            assert told["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED", told
+    async def placed(number: int) -> None:
+        async with places:
+            await one(number)
 
-    await asyncio.gather(*(one(number) for number in range(count)))
+    await asyncio.gather(*(placed(number) for number in range(count)))
 
 
 def cpu_s(process: psutil.Process) -> float:
@@ -65,8 +85,12 @@ def cpu_s(process: psutil.Process) -> float:
     return used.user + used.system
 
 
-async def bindings(rounds: int, count: int) -> None:
+Load = Callable[[aiohttp.ClientSession, str, int], Awaitable[None]]
+
+
+async def bindings(name: str, load: Load, rounds: int, count: int) -> None:
     """The servers, turn by turn."""
+    print(name)
     rates: dict[str, list[float]] = {kind: [] for kind in KINDS}
     with ExitStack() as stack:
         servers = {kind: stack.enter_context(server(kind)) for kind in KINDS}
@@ -75,13 +99,13 @@ async def bindings(rounds: int, count: int) -> None:
             for turn in range(rounds + 1):
                 for kind, (process, url) in servers.items():
                     before = cpu_s(process)
-                    await send(session, url, count)
+                    await load(session, url, count)
                     if turn:  # the first warms up
                         rates[kind].append(count / (cpu_s(process) - before))
     for kind, found in rates.items():
         ratios = [ours / theirs for ours, theirs in zip(rates["aiohttp"], found, strict=True)]
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        print(f"{kind:>18}: {statistics.median(found):5.0f} messages a CPU second; ours has {spread} times that")
+        print(f"{kind:>18}: {statistics.median(found):5.0f} calls a CPU second; ours has {spread} times that")
 
 
 async def tasks(count: int) -> None:
@@ -135,7 +159,8 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=60)
     wanted = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f}")
-    asyncio.run(bindings(wanted.rounds, wanted.messages))
+    asyncio.run(bindings("SendMessage", send, wanted.rounds, wanted.messages))
+    asyncio.run(bindings("GetTask", get, wanted.rounds, 3 * wanted.messages))
     asyncio.run(tasks(wanted.tasks))
 
 
