@@ -18,8 +18,9 @@ class Rates(NamedTuple):
 
 RATES: Final[dict[str, Rates]] = {
     "cartel": Rates(0.0, 100.0),
+    "ring": Rates(0.0, 99.5),
     "hoarding": Rates(0.4, 100.0),
-    "predation": Rates(7.2, 35.0),
+    "predation": Rates(1.9, 78.3),
     "concentration": Rates(100.0, None),
     "share": Rates(100.0, None),
 }

@@ -4,14 +4,25 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
 from typing import Final
 
 from msgspec import Struct
 
 from crypto.identity import short_id
 from node.market.error_rates import RATES
-from node.market.screens import CARTEL_TASKS, Alarm, cartel, concentration, hhi, hoarding, predation, variation
+from node.market.rings import rings
+from node.market.screens import (
+    CARTEL_TASKS,
+    Alarm,
+    Promise,
+    beside_alike,
+    cartel,
+    concentration,
+    hhi,
+    hoarding,
+    predation,
+    variation,
+)
 
 AWARDS: Final = 50
 """In each of the two periods that the concentration screen compares: those of the simulator."""
@@ -31,6 +42,9 @@ class Answer(Struct, frozen=True, kw_only=True, array_like=True):
     """No offer because it is busy, or no answer at all: capacity that it did not give."""
     load_ppm: int = 0
     """How busy its advert says it is."""
+    duration_ms: int | None = None
+    """What its quote promises; None where it made none."""
+    success_ppm: int | None = None
 
 
 class Round(Struct, frozen=True):
@@ -42,6 +56,14 @@ class Round(Struct, frozen=True):
     def prices(self) -> dict[bytes, int]:
         """Price by seller, of those that made an offer."""
         return {answer.seller: answer.price_micro for answer in self.answers if answer.price_micro is not None}
+
+    def promises(self) -> dict[bytes, Promise]:
+        """What was promised by seller; nothing done in no time is a millisecond's work."""
+        return {
+            answer.seller: Promise(max(1, answer.duration_ms) / 1000, answer.success_ppm / 1_000_000)
+            for answer in self.answers
+            if answer.duration_ms is not None and answer.success_ppm is not None
+        }
 
 
 class Flag(Struct, frozen=True, kw_only=True):
@@ -117,14 +139,17 @@ def flags(rounds: Sequence[Round], awards: Sequence[bytes]) -> tuple[Flag, ...]:
     found: list[Flag] = []
     if alarm := cartel([list(one.prices().values()) for one in rounds]):
         found.append(_flag(alarm))
+    prices, promises = [one.prices() for one in rounds], [one.promises() for one in rounds]
+    answers = _by_seller(rounds)
+    found += [_flag(ring.alarm) for ring in rings(prices, {key: short_id(key) for key in answers})]
     before, now = (Counter(map(short_id, part)) for part in (awards[AWARDS : 2 * AWARDS], awards[:AWARDS]))
     is_known = sum(now.values()) >= LEAST_AWARDS
     # A period that is not full is no measure of a rise.
     if is_known and (alarm := concentration(before if sum(before.values()) == AWARDS else {}, now)):
         found.append(_flag(alarm))
-    prices, answers = [one.prices() for one in rounds], _by_seller(rounds)
     for key in sorted(answers, key=short_id):
-        found += [_flag(alarm, key) for alarm in (_hoards(answers[key]), _preys(prices, key)) if alarm]
+        preys = predation(*beside_alike(prices, promises, key))
+        found += [_flag(alarm, key) for alarm in (_hoards(answers[key]), preys) if alarm]
     return tuple(found)
 
 
@@ -145,13 +170,6 @@ def _hoards(answers: Sequence[Answer]) -> Alarm | None:
     accepted = sum(answer.price_micro is not None for answer in counted)
     # Nobody who gives what it advertises can be called a hoarder: no need for the exact chance.
     return None if accepted >= free * len(counted) else hoarding(accepted, len(counted), free)
-
-
-def _preys(rounds: Sequence[dict[bytes, int]], key: bytes) -> Alarm | None:
-    rivals = (prices for prices in reversed(rounds) if key in prices and len(prices) > 1)
-    last = list(islice(rivals, CARTEL_TASKS))
-    others = [statistics.median(price for other, price in prices.items() if other != key) for prices in last]
-    return predation([prices[key] for prices in last], others)
 
 
 def _largest(item: tuple[str, int]) -> tuple[int, str]:

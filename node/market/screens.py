@@ -7,7 +7,7 @@ honest synthetic markets the alarms are rare; the simulator measures the false a
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -23,15 +23,28 @@ HHI_RISE: Final = 100.0
 DOMINANT_SHARE: Final = 0.3
 LEAST_OFFERS: Final = 30
 HOARDING_P: Final = 0.01
-PREDATORY_RATIO: Final = 0.5
-"""Below half of what the others ask: few honest advantages seen in the simulator are as large."""
 ALIKE: Final = 3
-"""Sellers that a price is held against where it is known what they promise for it."""
-ALIKE_RATIO: Final = 0.6
-"""Sellers that promise the same have about the same costs, so less is needed to be suspicious: of bounds from .5 to .65
-the simulator's predators and honest sellers are told apart best by this one."""
+"""Sellers that a price is held against, at most."""
+LEAST_ALIKE: Final = 2
+ALIKE_WITHIN: Final = 1.0
+"""Promises are alike where time and failures together differ by a factor of e at most; a seller without two such others
+is not judged."""
+PREDATORY_RATIO: Final = 0.65
+"""Sellers that promise the same have about the same costs: below .6 fewer of the simulator's predators are found, and
+hardly fewer honest sellers accused."""
 LEAST_FAILURE: Final = 0.01
 """Promises of fewer failures are all alike."""
+
+
+K = TypeVar("K", bytes, int)
+
+
+class Promise(NamedTuple):
+    """What a quote promises beside its price."""
+
+    duration_s: float
+    """Above 0."""
+    success: float
 
 
 class Alarm(Struct, frozen=True, kw_only=True):
@@ -134,22 +147,46 @@ def hoarding(accepted: int, offered: int, advertised: float) -> Alarm | None:
 def alike(seller: int, duration_s: Sequence[float], success: Sequence[float]) -> list[int]:
     """The `ALIKE` sellers whose promises are most like one's, nearest first: by the logarithms of time and failure.
 
-    What is promised costs what it costs: a cheap machine is compared with cheap machines. Durations are above 0.
+    What is promised costs what it costs: a cheap machine is compared with cheap machines. None where fewer than
+    `LEAST_ALIKE` are near enough. Durations are above 0.
     """
 
     def place(one: int) -> tuple[float, float]:
         return math.log(duration_s[one]), math.log(max(LEAST_FAILURE, 1.0 - success[one]))
 
     time, failure = place(seller)
-    others = [one for one in range(len(duration_s)) if one != seller]
-    return sorted(others, key=lambda one: (abs(place(one)[0] - time) + abs(place(one)[1] - failure), one))[:ALIKE]
+    others = (one for one in range(len(duration_s)) if one != seller)
+    apart = sorted((abs(place(one)[0] - time) + abs(place(one)[1] - failure), one) for one in others)
+    near = [one for distance, one in apart[:ALIKE] if distance <= ALIKE_WITHIN]
+    return near if len(near) >= LEAST_ALIKE else []
+
+
+def beside_alike(
+    rounds: Sequence[Mapping[K, float]], promises: Sequence[Mapping[K, Promise]], seller: K
+) -> tuple[list[float], list[float]]:
+    """What `predation` compares: a seller's last quotes, latest first, and the median quote of those alike each time.
+
+    `rounds` (prices) and `promises` are by task and seller, oldest first; who promised nothing is not compared.
+    """
+    own: list[float] = []
+    others: list[float] = []
+    for prices, promised in zip(reversed(rounds), reversed(promises), strict=True):
+        if len(own) == CARTEL_TASKS:
+            break
+        keys = [key for key in prices if key in promised]
+        if seller not in keys:
+            continue
+        near = alike(
+            keys.index(seller), [promised[key].duration_s for key in keys], [promised[key].success for key in keys]
+        )
+        if near:
+            own.append(prices[seller])
+            others.append(statistics.median(prices[keys[one]] for one in near))
+    return own, others
 
 
 def predation(own: Sequence[float], others: Sequence[float], bound: float = PREDATORY_RATIO) -> Alarm | None:
-    """Prices meant to drive out: one seller's quotes, task by task, against the median of the others' for that task.
-
-    Against the quotes of `alike` sellers, the bound is `ALIKE_RATIO`.
-    """
+    """Prices meant to drive out: one seller's quotes, task by task, against the median of those of `alike` sellers."""
     pairs = [(price, other) for price, other in zip(own, others, strict=True) if other > 0.0][-CARTEL_TASKS:]
     if len(pairs) < CARTEL_TASKS:
         return None
@@ -158,5 +195,6 @@ def predation(own: Sequence[float], others: Sequence[float], bound: float = PRED
         return None
     return Alarm(
         screen="predation",
-        text=f"over {len(pairs)} tasks it asks {ratio:.0%} of what the others ask (bound {bound:.0%})",
+        text=f"over {len(pairs)} tasks it asks {ratio:.0%} of what others ask that promise about the same "
+        f"(bound {bound:.0%})",
     )

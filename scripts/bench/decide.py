@@ -142,13 +142,16 @@ def plain_loop(tables: list[dict[str, Any]], checks: list[tuple[float, float]], 
 def plain_belief(one: dict[str, Any], settings: PolicyConfig) -> tuple[float, float]:
     """What `two_kinds` believes of one seller, and what it does by the careful belief."""
     claim = min(settings.claim_most, max(0.02, one["prior"] / settings.prior_factor))
-    other = min(claim, settings.dishonest_success)
-    evidence = one["good"] * math.log(claim / other) - one["bad"] * math.log((1 - other) / (1 - claim))
-    odds = math.exp(min(50.0, max(-50.0, evidence)))
+    others = [min(claim, max(0.01, settings.dishonest_success + apart)) for apart in (-0.15, 0.15)]
+    odds = []
+    for other in others:
+        evidence = one["good"] * math.log(other / claim) + one["bad"] * math.log((1 - other) / (1 - claim))
+        odds.append(math.exp(min(50.0, max(-50.0, evidence))))
+    dishonest = sum(other * odd for other, odd in zip(others, odds, strict=True)) / sum(odds)
     found = []
     for share in (settings.dishonest_share, settings.doubted_share):
-        honest = odds * (1 - share) / share
-        mean = other + honest / (1 + honest) * (claim - other)
+        honest = 1 / (1 + share / (1 - share) * sum(odds) / 2)
+        mean = dishonest + honest * (claim - dishonest)
         found.append((settings.claim_jobs * mean + one["good"]) / (settings.claim_jobs + one["good"] + one["bad"]))
     return found[0], found[1]
 

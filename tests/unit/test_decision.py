@@ -37,6 +37,8 @@ PLAIN = DecisionConfig(
     shirk_share=0,
 )
 """Nothing but price, work and checks costs anything, and what is accepted unseen is never audited."""
+TRUSTING = msgspec.structs.replace(PLAIN, doubted_share=PLAIN.dishonest_share)
+"""Checks go by the same belief as the price."""
 FULL = VerificationOption(level="full", cost_micro=5, detection=0.9, assumed=False)
 LOCAL = LocalOption(feasible=True, time_s=1, p95_s=2, success=1.0, cost=InternalCost(compute_micro=100), samples=9)
 CANNOT = LocalOption(feasible=False, why_not="this node has no GPU")
@@ -65,27 +67,27 @@ def made(
 
 
 def test_the_worked_example_of_a_hire_with_a_full_check() -> None:
-    # Odds of the other kind: .2/.8 (.4/.9)^18 = 1.1e-7, so its claim of .9 is believed, and weighs 20 jobs.
-    # q = (20 * .9 + 18) / 38 = .947368. Unseen: q 40 + (1-q) 540 = 66.316.
-    # Full check: 5 + q 40 + (1-q) (.9 * 100 + .1 * 540) = 50.474.
+    # Odds of the other kinds: .135/.73 ((.25/.9)^18 + (.55/.9)^18) = 2.6e-5: its claim of .9 is believed, and weighs 60
+    # jobs less 7e-6. q = (60 * .9 + 18) / 78 - 7e-6 = .923070. Unseen: q 40 + (1-q) 540 = 78.465.
+    # Full check: 5 + q 40 + (1-q) (.9 * 100 + .1 * 540) = 53.001.
     decision = made(seller())
     row = decision.chosen
     assert row is not None
     assert (decision.choice, decision.level) == ("outsource", "full")
     assert row.success_mean == pytest.approx(0.981)
-    assert row.success == pytest.approx(0.947368, abs=1e-6)
-    assert dict(row.levels) == pytest.approx({"none": 66.316, "full": 50.474}, abs=1e-3)
-    assert decision.saving_micro == pytest.approx(100 - 50.474, abs=1e-3)
-    assert row.p_good == pytest.approx(0.947368 + 0.052632 * 0.9, abs=1e-6)
+    assert row.success == pytest.approx(0.923070, abs=1e-6)
+    assert dict(row.levels) == pytest.approx({"none": 78.465, "full": 53.001}, abs=1e-3)
+    assert decision.saving_micro == pytest.approx(100 - 53.001, abs=1e-3)
+    assert row.p_good == pytest.approx(0.923070 + 0.076930 * 0.9, abs=1e-6)
 
 
 def test_a_level_is_taken_over_none_exactly_when_what_it_finds_pays_for_it() -> None:
     # Economics, section 4: check when (1-q) d (V + P - C_local) is above the cost of the check.
-    row = made(seller()).rows[0]
+    row = made(seller(), config=TRUSTING).rows[0]
     pays = (1 - row.success) * 0.9 * (500 + 40 - 100)
     for cost, level in ((pays * 0.999, "full"), (pays * 1.001, "none")):
         option = msgspec.structs.replace(FULL, cost_micro=cost)
-        assert made(seller(), options=(NO_VERIFICATION, option)).level == level
+        assert made(seller(), options=(NO_VERIFICATION, option), config=TRUSTING).level == level
 
 
 def test_without_sellers_a_task_is_done_here() -> None:
@@ -233,7 +235,7 @@ def test_free_work_is_hired_on_a_budget_of_nothing() -> None:
 
 
 def test_a_weight_on_the_worst_cases_prefers_the_surer_seller() -> None:
-    risky = seller("risky", price_micro=10, successes=18.0)
+    risky = seller("risky", price_micro=10, successes=30.0)
     sure = seller("sure", price_micro=45, successes=2_000.0)
     unseen = (NO_VERIFICATION,)
     assert made(risky, sure, options=unseen).contractor == b"risky"
@@ -342,7 +344,7 @@ def test_an_explanation_adds_up_and_ends_with_who_is_out() -> None:
     assert (last.name, last.feasible) == ("z", False)
     assert "the budget is" in last.note
     assert {option.name for option in explanation.options} == {"a", "b", "local", "z"}
-    assert first.total_micro == 50  # 50.5, from parts that are rounded each
+    assert first.total_micro == 53  # 53.0, from parts that are rounded each
     assert first.total_micro == first.price_micro + first.time_micro + first.risk_micro + first.verify_micro
     assert "Explored: no." in explanation.sentences
 

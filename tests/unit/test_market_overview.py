@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -21,7 +22,12 @@ def asked(*prices: int | None, withheld: bool = True, load_ppm: int = 0) -> Roun
         1,
         tuple(
             Answer(
-                seller=key, price_micro=price, is_withheld=withheld and price is None, load_ppm=0 if price else load_ppm
+                seller=key,
+                price_micro=price,
+                is_withheld=withheld and price is None,
+                load_ppm=0 if price else load_ppm,
+                duration_ms=None if price is None else 1000,
+                success_ppm=None if price is None else 950_000,
             )
             for key, price in zip(KEYS, prices, strict=False)
         ),
@@ -54,7 +60,7 @@ def test_free_offers_have_no_spread_and_break_nothing() -> None:
 
 
 def test_agreed_prices_are_flagged_with_how_often_that_is_wrong() -> None:
-    (flag,) = flags([asked(100_000, 105_000, 105_200, 104_900)] * CARTEL_TASKS, [])
+    (flag,) = flags([asked(100_000, 105_000, 105_200, 104_900)] * CARTEL_TASKS, [])  # always the same one below
     assert (flag.screen, flag.seller) == ("cartel", "")
     assert (flag.false_alarms, flag.detected) == (0.0, 100.0)
 
@@ -65,8 +71,30 @@ def test_prices_that_differ_are_not_flagged() -> None:
     assert screens(rounds) == []
 
 
-def test_a_seller_that_undercuts_all_others_by_half_is_named() -> None:
+def test_a_seller_that_undercuts_those_that_promise_the_same_is_named() -> None:
     assert screens([asked(10, 40, 50, 60)] * CARTEL_TASKS) == [("predation", short_id(KEYS[0]))]
+
+
+def test_a_seller_that_promises_less_may_ask_less() -> None:
+    (first, *others) = asked(10, 40, 50, 60).answers
+    slow = msgspec.structs.replace(first, duration_ms=10_000)
+    assert screens([Round(1, (slow, *others))] * CARTEL_TASKS) == []
+
+
+def test_answers_kept_before_promises_were_are_read_and_compared_with_nobody() -> None:
+    answer = msgspec.json.decode(b'["AQEB", 10, false, 5]', type=Answer)
+    assert (answer.price_micro, answer.load_ppm, answer.duration_ms) == (10, 5, None)
+    silent = tuple(Answer(seller=key, price_micro=price) for key, price in zip(KEYS, (10, 40, 50), strict=False))
+    assert screens([Round(1, silent)] * CARTEL_TASKS) == []
+
+
+def test_sellers_that_take_turns_are_flagged_by_name() -> None:
+    rounds = [
+        asked(*(10_000 if place == turn % 4 else 10_500 + 10 * place for place in range(4)), 90_000)
+        for turn in range(CARTEL_TASKS)
+    ]
+    assert [screen for screen, _ in screens(rounds)] == ["ring"]
+    assert all(short_id(key) in flags(rounds, [])[0].text for key in KEYS[:4])
 
 
 def test_a_seller_that_advertises_capacity_and_withholds_it_is_named() -> None:
@@ -102,7 +130,7 @@ def test_a_rise_in_concentration_is_measured_against_a_full_period_only() -> Non
 def test_the_stated_error_rates_are_those_of_the_reproduction() -> None:
     """When a screen is changed and the page regenerated, node/market/error_rates.py must say what the page says."""
     page = PAGE.read_text(encoding="utf-8")
-    for screen in ("cartel", "hoarding", "predation"):
+    for screen in ("cartel", "ring", "hoarding", "predation"):
         found = re.search(rf"^\| {screen} \| [^|]+ \| ([\d.]+) % \| ([\d.]+) % \|", page, re.M)
         assert found is not None, f"{PAGE} has no row for {screen}"
         assert RATES[screen] == (float(found[1]), float(found[2])), f"write the page's rates of {screen} down"

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from node.market.screens import (
-    ALIKE_RATIO,
     CARTEL_TASKS,
+    Promise,
     alike,
+    beside_alike,
     binomial_tail,
     cartel,
     concentration,
@@ -87,7 +88,14 @@ def test_a_price_far_below_all_others_is_predatory() -> None:
 
 def test_a_cheap_machine_is_held_against_cheap_machines() -> None:
     # Two fast and sure sellers, three slow ones: the third slow one is most like the other two.
-    near = alike(4, [8.0, 9.0, 40.0, 50.0, 45.0], [0.99, 0.98, 0.75, 0.8, 0.78])
-    assert near[:2] == [3, 2]
-    assert predation([5.5] * CARTEL_TASKS, [10.0] * CARTEL_TASKS) is None
-    assert predation([5.5] * CARTEL_TASKS, [10.0] * CARTEL_TASKS, ALIKE_RATIO) is not None
+    assert alike(4, [8.0, 9.0, 40.0, 50.0, 45.0], [0.99, 0.98, 0.75, 0.8, 0.78]) == [3, 2]
+    promises = {
+        at: Promise(*promise) for at, promise in enumerate([(8, 0.99), (9, 0.98), (40, 0.75), (50, 0.8), (45, 0.78)])
+    }
+    prices = {0: 20.0, 1: 19.0, 2: 5.0, 3: 6.0, 4: 4.0}
+    assert beside_alike([prices] * 3, [promises] * 3, 4) == ([4.0] * 3, [5.5] * 3)
+
+
+def test_a_seller_without_two_others_like_it_is_not_judged() -> None:
+    assert alike(0, [8.0, 9.0, 90.0], [0.99, 0.99, 0.99]) == []
+    assert beside_alike([{0: 1.0, 1: 9.0, 2: 9.0}], [{0: Promise(8, 0.9), 2: Promise(8, 0.9)}], 0) == ([], [])

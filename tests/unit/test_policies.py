@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -311,6 +312,21 @@ def test_a_portfolio_gives_no_seller_more_than_its_share_while_others_can_be_had
         pick = chosen(POLICIES["portfolio"], lone, experience)
         assert int(pick.seller) == 0, "the cap gives way where nobody else is worth it"
         experience = learn(experience, after(pick), SETTINGS)
+
+
+def test_a_portfolio_tries_newcomers_that_cost_hardly_more_within_its_window() -> None:
+    menu = plain(10, 10.1, 40)
+    known = start((3,), SETTINGS)._replace(jobs=np.array([9.0, 0.0, 0.0]), successes=np.array([9.0, 0.0, 0.0]))
+    pick = chosen(POLICIES["portfolio"], menu._replace(price_micro=np.array([25e6, 10e6, 29e6])), known)
+    assert (int(pick.seller), bool(pick.explored)) == (1, False), "it is the best there is, and no trial"
+    near = menu._replace(prior=np.array([0.9, 0.89, 0.9]), price_micro=np.array([14e6, 9e6, 29e6]))
+    for window, expected in ((SETTINGS, 1), (msgspec.structs.replace(SETTINGS, newcomer_share=0.0), 0)):
+        pick = chosen(POLICIES["portfolio"], near, known, window)
+        assert (int(pick.seller), bool(pick.explored)) == (expected, expected == 1)
+    tried = known._replace(recent_explorations=np.array(0.06))
+    assert int(chosen(POLICIES["portfolio"], near, tried).seller) == 0, "the window is used up"
+    closed = near._replace(explorable=np.zeros(3, bool))
+    assert int(chosen(POLICIES["portfolio"], closed, known).seller) == 0, "the caps on the unproven hold"
 
 
 def test_the_check_is_chosen_with_the_seller() -> None:

@@ -1,6 +1,7 @@
 """The market simulator: its world is the paper's, chance is drawn beforehand, outcomes are booked as they happen."""
 
 from dataclasses import fields
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -13,7 +14,7 @@ from coalesced.sim.market.parameters import TASK_TYPES, printed_opportunity_usd,
 from coalesced.sim.market.regions import RTT_MS, wire_min
 from coalesced.sim.market.rules import rule
 from coalesced.sim.market.run import Log, simulate
-from coalesced.sim.market.scenario import SCENARIOS, Scenario, Shock, mixed, scenario
+from coalesced.sim.market.scenario import SCENARIOS, Overbilling, Scenario, Shock, mixed, scenario
 from coalesced.sim.market.sellers import WHITEWASH_JOBS, Kind
 from coalesced.sim.market.statistics import beta_ratio, estimate, f_tail, pearson, two_way
 from coalesced.sim.market.world import draw_worlds
@@ -130,11 +131,12 @@ def test_a_whitewasher_is_forgotten_after_its_jobs() -> None:
 
 
 def test_a_bill_above_a_signed_quote_is_a_fault() -> None:
-    signed, unsigned = (
-        summarise(simulate(Scenario(baiters=0.5, tasks=200, signed_quotes=flag), rule("expected-cost"), 1, range(10)))
-        for flag in (True, False)
+    unseen, seen, refused, none = (
+        summarise(simulate(Scenario(baiters=0.5, tasks=200, overbilling=how), rule("expected-cost"), 1, range(10)))
+        for how in get_args(Overbilling)
     )
-    assert signed.to_dishonest.mean() < unsigned.to_dishonest.mean()
+    assert max(seen.to_dishonest.mean(), refused.to_dishonest.mean()) < unseen.to_dishonest.mean()
+    assert none.cost_reduction.mean() > unseen.cost_reduction.mean()
 
 
 def test_shared_reputation_helps_and_lies_help_less() -> None:

@@ -1,6 +1,7 @@
 """The paper's experiments: its rows, and the rule that its authors' code runs."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from coalesced.sim.market.rules import rule
 from coalesced.sim.market.run import simulate
 from coalesced.sim.market.scenario import scenario
 from coalesced.sim.paper import exposure, market_screens, theorem
-from coalesced.sim.paper.reproduce import SECTIONS
+from coalesced.sim.paper.reproduce import FOOT, NAMES, SECTIONS, page_of, sections_of
 from coalesced.sim.paper.rows import ROWS
 
 
@@ -88,6 +89,46 @@ def test_cartels_are_found_and_honest_markets_are_left_alone() -> None:
 
     assert rate(1.0) == pytest.approx(100.0)
     assert rate(0.0) <= 0.5
+
+
+def test_a_ring_that_takes_turns_is_found_and_one_that_marks_up_is_not() -> None:
+    def rates(**changes: object) -> tuple[float, float, float]:
+        market = structs.replace(scenario("parity"), tasks=50, **changes)
+        return market_screens.ring_rates(simulate(market, rule("local"), 1, range(8), keep_quotes=True))
+
+    alarms, members, others = rates(colluders=0.3)
+    assert alarms >= 90.0
+    assert members >= 80.0
+    assert others <= 5.0
+    assert rates()[0] <= 15.0
+    assert rates(colluders=0.3, ring="markup")[0] <= 15.0
+
+
+def test_entrants_are_those_who_answer_late() -> None:
+    market = structs.replace(market_screens.ENTRY, tasks=60)
+    found, none = (
+        market_screens.entrants_hired(simulate(market, rule(name), 1, range(3), keep_quotes=True))
+        for name in ("oracle", "local")
+    )
+    assert found > none == 0.0
+
+
+def test_one_section_of_the_page_is_made_again_and_the_others_stay() -> None:
+    page = page_of({name: f"## {name}\n\nas it was" for name in (*NAMES, FOOT)})
+    kept = sections_of(page)
+    assert page_of(kept) == page
+    assert page_of(kept | {"Regret": "## new"}).count("as it was") == len(NAMES)
+
+
+def test_the_page_that_is_kept_has_every_section() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reproduction.md"
+    assert list(sections_of(page.read_text(encoding="utf-8"))) == [*NAMES, FOOT]
+
+
+def test_who_knows_the_kinds_loses_less_to_those_that_hide_best() -> None:
+    market = structs.replace(scenario("baiters"), overbilling="unseen", tasks=300)
+    informed, default = (summarise(simulate(market, rule(name), 1, range(12))) for name in ("informed", "beta"))
+    assert informed.cost_reduction.mean() > default.cost_reduction.mean()
 
 
 def test_the_default_pays_nothing_where_nobody_is_worth_it() -> None:

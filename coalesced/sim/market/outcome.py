@@ -62,21 +62,20 @@ def happen(scenario: Scenario, world: World, at: int, now: Step, seller: Ints, l
     local, value = now.local_usd[:, 0], now.value_usd[:, 0]
     good = world.work[:, at] < now.success[runs, column]
     found = ~good & (world.check[:, at] < world.sellers.detection[runs, column, level])
-    missed = hired & ~good & ~found
+    above = hired & (now.bill_usd[runs, column] > now.price_usd[runs, column])
+    # Whose bill is refused is not paid, and what it delivered is neither used nor checked.
+    refused = above & (scenario.overbilling == "refused")
+    missed = hired & ~good & ~found & ~refused
     breach = world.sellers.breach[runs, column]
     breach_usd = np.where(hired, breach_loss_usd(scenario, breach, value), 0.0)
     bill = now.bill_usd[runs, column]
-    spent = (
-        now.overhead_usd[runs, column]
-        + _CHECK_USD[level]
-        + breach_usd
-        + np.where(good, bill, np.where(found, local, bill + value))
-    )
+    work = np.where(good, bill, np.where(found, local, bill + value))
+    spent = now.overhead_usd[runs, column] + breach_usd + np.where(refused, local, _CHECK_USD[level] + work)
     # Only the leechers' leaks are traced to them: an honest seller's leak has other causes.
     leeches = world.sellers.kind[runs, column] == Kind.LEECHER
     noticed = hired & leeches & (world.leak[:, at] < breach * LEAK_NOTICED)
     # A bill above a signed quote breaks the award, however good the work: its client does not take that for success.
-    overbilled = hired & ~found & (bill > now.price_usd[runs, column]) & scenario.signed_quotes
+    overbilled = above & (scenario.overbilling != "unseen")
     seen_good = (good | (missed & (world.surface[:, at] >= scenario.surfacing))) & ~noticed & ~overbilled
     return Happened(
         spent_usd=np.where(hired, spent, local),
@@ -98,7 +97,10 @@ def true_cost_usd(scenario: Scenario, world: World, now: Step) -> Floats:
         d = world.sellers.detection[:, :, index]
         bad = d * now.local_usd + (1.0 - d) * (now.bill_usd + now.value_usd)
         levels.append(fixed + check + q * now.bill_usd + (1.0 - q) * bad)
-    return np.stack(levels)
+    cost = np.stack(levels)
+    if scenario.overbilling == "refused":
+        return np.where(now.bill_usd > now.price_usd, fixed + now.local_usd, cost)
+    return cost
 
 
 def printed_check_usd(world: World) -> Floats:

@@ -79,7 +79,7 @@ def step(scenario: Scenario, world: World, at: int, served: Ints, share: Floats)
     shock = world.price_shock[:, at] if world.price_shock.shape[1] > 1 else world.price_shock[:, 0]
     price = price * shock
     budget = world.budget_usd[:, at, None]
-    price = _strategic(sellers.kind, price, budget, share, at)
+    price = _strategic(scenario, sellers.kind, price, budget, share, at)
     switched = (sellers.kind == Kind.BAITER) & (served >= BAIT_JOBS)
     baited = (sellers.kind == Kind.BAITER) & ~switched
     size = world.size_gb[:, at, None]
@@ -102,7 +102,7 @@ def step(scenario: Scenario, world: World, at: int, served: Ints, share: Floats)
         offered=answered & (price <= budget),
         answered=answered,
         price_usd=price,
-        bill_usd=np.where(switched & (not scenario.binding_quotes), SWITCH_INVOICE * price, price),
+        bill_usd=np.where(switched & (scenario.overbilling != "none"), SWITCH_INVOICE * price, price),
         success=np.where(baited, BAIT_SUCCESS, np.where(switched, SWITCH_SUCCESS, sellers.success)),
         time_min=time,
         overhead_usd=overhead,
@@ -110,10 +110,12 @@ def step(scenario: Scenario, world: World, at: int, served: Ints, share: Floats)
     )
 
 
-def _strategic(kind: Ints, price: Floats, budget: Floats, share: Floats, at: int) -> Floats:
+def _strategic(scenario: Scenario, kind: Ints, price: Floats, budget: Floats, share: Floats, at: int) -> Floats:
     """Quotes of those who do not price their own work: the ring, the predator, the feeder on exploration."""
     ring = kind == Kind.COLLUDER
-    if ring.any():
+    if ring.any() and scenario.ring == "markup":
+        price = np.where(ring, CARTEL_MARKUP * price, price)
+    elif ring.any():
         agreed = CARTEL_MARKUP * np.where(ring, price, np.inf).min(1, keepdims=True)
         place = np.cumsum(ring, axis=1) - 1
         size = np.maximum(1, ring.sum(1, keepdims=True))

@@ -12,6 +12,8 @@ from node.decision.checked import Checked, Probability
 Arrivals = Literal["paper", "code"]
 Demand = Literal["code", "paper"]
 Skills = Literal["exact", "paper"]
+Overbilling = Literal["unseen", "seen", "refused", "none"]
+Ring = Literal["rotation", "markup"]
 Factor = Annotated[float, Meta(ge=0.01, le=100)]
 Units = Annotated[int, Meta(ge=1, le=10_000)]
 
@@ -53,10 +55,10 @@ class Scenario(Checked, frozen=True, kw_only=True):
     """DS of eq. (15), for every task: `internal` data."""
     surfacing: Probability = 1.0
     """Share of undetected bad work whose damage the client later traces to its seller."""
-    signed_quotes: bool = True
-    """Quotes are signed, as this node's are: a bill above the quote is seen as a fault, though the client pays it."""
-    binding_quotes: bool = False
-    """Nobody can bill more than the quote, as with this node's awards: only the work can be worse than promised."""
+    overbilling: Overbilling = "seen"
+    """What becomes of a bill above the quote. unseen: it is paid and taken for nothing bad. seen: paid, and taken for a
+    fault. refused: not paid, a fault, and the work is done again, as this node has it. none: sellers who know that it
+    would be refused bill what they quoted, and only the work is worse than promised."""
     exaggeration: Probability = 0.0
     """Share of their failures that honest sellers leave out of what they claim."""
 
@@ -67,6 +69,9 @@ class Scenario(Checked, frozen=True, kw_only=True):
     leechers: Probability = 0.0
 
     colluders: Probability = 0.0
+    ring: Ring = "rotation"
+    """How colluders quote. rotation: one in turn at an agreed price, the others just above. markup: each its own price
+    and two fifths more, as a dearer seller would."""
     hoarders: Probability = 0.0
     predators: Probability = 0.0
     feeders: Probability = 0.0

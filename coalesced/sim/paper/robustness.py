@@ -44,8 +44,8 @@ THETAS = (0.5, 0.6, 0.7, 0.8, 0.9)
 SETTINGS = {
     f"{name}={value}": msgspec.structs.replace(SIMULATED, **{name: value})
     for name, values in (
-        ("dishonest_share", (0.1, 0.2, 0.3)),
-        ("claim_jobs", (10.0, 20.0, 40.0)),
+        ("dishonest_share", (0.17, 0.27, 0.37)),
+        ("claim_jobs", (30.0, 60.0, 120.0)),
         ("tie_share", (0.0, 0.02, 0.05)),
     )
     for value in values

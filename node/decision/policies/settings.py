@@ -36,15 +36,15 @@ class PolicyConfig(Checked, frozen=True, kw_only=True):
     """Least expected total cost: least regret of all that were compared."""
 
     # --- how far a seller is trusted (`two_kinds`): the default, `graduated-epsilon`, `market-maker`, `portfolio`
-    dishonest_share: Share = 0.2
-    """s: sellers that do not mean what they claim. Any share from .1 to .3 saves within half a point of the best."""
+    dishonest_share: Share = 0.27
+    """s: sellers that do not mean what they claim. Any share from .17 to .37 saves within half a point of the best."""
     dishonest_success: Annotated[float, Meta(ge=0.01, le=0.9)] = 0.4
-    """p: how often those deliver good work; between the simulator's fabricators (.1) and bait-and-switch (.6)."""
-    claim_jobs: Annotated[float, Meta(ge=0.01, le=1000)] = 20.0
-    """n: once the kind is known, what is claimed weighs as much as twenty jobs."""
-    claim_most: Annotated[float, Meta(ge=0.1, le=0.999)] = 0.95
+    """How often those deliver good work on average; half of them .15 less and half .15 more (`two_kinds.APART`)."""
+    claim_jobs: Annotated[float, Meta(ge=0.01, le=1000)] = 60.0
+    """n: once the kind is known, what that kind delivers weighs as much as sixty jobs."""
+    claim_most: Annotated[float, Meta(ge=0.1, le=0.999)] = 0.97
     """No claim is taken for more: everybody fails now and then."""
-    doubted_share: Share = 0.9
+    doubted_share: Share = 0.87
     """s of the careful belief. The sellers that look best to a stranger are those that lie best."""
     stake_share: Probability = 0.2
     """No more than a fifth of what hiring has saved so far is put at stake on one task. 0: doubt is never overruled."""
