@@ -20,6 +20,7 @@ from node.errors import UsageError
 from node.ledger.chain.state import State
 from node.ledger.pbft.core import Core
 from node.ledger.pbft.effects import Broadcast, Send, SendBlocks, SendPieces, SendSnapshot
+from node.ledger.pbft.state import Now
 from node.net.peers import Peers
 from node.store.ledger_store import LedgerStore
 from protocol.consensus import AnyConsensus, decode_consensus, encode_consensus
@@ -44,6 +45,7 @@ class HostileShell(Shell):
         witness: Witness,
     ) -> None:
         super().__init__(core, store, links, inbox, waiters, peers, env, report)
+        loop = asyncio.get_running_loop()
         self._conduct: Conduct[State] = CONDUCTS[kind](
             Situation(
                 identity=core.replica.identity,
@@ -51,7 +53,8 @@ class HostileShell(Shell):
                 rng=Random(env.entropy(16)),
                 core=lambda: core,
                 known=self._known,
-                now=self._now,
+                # Conducts run off the loop, where no loop is running.
+                now=lambda: Now(loop.time(), env.unix_ms()),
             )
         )
         self._witness = witness
