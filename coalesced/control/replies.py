@@ -74,11 +74,16 @@ def _bug_view(error: Exception, request: web.Request) -> ErrorView:
     return ErrorView(code="internal", text=text, exit_code=1)
 
 
+def is_loopback_name(host: str) -> bool:
+    """Whether a Host header, with its port or without, is this machine's loopback."""
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    return name.strip("[]") in LOOPBACK_HOSTS
+
+
 @web.middleware
 async def loopback_names_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse a Host that is not this machine's loopback: a web page that rebinds its name reaches nothing."""
-    name = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
-    if name.strip("[]") not in LOOPBACK_HOSTS:
+    if not is_loopback_name(request.host):
         text = f"host {request.host[:200]!r} is not this machine: use 127.0.0.1, localhost or [::1]"
         return error_reply(ErrorView(code="usage", text=text, exit_code=2), HTTPStatus.MISDIRECTED_REQUEST)
     return await handler(request)

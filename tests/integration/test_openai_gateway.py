@@ -161,9 +161,11 @@ async def test_without_the_token_nobody_comes_in_and_a_new_one_is_in_force_at_on
 
 
 async def test_another_hosts_name_is_refused_even_with_the_token(buying: Gateway) -> None:
-    headers = {"Host": "evil.example", "Authorization": f"Bearer {read_token(buying.token_file)}"}
-    async with aiohttp.ClientSession() as http, http.get(f"{buying.server.url}/models", headers=headers) as response:
-        assert response.status == 421
+    for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "127.0.0.1:port:x"):
+        headers = {"Host": host, "Authorization": f"Bearer {read_token(buying.token_file)}"}
+        url = f"{buying.server.url}/models"
+        async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as response:
+            assert response.status == 421
 
 
 @pytest.mark.parametrize(
@@ -216,6 +218,36 @@ async def test_a_client_that_leaves_takes_its_task_along(buying: Gateway, served
     async with asyncio.timeout(10):
         while [task.state for task in (await buying.node.owner.tasks(limit=5)).tasks] != ["cancelled"]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_who_leaves_a_stream_takes_the_task_along_too(some: World, served: Backend, doors: Any) -> None:
+    await model_seller(some, served)
+    door = await doors(await some.buyer(), heartbeat_s=0.05)
+    served.fault = Fault.SLOW
+    stream = await chat(door, stream=True)
+    await stream.close()
+    async with asyncio.timeout(10):
+        while [task.state for task in (await door.node.owner.tasks(limit=5)).tasks] != ["cancelled"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_stream_that_fails_before_it_begins_is_an_ordinary_error(buying: Gateway, served: Backend) -> None:
+    served.fault = Fault.NO_CREDIT
+    with pytest.raises(openai.APIStatusError, match="endpoint answered 429"):
+        await chat(buying, stream=True)
+
+
+async def test_a_stream_that_fails_later_says_so_in_its_last_event(some: World, served: Backend, doors: Any) -> None:
+    await model_seller(some, served)
+    door = await doors(await some.buyer(), heartbeat_s=0.05)
+    for _ in range(3):
+        await chat(door)  # The seller learns that it is fast enough for a short deadline.
+    served.fault = Fault.SLOW
+    stream = await chat(door, stream=True, extra_body={"coalesced": {**MINE["coalesced"], "deadline_s": 2.0}})
+    with pytest.raises(openai.APIError) as failed:
+        async for _ in stream:
+            pass
+    assert failed.value.code == "timed_out"
 
 
 async def test_an_idempotency_key_asks_once(buying: Gateway, served: Backend) -> None:

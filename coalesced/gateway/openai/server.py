@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from coalesced.control.facade import Node
-from coalesced.control.replies import LOOPBACK_HOSTS, Handler
+from coalesced.control.replies import Handler, is_loopback_name
 from coalesced.gateway.openai.answers import Answered, answered
 from coalesced.gateway.openai.config import OpenAiConfig
 from coalesced.gateway.openai.errors import STATUS, RequestError, TaskEndedError, error_body, error_reply, reply_to
@@ -87,7 +87,7 @@ class OpenAiServer:
     @web.middleware
     async def _at_the_door(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Who may come in, and what they learn when something goes wrong: never a traceback."""
-        if (request.url.host or "") not in LOOPBACK_HOSTS:
+        if not is_loopback_name(request.host):
             # A web page that rebinds its name to this machine sends that name.
             return error_reply(HTTPStatus.MISDIRECTED_REQUEST, "usage", "this endpoint answers to 127.0.0.1 alone")
         if not self._token.admits(request.headers.get("Authorization", "")):
@@ -148,27 +148,31 @@ class OpenAiServer:
         """A reply in events. What goes wrong before it has begun is an ordinary error; later, its last event."""
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
-        async with asyncio.TaskGroup() as group:
-            working = group.create_task(_outcome(self._node, task))
-            done, _ = await asyncio.wait([working], timeout=self._config.heartbeat_s)
-            if done:
-                outcome = working.result()
-                if not isinstance(outcome, Answered):
-                    return reply_to(outcome)
-                response.headers.update(outcome.headers())
-            await response.prepare(request)
-            while not done:
-                await response.write(b": at work\n\n")
+        try:
+            async with asyncio.TaskGroup() as group:
+                working = group.create_task(_outcome(self._node, task))
                 done, _ = await asyncio.wait([working], timeout=self._config.heartbeat_s)
-            outcome = working.result()
-            if isinstance(outcome, Answered):
-                with_usage = body.stream_options is not None and body.stream_options.include_usage
-                for chunk in chunks(outcome, outcome.chat(request_bytes), body.model, with_usage=with_usage):
-                    await response.write(chunk)
-            else:
-                code = outcome.code
-                await response.write(event(error_body(STATUS.get(code, HTTPStatus.BAD_GATEWAY), code, str(outcome))))
-            await response.write_eof()
+                if done:
+                    outcome = working.result()
+                    if not isinstance(outcome, Answered):
+                        return reply_to(outcome)
+                    response.headers.update(outcome.headers())
+                await response.prepare(request)
+                while not done:
+                    await response.write(b": at work\n\n")
+                    done, _ = await asyncio.wait([working], timeout=self._config.heartbeat_s)
+                outcome = working.result()
+                if isinstance(outcome, Answered):
+                    with_usage = body.stream_options is not None and body.stream_options.include_usage
+                    for chunk in chunks(outcome, outcome.chat(request_bytes), body.model, with_usage=with_usage):
+                        await response.write(chunk)
+                else:
+                    code = outcome.code
+                    status = STATUS.get(code, HTTPStatus.BAD_GATEWAY)
+                    await response.write(event(error_body(status, code, str(outcome))))
+                await response.write_eof()
+        except* ConnectionError:
+            log.debug("openai.caller_left")
         return response
 
     async def _target(self, name: str, kind: ModelKind) -> Target:

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -13,10 +12,11 @@ import structlog
 from node.decision.tokens import Usage, doubt
 from node.errors import NodeError, UsageError
 from node.execute.conversation import Ask
-from node.execute.errors import ExecutionError, OutOfOrderError, TimeLimitError
+from node.execute.errors import ExecutionError, OutOfOrderError
 from node.execute.execution import Execution
 from node.execute.openai.credentials import read_key
 from node.execute.openai.exchange import Endpoint, EndpointError, chat, fetch, session
+from node.execute.openai.pace import Pace
 from node.execute.openai.policy import check_endpoint
 from node.execute.openai.reply import (
     Assembly,
@@ -52,7 +52,7 @@ class OpenAiModel:
         self._source = source
         self._budget = budget or RetryBudget()
         self._rng = rng or random.SystemRandom()
-        self._pace = _Pace(source.per_minute)
+        self._pace = Pace(source.per_minute)
         self._dialect = _Dialect()
 
     async def run(
@@ -213,28 +213,6 @@ class _Dialect:
             self.limit_name = "max_completion_tokens"
             return True
         return False
-
-
-class _Pace:
-    """At most so many requests in any minute."""
-
-    def __init__(self, per_minute: int | None) -> None:
-        self._per_minute = per_minute
-        self._starts: deque[float] = deque(maxlen=per_minute)
-        """When the latest requests began, those yet to begin included."""
-
-    async def wait(self, until_s: float) -> None:
-        """Return when one more may begin; TimeLimitError when that is after `until_s`."""
-        if self._per_minute is None:
-            return
-        now_s = asyncio.get_running_loop().time()
-        is_full = len(self._starts) == self._per_minute
-        begin_s = max(now_s, self._starts[0] + 60.0) if is_full else now_s
-        if begin_s >= until_s:
-            raise TimeLimitError(f"its endpoint takes {self._per_minute} requests a minute, and the time is up by then")
-        self._starts.append(begin_s)
-        if begin_s > now_s:
-            await asyncio.sleep(begin_s - now_s)
 
 
 class _Progress:
