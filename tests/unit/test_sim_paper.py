@@ -31,6 +31,8 @@ def test_the_authors_rule_gives_their_outsourcing_rate_and_score() -> None:
     assert summary.hired.mean() == pytest.approx(33.0, abs=2.0)
     assert summary.score.mean() == pytest.approx(0.80, abs=0.03)
     assert summary.explored.mean() == pytest.approx(10.0, abs=1.5)
+    low, middle, high = summary.score_spread.T
+    assert ((low < summary.score) & (summary.score < high) & (low < middle) & (middle < high)).all()
 
 
 def test_their_metric_and_what_it_hides_are_near_the_rerun_of_their_code() -> None:

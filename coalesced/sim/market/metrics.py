@@ -10,11 +10,13 @@ from coalesced.sim.market.sellers import Kind
 
 FIRST: int = 100
 """Tasks that count as the cold start."""
+SPREAD = (10.0, 50.0, 90.0)
+"""Percentiles that stand for a distribution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Each field is (runs,)."""
+    """Each field is (runs,) unless it says otherwise."""
 
     cost_reduction: Floats
     """Honest: 1 - (all that was spent or lost) / (all-local)."""
@@ -45,6 +47,9 @@ class Summary:
     score: Floats
     confidence: Floats
     """Means of TOPSIS score and confidence over hires, where the rule computes them."""
+    score_spread: Floats
+    confidence_spread: Floats
+    """(runs, 3): what a tenth, a half and nine tenths of them lie below."""
 
 
 def summarise(log: Log) -> Summary:
@@ -78,6 +83,8 @@ def summarise(log: Log) -> Summary:
         local_usd=_total(log.local_usd, present),
         score=_mean(log.score, hired),
         confidence=_mean(log.confidence, present),
+        score_spread=_spread(log.score, hired),
+        confidence_spread=_spread(log.confidence, present),
     )
 
 
@@ -103,3 +110,10 @@ def _mean(values: Floats, where: Flags) -> Floats:
     count = known.sum(1)
     total = np.where(known, values, 0.0).sum(1)
     return np.where(count > 0, total / np.maximum(1, count), np.nan)
+
+
+def _spread(values: Floats, where: Flags) -> Floats:
+    known = where & np.isfinite(values)
+    nothing = np.full(len(SPREAD), np.nan)
+    rows = zip(values, known, strict=True)
+    return np.stack([np.percentile(row[there], SPREAD) if there.any() else nothing for row, there in rows])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from coalesced.sim.market.parameters import Floats
 from coalesced.sim.paper.rows import ROWS, Row
 from coalesced.sim.paper.section import SEED, Plan, Results, Section, group, mean, table, text
 
@@ -76,7 +77,9 @@ def write(results: Results) -> str:
             "hired, %",
             "tasks/h",
             "TOPSIS",
+            "10, 50, 90 % below",
             "confidence",
+            "10, 50, 90 % below",
             "explored, % of tasks",
         ),
         (
@@ -87,7 +90,9 @@ def write(results: Results) -> str:
                 text(mine, "hired"),
                 text(mine, "per_hour", 2),
                 text(mine, "score", 3),
+                _spread(mine.score_spread),
                 text(mine, "confidence", 3),
+                _spread(mine.confidence_spread),
                 text(mine, "explored"),
             )
             for row, mine in zip(ROWS, theirs, strict=True)
@@ -107,6 +112,11 @@ def write(results: Results) -> str:
         ),
     )
     return "\n\n".join((INTRODUCTION, main, _averages(results), DETAIL, detail, LISTING, listing))
+
+
+def _spread(percentiles: Floats) -> str:
+    """The mean over runs of each percentile."""
+    return " / ".join(f"{one:.2f}" for one in np.nanmean(percentiles, axis=0))
 
 
 def _averages(results: Results) -> str:
