@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from coalesced.control.inputs import KEPT_VARIABLES
+from node.views import ModelSource, TokenRate
 from tests.harness.commandline import Ran
 from tests.harness.served_node import ServedNode, serve
 
@@ -127,6 +128,47 @@ def test_a_skill_is_shown_with_an_example_its_price_and_a_command_to_paste(serve
     name, _, command = lines[-1].partition("\t")
     assert name == "try"
     assert shlex.split(command) == ["coalesced", "--home", str(served.home), "ask", "draws", '{"it\'s": 1}']
+
+
+def test_the_first_model_of_an_endpoint_is_sold_as_chat_too_and_its_key_stays_where_it_is(
+    served: ServedNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    models = ("--openai", "http://127.0.0.1:1/v1", "--model", "first", "--model", "second")
+    ran = Ran(served.home, "sell", *models, "--price", "0.15:0.60", "--key-file", "key", "--per-minute", "60")
+    assert ran.code == 0, ran.err
+    request = served.on_loop(lambda node: node.sell_request)
+    assert request is not None
+    assert request.label == "chat"
+    assert request.remote == ModelSource(
+        url="http://127.0.0.1:1/v1",
+        model="first",
+        key_file=str(tmp_path / "key"),
+        per_minute=60,
+        price=TokenRate(read_micro=150_000, written_micro=600_000),
+    )
+    assert Ran(served.home, "sell", *models, "--embeddings").code == 0
+    request = served.on_loop(lambda node: node.sell_request)
+    assert request is not None
+    assert request.remote is not None
+    assert (request.label, request.remote.model, request.remote.kind) == (None, "second", "embeddings")
+    assert Ran(served.home, "sell", *models, "--label", "one").code == 2
+    assert Ran(served.home, "sell", "rm", "chat").code == 0
+    assert Ran(served.home, "sell", "rm", "http://127.0.0.1:1/v1").code == 0
+
+
+def test_the_gateways_token_is_made_once_printed_on_request_and_replaced_on_request(served: ServedNode) -> None:
+    first = Ran(served.home, "gateway", "token").out.strip()
+    assert first.startswith("sk-coalesced-")
+    assert Ran(served.home, "gateway", "token").out.strip() == first
+    assert Ran(served.home, "gateway", "token", "--new").out.strip() != first
+    told = Ran(served.home, "gateway").out
+    assert "off; to switch it on: coalesced start --openai-port" in told
+    file = served.home / "openai.token"
+    assert str(file) in told
+    file.chmod(0o644)
+    assert "chmod 600" in Ran(served.home, "gateway", "token").err
+    file.unlink()
 
 
 def test_selling_listing_and_taking_off_sale(
