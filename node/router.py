@@ -79,7 +79,9 @@ class Router:
                 self._contractor.intake.answer(call.peer_key, answer)
                 return Ok()
             case ReceiptOffer() as offer:
-                return await self._countersigner.countersign(call.peer_key, offer)
+                signed = await self._countersigner.countersign(call.peer_key, offer)
+                self._community.dealt_with(call.peer_key)
+                return signed
             case FaultNotice() as notice:
                 await self._countersigner.take_notice(call.peer_key, notice)
                 return Ok()

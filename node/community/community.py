@@ -181,6 +181,11 @@ class Community:
         except NodeError as error:
             log.warning("rating.not_kept", error=str(error))
 
+    def dealt_with(self, client: bytes) -> None:
+        """A client has signed a receipt: where this node alone decides, it is let in, so that it can rate."""
+        if self._following is not None and self._following.facts is not None:
+            self._following.later(self._rater.admit(self._following, client))
+
     @property
     def standing(self) -> Standing | None:
         """How this node stands with its chain; None when it is to have none."""

@@ -127,6 +127,10 @@ class Following:
                     log.exception("ledger.failed")
                     await self._rest(NodeError(f"a bug in the ledger ({type(error).__name__})"), FAULT_PAUSE_S)
 
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside, as long as this chain is followed; an error in it is logged."""
+        self._group.create_task(guarded(work))
+
     async def submit(self, tx: bytes, *, timeout_s: float) -> Done:
         """Have a transaction committed; NotCommittedError says why it is not, or not yet."""
         if self.problem or self.halted:

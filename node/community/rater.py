@@ -17,7 +17,7 @@ from protocol.consensus import decode_header
 from protocol.packing import unpack
 from protocol.receipts import DAY_MS, Receipt, Signed, rate
 from protocol.signed import AcceptanceTerms, RatingTerms
-from protocol.transactions import CommitRating, RevealRating, acceptance_id, rating_commitment, sign_transaction
+from protocol.transactions import Admit, CommitRating, RevealRating, acceptance_id, rating_commitment, sign_transaction
 
 LOOK_S = 15.0
 """Between two looks at what can be promised or shown now: a quarter of the shortest sensible epoch."""
@@ -25,6 +25,8 @@ MARGIN_S = 0.1
 AT_A_TIME = 32
 """Half of the sequence numbers that may be on their way together."""
 SUBMIT_TIMEOUT_S = 20.0
+MOTION_VALID_MS = 60_000
+"""A motion of this node alone is committed at once."""
 
 log = structlog.get_logger()
 
@@ -43,11 +45,15 @@ class Rater:
     ) -> None:
         """Sign what this node says about a job, and keep it until it is on the chain.
 
-        Nothing is said where one of the two has no account: the chain would never take it.
+        Nothing is said where one of the two has no account: the chain would never take it. On a chain of one member,
+        that member lets in whom it has dealt with: nobody else could vote on it.
         """
-        state = following.state
-        if any(state.account_of(key) is None for key in (receipt.terms.client, receipt.terms.contractor)):
+        state, parties = following.state, {receipt.terms.client, receipt.terms.contractor}
+        strangers = [key for key in parties if state.account_of(key) is None]
+        if strangers and not (len(state.members) == 1 and parties & set(state.members)):
             return
+        if strangers:
+            await self.admit(following, strangers[0])
         now = self._env.unix_ms()
         rating = rate(self._identity, receipt, acceptance, now)
         salt = self._env.entropy(16)
@@ -55,6 +61,18 @@ class Rater:
         promise = rating_commitment(salt, rating.body)
         await following.store.own_ratings.add(OwnRating(promise, rating.body, rating.signature, salt, now))
         self._wanted.set()
+
+    async def admit(self, following: Following, key: bytes) -> None:
+        """As the only member of the chain, give somebody an account who has none; on any other chain, nothing."""
+        if following.state.members != (self._identity.public_key,) or following.state.account_of(key) is not None:
+            return
+        terms = Admit(
+            chain=following.machine.chain,
+            motion=self._env.entropy(16),
+            valid_until_unix_ms=self._env.unix_ms() + MOTION_VALID_MS,
+            key=key,
+        )
+        await following.submit(sign_transaction(terms, self._identity), timeout_s=SUBMIT_TIMEOUT_S)
 
     async def run(self, following: Following) -> None:
         """Promise and show what can be, for ever."""

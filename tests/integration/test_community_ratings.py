@@ -40,6 +40,30 @@ def of_both(directory: Path) -> LedgerConfig:
     return LedgerConfig(genesis=str(file), agreement=QUICK)
 
 
+async def test_on_a_chain_of_one_its_member_lets_in_whom_it_dealt_with_and_is_rated(tmp_path: Path) -> None:
+    async with world() as made:
+        seller_key = Identity(SEEDS[0]).public_key
+        genesis = make_genesis(
+            name="one",
+            network=NETWORK,
+            time_unix_ms=Env().unix_ms() - 1000,
+            members=[seller_key],
+            parameters=Parameters(epoch_ms=400, reveal_epochs=1000),
+        )
+        file = tmp_path / "genesis.json"
+        file.write_text(render_genesis(genesis))
+        ledger = LedgerConfig(genesis=str(file), agreement=QUICK)
+        seller = await made.seller(seed=SEEDS[0], sections={"ledger": ledger})
+        buyer = await made.buyer(seed=SEEDS[1], sections={"ledger": ledger})
+        assert buyer.parts.community.following.state.account_of(buyer.key) is None
+        task = await buyer.ask("sentiment", TEXT)
+        assert (task.state, task.choice) == ("completed", "outsource")
+        async with asyncio.timeout(LIMIT_S + 20):
+            while not account(buyer, seller).ratings:  # noqa: ASYNC110  # a block has no event for its reader
+                await asyncio.sleep(0.02)
+        assert account(buyer, buyer).standing == 0
+
+
 def account(node: Node, of: Node) -> Account:
     state: State = node.parts.community.following.state
     owner = state.account_of(of.key)
