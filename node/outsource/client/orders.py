@@ -253,7 +253,7 @@ def _exhibit(ask: Ask, delivered: Delivered) -> Exhibit:
         specification=ask.encoded,
         work=ask.content,
         result=delivered.delivery.result,
-        delivered=delivered.delivery.content,
+        delivered=delivered.delivery.content.data,
     )
 
 

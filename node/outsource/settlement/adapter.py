@@ -25,7 +25,8 @@ class Exhibit:
     specification: bytes
     work: Content
     result: Signed[ResultTerms]
-    delivered: Content
+    delivered: bytes
+    """Without its media type, which nobody signs: it is the skill's."""
 
 
 class Adapter(Protocol):

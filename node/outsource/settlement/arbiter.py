@@ -12,6 +12,7 @@ from node.errors import NodeError
 from node.outsource.localwork import LocalWork
 from node.outsource.settlement.deals import Known
 from node.outsource.settlement.exhibits import exhibit_hash, open_exhibit
+from node.tasks.content import Content
 from protocol.errors import RemoteProtocolError
 
 MAX_EXHIBITS: Final = 32
@@ -57,13 +58,14 @@ class Arbiter:
     async def _judged(self, known: Known, exhibit: bytes) -> int | None:
         try:
             shown = open_exhibit(exhibit, known.name)
-            if self.work.skill(shown.specification.skill) is None:
+            skill = self.work.skill(shown.specification.skill)
+            if skill is None:
                 log.info("deal.not_judged", reason=f"this node does not have {shown.specification.skill}")
                 return None
             judgement = await self.work.verify(
                 shown.specification.skill,
                 shown.work,
-                shown.delivered,
+                Content(skill.output_media_type, shown.delivered),
                 level="full",
                 min_score_ppm=shown.specification.verification.min_score_ppm,
                 seed=self.env.entropy(32),

@@ -31,7 +31,6 @@ class _Exhibit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     input: bytes
     result: SignedBody
     result_signature: Signature64
-    output_media_type: MediaType
     output: bytes
 
 
@@ -41,12 +40,12 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     quote: QuoteTerms
     specification: Specification
     work: Content
-    delivered: Content
+    delivered: bytes
 
 
 def pack_exhibit(exhibit: Exhibit) -> bytes | None:
     """An exhibit as it travels; None when it is too large for that."""
-    if len(exhibit.work.data) + len(exhibit.delivered.data) > MAX_EXHIBIT_BYTES - 32_768:
+    if len(exhibit.work.data) + len(exhibit.delivered) > MAX_EXHIBIT_BYTES - 32_768:
         return None
     return pack(
         _Exhibit(
@@ -57,8 +56,7 @@ def pack_exhibit(exhibit: Exhibit) -> bytes | None:
             input=exhibit.work.data,
             result=exhibit.result.body,
             result_signature=exhibit.result.signature,
-            output_media_type=exhibit.delivered.media_type,
-            output=exhibit.delivered.data,
+            output=exhibit.delivered,
         )
     )
 
@@ -92,5 +90,5 @@ def open_exhibit(packed: bytes, name: bytes) -> Shown:
         quote=quote,
         specification=specification,
         work=Content(shown.input_media_type, shown.input),
-        delivered=Content(shown.output_media_type, shown.output),
+        delivered=shown.output,
     )

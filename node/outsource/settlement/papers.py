@@ -62,7 +62,7 @@ class Papers:
     async def load(self) -> None:
         """Find the jobs that earlier lives of this node made deals about."""
         for entry in await self.journal.of_kind("note", LAST_ENTRIES):
-            note = unpack(dict[str, Any], entry.body)
+            note = _content(entry)
             name, order_id = note.get("deal"), note.get("task_id")
             if note.get("what") == ESCROW and isinstance(name, bytes) and isinstance(order_id, bytes):
                 self.jobs[name] = Job(order_id, entry.task_id if entry.task_id != order_id else None)

@@ -196,8 +196,11 @@ class Steward:
         due = [known for known in self._open.values() if self._not_before.get(known.name, 0.0) <= now_s]
         for failure in await asyncio.gather(*(self._step(following, known) for known in due), return_exceptions=True):
             match failure:
-                case None | NodeError():
+                case None:
                     continue
+                case NodeError() | RemoteProtocolError():
+                    # A full disk, a damaged entry: the other deals are not to wait for this one.
+                    log.warning("deal.not_seen_to", error=str(failure))
                 case _:
                     raise failure
 
