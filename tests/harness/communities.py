@@ -14,6 +14,7 @@ from node.community.community import Community
 from node.community.config import LedgerConfig
 from node.community.facts import Facts
 from node.community.genesis_file import make_genesis, render_genesis
+from node.community.shell import MakeShell, Shell
 from node.community.waiters import Done
 from node.env import Env
 from node.ledger.chain.state import State
@@ -58,6 +59,7 @@ class Neighbour:
         self._stack = AsyncExitStack()
         self._parts: tuple[Community, LedgerStore | StorageError] | None = None
         self.peers: Peers | None = None
+        self.make_shell: MakeShell = Shell
 
     @property
     def key(self) -> bytes:
@@ -136,6 +138,7 @@ class Neighbour:
                 advertised=self.endpoint,
                 bootstrap=bootstrap,
                 journal=journal,
+                make_shell=self.make_shell,
                 config=LedgerConfig(genesis=genesis, endpoints=endpoints, agreement=QUICK, **config),
             )
             self.peers, self._parts = peers, (community, store)
@@ -222,13 +225,14 @@ class Neighbourhood:
 
 @asynccontextmanager
 async def community(
-    directory: Path, members: int = 4, *, disk: MemoryDisk | None = None
+    directory: Path, members: int = 4, *, disk: MemoryDisk | None = None, last_shell: MakeShell = Shell
 ) -> AsyncIterator[Neighbourhood]:
-    """That many started members; the last one on `disk`, if one is given."""
+    """That many started members; the last one on `disk`, if one is given, and with another shell."""
     made = Neighbourhood(directory, members)
     try:
         for number in range(members):
             made.members.append(made.neighbour(number, disk if number == members - 1 else None))
+        made.members[-1].make_shell = last_shell
         for one in made.members:
             await made.start(one)
         await until(lambda: all(one.facts is not None for one in made.members), "all have read their files")
