@@ -187,6 +187,7 @@ class Daemon:
         """What need not be done before the node serves: measure the own skills, then sell them at that cost."""
         try:
             await self.parts.work.measure_new()
+            self.parts.shop.certificate_sha256 = await self.parts.proofs.desk.digest()
             await self.parts.sales.open()
         except (NodeError, DhtError) as error:
             log.error("offers.not_published", error=str(error))

@@ -1,5 +1,6 @@
 """What this node shows to peers who ask: certificates about itself, "at least X", what it took back as an issuer."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -71,9 +72,23 @@ class CredentialDesk:
         from crypto.group import fastest_group  # with the first credential, not with the daemon
 
         group, now_unix_s = fastest_group(), self._env.unix_ms() // 1000
-        documents = await self._store.held()
-        held = [await self._env.offload(decode_credential, document, group) for document in documents]
-        return [one for one in held if one.certificate.exp > now_unix_s]
+        held = []
+        for document in await self._store.held():
+            try:
+                credential = await self._env.offload(decode_credential, document, group)
+            except (
+                ProofError
+            ) as error:  # it was whole when it was kept: the disk's fault, and no reason to show nothing
+                log.error("credential.damaged", error=str(error))
+                continue
+            if credential.certificate.exp > now_unix_s:
+                held.append(credential)
+        return held
+
+    async def digest(self) -> bytes | None:
+        """SHA-256 of the newest token that this node shows: what its adverts carry."""
+        held = await self.held()
+        return hashlib.sha256(held[0].token.encode()).digest() if held else None
 
     async def revocations(self) -> RevocationsFound:
         """What this node, as an issuer, took back."""

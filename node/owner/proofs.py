@@ -105,6 +105,9 @@ class ProofDesk:
             unix_ms=parts.env.unix_ms(),
             replaces=await self._grown_from(made),
         )
+        parts.shop.certificate_sha256 = await parts.proofs.desk.digest()
+        for ware in parts.shop.wares:
+            await parts.shop.put_up(ware)
         return OkView(text=f"kept: {short_id(certificate.issuer)} certifies {certificate.tree.leaves} statements")
 
     async def revoke(self, serial: str) -> OkView:

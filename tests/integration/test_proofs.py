@@ -1,5 +1,6 @@
 """Certificates, "at least X" and attestations between whole nodes, over real sessions and a real worker process."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,19 @@ import pytest
 
 from crypto.group import fastest_group
 from crypto.identity import did_key
+from dht.ids import skill_key
 from node.attestation.config import AttestationConfig
 from node.attestation.work import Work
 from node.credentials.attester import attest
-from node.errors import NodeError
+from node.errors import NodeError, UsageError
 from node.net.session import Session
 from node.proofs.certificate import Terms
-from node.proofs.credential import Credential, Wanted, certify, encode_credential
+from node.proofs.credential import Credential, Wanted, certify, decode_credential, encode_credential
 from node.proofs.errors import ProofError
 from node.proofs.leaves import SkillStatement
 from node.proofs.policy import ProofsConfig
-from protocol.messages import AtLeastRequest, AttestationRequest
+from node.views import CertifyRequest
+from protocol.messages import AtLeastRequest, AttestationRequest, decode_advert
 from tests.harness.nodes import NETWORK, Node, Plan
 
 SEEDS = (b"\x11" * 32, b"\x12" * 32, b"\x13" * 32)
@@ -102,6 +105,50 @@ async def test_a_peers_certificates_are_fetched_and_checked_and_its_issuer_is_as
     doubt = said[SkillStatement(label="portfolio")]
     assert doubt is not None
     assert doubt.reason == "not_believed"
+
+
+async def test_from_the_issuers_order_to_the_sellers_advert_and_the_buyers_view(world: World) -> None:
+    await world.issuer.parts.peers.session(world.seller.key, world.seller.endpoint)
+    request = CertifyRequest(peer=did_key(world.seller.key), skills=("risk=93.5%",), resources=("memory_gib@left=96",))
+    made = await world.issuer.owner.certify(request)
+    with pytest.raises(UsageError, match="of no use here"):
+        await world.buyer.owner.keep_credential(made.document)
+    await world.seller.owner.keep_credential(made.document)
+    token = decode_credential(made.document.encode(), fastest_group()).token
+    records = await world.buyer.parts.discovery.find(skill_key(NETWORK, "risk"), timeout_s=10.0)
+    (record,) = (one for one in records if one.public_key == world.seller.key)
+    assert decode_advert(record.body).certificate_sha256 == hashlib.sha256(token.encode()).digest()
+    await world.session()
+    view = await world.buyer.owner.certificates(did_key(world.seller.key))
+    assert [row.text for row in view.certificates[0].statements] == ["does risk: 93.5 % of hidden items done right"]
+    shown = await world.buyer.owner.at_least(did_key(world.seller.key), "memory_gib", 64, hidden=True)
+    assert (shown.shown, shown.problem) == (True, "")
+    # More of the same grows the tree; another figure for the same host needs a revocation first.
+    grown = await world.issuer.owner.certify(CertifyRequest(peer=request.peer, skills=("portfolio",)))
+    await world.seller.owner.keep_credential(grown.document)
+    view = await world.buyer.owner.certificates(did_key(world.seller.key))
+    assert [row.holds for row in view.certificates] == [True]
+    with pytest.raises(UsageError, match="revoke that certificate"):
+        await world.issuer.owner.certify(CertifyRequest(peer=request.peer, resources=("memory_gib@left=32",)))
+    await world.issuer.owner.revoke_certificate(grown.serial[:8])
+    (row,) = (await world.buyer.owner.certificates(did_key(world.seller.key))).certificates
+    assert (row.holds, row.reason) == (False, "revoked")
+    attested = await world.buyer.owner.attest(did_key(world.seller.key), size=256, rounds=1, memory_mib=0)
+    assert attested.holds
+    with pytest.raises(UsageError, match="an attestation is of"):
+        await world.buyer.owner.attest(did_key(world.seller.key), size=100, rounds=1, memory_mib=0)
+
+
+@pytest.mark.parametrize(
+    ("skills", "resources"), [(("Risk",), ()), (("risk=101%",), ()), ((), ("memory_gib",)), ((), ("memory_gib=-1",))]
+)
+async def test_what_cannot_be_certified_is_said(
+    world: World, skills: tuple[str, ...], resources: tuple[str, ...]
+) -> None:
+    with pytest.raises(UsageError):
+        await world.issuer.owner.certify(
+            CertifyRequest(peer=did_key(world.seller.key), skills=skills, resources=resources)
+        )
 
 
 async def test_a_revoked_certificate_and_one_that_forgets_are_refused(world: World) -> None:

@@ -68,6 +68,8 @@ class Shop:
         self.signposts = signposts
         self._in_background = in_background
         self._wares: dict[str, Ware] = {}
+        self.certificate_sha256: bytes | None = None
+        """Of the certificate that adverts point to; a change is seen with the next advert."""
 
     @property
     def wares(self) -> tuple[Ware, ...]:
@@ -104,6 +106,7 @@ class Shop:
             price_hint_micro=self._hint_micro(ware),
             load_ppm=self._load_ppm(ware.label),
             regions=self._config.regions[:4],
+            certificate_sha256=self.certificate_sha256,
         )
         try:
             held = await self._discovery.publish(skill_key(self._network, ware.label), encode_advert(advert))
