@@ -1,6 +1,7 @@
 """Words, vectors and anchors: the same everywhere, and near what means the same."""
 
 import random
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_a_damaged_or_missing_table_is_refused_by_name(tmp_path: Path) -> None:
     damaged.write_bytes(FILE.read_bytes()[:-1] + b"?")
     with pytest.raises(TableError, match=r"table\.bin has SHA-256 .* install coalesced again"):
         read_table(damaged, SHA256)
-    with pytest.raises(TableError, match="cannot be read: No such file"):
+    with pytest.raises(TableError, match=r"cannot be read: .*No such file"):
         read_table(tmp_path / "absent.bin")
 
 
@@ -44,7 +45,9 @@ def test_words_are_small_letters_without_accents_and_marks() -> None:
 
 
 def test_a_word_is_spelled_by_its_longest_known_pieces_or_not_at_all() -> None:
-    pieces = Vocabulary(sorted([b"sum", b"summar", b"##ise", b"##y", b"q", b"##q", b"x"]))
+    texts = sorted([b"sum", b"summar", b"##ise", b"##y", b"q", b"##q", b"x"])
+    pieces = Vocabulary(b"".join(texts), list(accumulate(map(len, texts))))
+    assert [pieces[row] for row in range(len(pieces))] == texts
     assert [pieces.rows("summarise"), pieces.rows("summary")] == [
         [pieces.row(b"summar"), pieces.row(b"##ise")],
         [pieces.row(b"summar"), pieces.row(b"##y")],

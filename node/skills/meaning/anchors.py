@@ -5,6 +5,7 @@ the taxonomy's (measured in docs/benchmarks.md; hashing the vectors themselves f
 """
 
 import heapq
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +35,7 @@ class Anchors:
 
     def __init__(self, embedding: Embedding) -> None:
         self._embedding = embedding
-        self._points: list[tuple[Term, Vector, int]] = []
+        self._points: list[tuple[Term, array[int], int]] = []
 
     @property
     def version(self) -> str:
@@ -46,7 +47,7 @@ class Anchors:
         if not any(vector):
             return ()
         if not self._points:
-            vectors = ((term, self._embedding.embed(term.text)) for term in taxonomy().values())
+            vectors = ((term, array("q", self._embedding.embed(term.text))) for term in taxonomy().values())
             self._points = [(term, point, dot(point, point)) for term, point in vectors]
         length = dot(vector, vector)
         likeness = (Near(term, ratio(dot(vector, point), length * square)) for term, point, square in self._points)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from operator import mul
 
+Buffer = bytes | memoryview
 DIMENSIONS = 128
 Vector = tuple[int, ...]
 

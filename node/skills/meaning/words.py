@@ -3,7 +3,10 @@
 import re
 import unicodedata
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import islice
+
+from node.skills.meaning.vector import Buffer
 
 MAX_TEXT_CHARS = 4000
 """Of a text that are read: a request or an advert says in them what it is about."""
@@ -25,19 +28,24 @@ def words(text: str) -> list[str]:
 
 
 class Vocabulary:
-    """Pieces in the order of their bytes, found by halving: a dictionary of them would hold twice the memory."""
+    """Pieces in the order of their bytes, found by halving where they lie: as objects they would fill megabytes."""
 
-    def __init__(self, pieces: list[bytes]) -> None:
-        """`pieces`: sorted, each once."""
-        self._pieces = pieces
+    def __init__(self, pieces: Buffer, ends: Sequence[int]) -> None:
+        """`pieces`: one after the other, sorted, each once. `ends`: where each ends."""
+        self._pieces = memoryview(pieces)
+        self._ends = ends
 
     def __len__(self) -> int:
-        return len(self._pieces)
+        return len(self._ends)
+
+    def __getitem__(self, row: int) -> bytes:
+        """The piece in that row; IndexError when there is none."""
+        return bytes(self._pieces[self._ends[row - 1] if row else 0 : self._ends[row]])
 
     def row(self, piece: bytes) -> int | None:
         """Where a piece stands; None when it is not there."""
-        at = bisect_left(self._pieces, piece)
-        return at if at < len(self._pieces) and self._pieces[at] == piece else None
+        at = bisect_left(range(len(self)), piece, key=self.__getitem__)
+        return at if at < len(self) and self[at] == piece else None
 
     def rows(self, word: str) -> list[int]:
         """The longest known pieces that make up a word, from its start on; empty when it falls into shreds."""
