@@ -36,7 +36,10 @@ def _sealing(function: click.decorators.FC) -> click.decorators.FC:
 def backup(
     face: Face, /, output: Path, passphrase_file: str, passphrase_fd: int | None, key_passphrase_file: str
 ) -> None:
-    """Write a copy of the node's key, sealed with a passphrase of its own: asked for, or from a file or descriptor."""
+    """Write a sealed copy of the node's key.
+
+    Its passphrase is asked for, or read from a file or an open descriptor; never from the command line.
+    """
     from coalesced.passphrase import new_passphrase
 
     identity = own_identity(face, key_passphrase_file)
@@ -69,7 +72,9 @@ def restore(face: Face, /, file: Path, sealed: bool, passphrase_file: str, passp
 @click.option("--passphrase-file", default="", help="Opens this node's key, where it is sealed; seals the new one.")
 @command_options
 def rotate(face: Face, /, finish: bool, passphrase_file: str) -> None:
-    """Pass this node's account on the chain to a new key: reputation, credits and vote go with it.
+    """Pass this node's account to a new key.
+
+    Reputation, credits and vote go with it.
 
     With the node running, the succession is committed; both keys sign it. Then stop the node, run this with --finish,
     and start it again. The old key and the journal that it signed are kept beside the new ones.
@@ -101,7 +106,7 @@ def rotate(face: Face, /, finish: bool, passphrase_file: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @command_options
 def revoke(face: Face, /, certificate: Path | None, prepare: Path | None, passphrase_file: str, yes: bool) -> None:
-    """End a key for good by a CERTIFICATE that was made while it was still in good hands (--prepare).
+    """End a key by a CERTIFICATE made beforehand (--prepare).
 
     Any node of the chain can bring it in: the key itself is not needed. Its account's credits stay where they are.
     """

@@ -41,8 +41,9 @@ def genesis(
     network: str,
     output: Path,
 ) -> None:
-    """Write the file that names a chain; every node starts with the same one: coalesced start --genesis FILE.
+    """Write the file that names a chain.
 
+    Every node starts with the same one: coalesced start --genesis FILE.
     A member is a did:key, or the key file or directory of a node on this machine.
     """
     from coalesced.cli.ledger_files import create_genesis
@@ -75,7 +76,7 @@ ledger.add_command(grant)
 @click.argument("peer", required=False)
 @command_options
 def balance(face: Face, /, peer: str | None) -> None:
-    """What PEER, or this node, holds: credits, bond, and what is locked for which jobs."""
+    """What PEER, or this node, holds and has locked."""
     face.show(face.run(lambda client: client.ledger_account(peer or "")))
 
 
@@ -85,7 +86,10 @@ def balance(face: Face, /, peer: str | None) -> None:
 @passphrase_option
 @command_options
 def rule(face: Face, /, deal: str, pay: int, passphrase_file: str) -> None:
-    """Decide a disputed DEAL that this node is the arbiter of (ledger balance lists them). The rest goes back."""
+    """Decide a disputed DEAL as its arbiter.
+
+    `ledger balance` lists the deals. What the seller does not get goes back to the client.
+    """
     from protocol.transactions import Rule
 
     account = own_account(face)
@@ -102,7 +106,7 @@ def rule(face: Face, /, deal: str, pay: int, passphrase_file: str) -> None:
 @ledger.command()
 @command_options
 def verify(face: Face, /) -> int:
-    """Recompute every link, signature, quorum and score from the genesis on."""
+    """Recompute everything from the genesis on."""
     verified = face.run(lambda client: client.ledger_verify())
     face.show(verified)
     return 0 if verified["ok"] else 7
@@ -112,7 +116,10 @@ def verify(face: Face, /) -> int:
 @click.option("-o", "--output", type=FILE, required=True, help="Where to write it.")
 @command_options
 def export(face: Face, /, output: Path) -> None:
-    """Write the genesis and all blocks into a file that `ledger check` verifies without a node."""
+    """Write the genesis and all blocks into a file.
+
+    `ledger check` verifies it without a node.
+    """
     from coalesced.cli.ledger_files import export_header, export_line, written
 
     async def copied(client: ControlClient) -> int:
@@ -139,8 +146,9 @@ def export(face: Face, /, output: Path) -> None:
 @click.option("--with-receipt", is_flag=True, help="Put the private receipt in, which tells the price.")
 @command_options
 def proof(face: Face, /, what: str, output: Path | None, with_receipt: bool) -> None:
-    """A file that shows the rating of a receipt, a peer's account, or a committed transaction to who has the genesis.
+    """Prove a receipt's rating, an account or a transaction.
 
+    The file shows it to whoever has the genesis, without a node: coalesced ledger check.
     RECEIPT is the id of a receipt (`why` shows it), or of its task.
     """
     from coalesced.cli.ledger_files import written
@@ -161,7 +169,7 @@ def proof(face: Face, /, what: str, output: Path | None, with_receipt: bool) -> 
 @click.argument("file", type=FILE)
 @command_options
 def submit(face: Face, /, file: Path) -> None:
-    """Have the signed transaction in FILE committed, and wait until it is final."""
+    """Have the signed transaction in FILE committed."""
     try:
         tx = file.read_bytes()
     except OSError as error:
@@ -175,7 +183,7 @@ def submit(face: Face, /, file: Path) -> None:
 @click.option("--genesis", "genesis_file", type=FILE, required=True, help="The genesis file that you trust.")
 @command_options
 def check(face: Face, /, file: Path, genesis_file: Path) -> int:
-    """Verify a proof or an export offline: no node, nothing but the genesis."""
+    """Verify a proof or an export without a node."""
     from coalesced.cli.ledger_files import check_file, read_genesis
 
     checked: Checked = check_file(file, read_genesis(genesis_file))

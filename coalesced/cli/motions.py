@@ -58,7 +58,10 @@ class Motion:
 @passphrase_option
 @command_options
 def admit(face: Face, /, did: str, output: Path | None, passphrase_file: str) -> None:
-    """Let DID vote: an account, if it has none, and a place in the committee. Takes effect when a quorum has signed."""
+    """Give DID a vote, and an account if it has none.
+
+    Takes effect when a quorum has signed.
+    """
     from protocol.transactions import Admit, Reconfigure
 
     key = _key(did)
@@ -72,7 +75,10 @@ def admit(face: Face, /, did: str, output: Path | None, passphrase_file: str) ->
 @passphrase_option
 @command_options
 def remove(face: Face, /, did: str, output: Path | None, passphrase_file: str) -> None:
-    """Take DID's vote away; its account stays. Takes effect when a quorum has signed."""
+    """Take DID's vote away; its account stays.
+
+    Takes effect when a quorum has signed.
+    """
     from protocol.transactions import Reconfigure
 
     _begin(face, [(Reconfigure, {"remove": (_key(did),)})], output, passphrase_file)
@@ -85,7 +91,10 @@ def remove(face: Face, /, did: str, output: Path | None, passphrase_file: str) -
 @passphrase_option
 @command_options
 def grant(face: Face, /, did: str, amount: int, output: Path | None, passphrase_file: str) -> None:
-    """Give DID new credits, and an account if it has none. Takes effect when a quorum has signed."""
+    """Give DID new credits, and an account if it has none.
+
+    Takes effect when a quorum has signed.
+    """
     from protocol.transactions import Admit, Grant
 
     key = _key(did)
@@ -99,7 +108,10 @@ def grant(face: Face, /, did: str, amount: int, output: Path | None, passphrase_
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @command_options
 def approve(face: Face, /, file: Path, passphrase_file: str, yes: bool) -> None:
-    """Sign the motion in FILE as a member. The last signature that it takes has it committed."""
+    """Sign the motion in FILE as a member.
+
+    The last signature that it takes has it committed.
+    """
     from protocol.transactions import cosign
 
     motion = _read(file)

@@ -14,7 +14,9 @@ def trust() -> None:
 @click.argument("peer")
 @command_options
 def show(face: Face, /, peer: str) -> None:
-    """PEER's ratings on the chain: evidence, decay, interval, both levels, who said what.
+    """What the chain says of PEER, and who said it.
+
+    Evidence, decay, interval, both levels.
 
     Level 1 is the same for everybody and believes everybody. Level 2 is this node's own: it believes this node and the
     members of the committee, and whoever agrees with them.

@@ -15,7 +15,7 @@ from node.views import ModelSource, TokenRate
 from tests.harness.commandline import Ran
 from tests.harness.served_node import ServedNode, serve
 
-GROUPS = ("peers", "skills", "sell", "task", "journal", "config", "testnet")
+GROUPS = ("peers", "skills", "sell", "task", "journal", "config", "testnet", "ledger", "keys", "trust")
 
 
 @pytest.fixture(scope="module")
