@@ -23,4 +23,5 @@ class SettlementConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     refund_rejected: bool = True
     """As a seller: give back what was locked for a result that the client rejected. False: leave it to the arbiter."""
     transaction_s: Annotated[float, Meta(ge=0, le=60)] = 0.005
-    """What a deal's transactions cost this machine in processor seconds, which is their fee: the chain takes none."""
+    """What a deal costs this machine in processor seconds, which is its fee: the chain takes none. Three transactions,
+    each alone in a block of four members, took 1.6 ms to sign, check and execute, without disk and network."""
