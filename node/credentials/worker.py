@@ -32,6 +32,7 @@ class ProofWorker:
             try:
                 good, value = await asyncio.shield(exchange)
             except asyncio.CancelledError:
+                exchange.add_done_callback(lambda done: done.exception())  # nobody is left to hear of the broken pipe
                 self._kill()
                 raise
         if good:

@@ -4,11 +4,12 @@ import asyncio
 
 from crypto.identity import did_key, short_id
 from dht.contacts import Contact
+from node.credentials.reach import endpoint_of
 from node.daemon import Parts
 from node.decision.config import DecisionConfig
 from node.decision.reliability import pessimistic, posterior
 from node.errors import DeadlineError, NodeError, UsageError
-from node.net.endpoint import Endpoint, endpoint
+from node.net.endpoint import Endpoint
 from node.net.session import Session
 from node.outsource.client.finder import Found
 from node.outsource.client.survey import Surveyor
@@ -84,16 +85,11 @@ class Network:
         return PingView(peer=short_id(key), did=did_key(key), endpoint=str(where), rtt_s=rtt_s)
 
     async def _endpoint(self, key: bytes) -> Endpoint:
-        for contact in self._parts.discovery.contacts():
-            if contact.public_key == key:
-                return endpoint(contact.host, contact.port)
-        for peer in await self._parts.store.peers.known():
-            if peer.public_key == key:
-                return endpoint(peer.host, peer.port)
-        for session in self._parts.peers.open_sessions():
-            if session.peer_key == key:
-                return session.remote
-        raise NodeError(f"no address is known for {short_id(key)}")
+        parts = self._parts
+        where = await endpoint_of(key, parts.discovery, parts.store.peers, parts.peers)
+        if where is None:
+            raise NodeError(f"no address is known for {short_id(key)}")
+        return where
 
     async def block(self, text: str) -> OkView:
         """Neither dial, answer nor hire this peer until it is unblocked, also after restarts."""
