@@ -172,11 +172,11 @@ async def test_nobody_sells_it_and_we_cannot_do_it_is_one_clear_sentence() -> No
         assert task.error.text.startswith("There is no offer for translation: this node cannot do it")
 
 
-async def test_a_label_that_is_none_is_refused_with_the_nearest() -> None:
+async def test_what_is_neither_a_label_nor_means_anything_is_refused_with_the_nearest() -> None:
     async with world() as made:
         node = await made.node()
-        with pytest.raises(UsageError, match="sentiment"):
-            await node.submit("Sentiment!", TEXT)
+        with pytest.raises(UsageError, match="did you mean sentiment"):
+            await node.submit("Sntiment!", TEXT)
         assert (await node.owner.tasks(limit=10)).tasks == ()
 
 
