@@ -237,6 +237,8 @@ class Snapshot(Message, frozen=True, kw_only=True, tag="ledger_snapshot"):
     The outline proves itself against the header's state root; each piece is named by a hash in the outline.
     """
 
+    after: Height
+    """The asker's head as it said: an answer to an older question is none."""
     header: Terms
     certificate: Certificate
     links: Annotated[tuple[CommitteeLink, ...], Meta(max_length=MAX_LINKS)]

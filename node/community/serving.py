@@ -41,7 +41,9 @@ class Serving:
         if len(links) > MAX_LINKS:
             return None
         cut = await self._cut(point)
-        return Snapshot(header=point.header, certificate=point.certificate, links=links, outline=cut.outline)
+        return Snapshot(
+            after=after, header=point.header, certificate=point.certificate, links=links, outline=cut.outline
+        )
 
     async def pieces(self, names: tuple[bytes, ...], after: int) -> Pieces | Snapshot | None:
         """Those of these pieces that any of the states has, as many as fit; else as `snapshot`."""

@@ -200,7 +200,7 @@ def _snapshot(t: Table, heights_of_links: Sequence[int]) -> Snapshot:
     )
     outline = KeyValues().cut(last.state).outline
     return Snapshot(
-        header=last.block.block.header, certificate=last.certificate.certificate, links=links, outline=outline
+        after=0, header=last.block.block.header, certificate=last.certificate.certificate, links=links, outline=outline
     )
 
 
@@ -235,6 +235,18 @@ def test_a_state_is_taken_when_the_chain_of_committees_vouches_for_it() -> None:
     assert late.replica.stage is Stage.FOLLOWING
     assert late.replica.state.values[b"b"] == b"1"
     assert late.replica.fetch is None
+
+
+def test_a_state_whose_own_block_changed_the_committee_is_installed_with_that_change() -> None:
+    t = Table(4)
+    _chain_of(t, [b"set a 1", b"set b 1", b"leave " + identity_of(3).public_key.hex().encode()])
+    t.expect_heights(3, 0, 1, 2)
+    late, peer = _asking(t, 1)
+    late.step(at(0), peer, _snapshot(t, []))
+    cut = KeyValues().cut(t.nodes[0].disk.blocks[-1].state)
+    effects = late.step(at(0), peer, Pieces(pieces=tuple(cut.by_name.values())))
+    [install] = [effect for effect in effects if isinstance(effect, Install)]
+    assert [link.members for link in install.links] == [t.genesis.members[:3]]
 
 
 def test_pieces_that_were_kept_are_not_fetched_again() -> None:

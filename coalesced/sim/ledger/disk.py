@@ -176,6 +176,7 @@ class Disk:
         point = self.points[-1]
         links = [link for link in self.links if after < decode_header(link.header).height < point.height]
         return Snapshot(
+            after=after,
             header=point.header,
             certificate=point.certificate,
             links=tuple(links),

@@ -109,7 +109,7 @@ class KeepPiece:
 class Install(Generic[S]):
     """Go on from this state in place of all that is stored: to be stored at once and as a whole, like a Commit.
 
-    `links` are the changes of the committee between the old head and this one.
+    `links` are the changes of the committee after the old head, up to this block's own.
     """
 
     header: bytes

@@ -11,9 +11,11 @@ from node.ledger.pbft.certified import follow_committees, open_header, uncertifi
 from node.ledger.pbft.effects import Install, KeepPiece, Send, SendPieces, SendSnapshot
 from node.ledger.pbft.normal import arrive
 from node.ledger.pbft.peers import MAX_PEERS_KNOWN, may_help
+from node.ledger.pbft.quorum import Committee
 from node.ledger.pbft.state import Fetch, Head, Now, Replica, S
 from protocol.consensus import (
     MAX_PIECES,
+    CommitteeLink,
     Header,
     PieceRequest,
     Pieces,
@@ -85,10 +87,10 @@ def missing(r: Replica[S]) -> list[bytes]:
 def take_snapshot(r: Replica[S], now: Now, sender: bytes, snapshot: Snapshot) -> None:
     """What the one who was asked serves; RemoteProtocolError, and no change but of whom to ask, when it is not so."""
     fetch = r.fetch
-    if fetch is None or sender != fetch.peer:
-        return
+    if fetch is None or sender != fetch.peer or snapshot.after != r.head.height:
+        return  # an answer to what was asked at another height, perhaps before a crash, is nobody's fault
     try:
-        header, _ = proven(r, snapshot)
+        header, _, _ = proven(r, snapshot)
         names = r.machine.names(snapshot.outline, header.state_root)
     except RemoteProtocolError:
         ask_next(r, now)
@@ -134,21 +136,24 @@ def _go_on(r: Replica[S], now: Now) -> None:
 
 def adopt(r: Replica[S], now: Now, snapshot: Snapshot, state: S) -> None:
     """Go on from a state in place of blocks; RemoteProtocolError, and no change, when it is not the certified one."""
-    header, head = proven(r, snapshot)
+    header, head, committee = proven(r, snapshot)
     members = r.machine.members(state)
     if (r.machine.root(state), members_hash(members)) != (header.state_root, header.members_hash):
         raise RemoteProtocolError("bad_snapshot", f"a snapshot of {header.height} that is not the state of its header")
-    r.emit(Install(snapshot.header, snapshot.certificate, snapshot.links, state))
+    links = snapshot.links
+    if members != committee.members:  # its own block changed the committee: who follows from before it needs that too
+        links += (CommitteeLink(header=snapshot.header, certificate=snapshot.certificate, members=members),)
+    r.emit(Install(snapshot.header, snapshot.certificate, links, state))
     arrive(r, now, head, state)
     for pending in r.pool:  # what the blocks that are passed over contain
         keep_admissible(r, pending, now.unix_ms)
 
 
-def proven(r: Replica[S], snapshot: Snapshot) -> tuple[Header, Head]:
-    """The header of a snapshot, and the head that it would be; RemoteProtocolError unless it is certified and ahead."""
+def proven(r: Replica[S], snapshot: Snapshot) -> tuple[Header, Head, Committee]:
+    """A snapshot's header, the head that it would be, and who certified it; RemoteProtocolError unless they did."""
     committee = follow_committees(r.chain, r.head.height, r.committee, snapshot.links)
     header, certificate = open_header(r.chain, snapshot.header, snapshot.certificate)
     if why := uncertified(certificate, committee):
         raise RemoteProtocolError("forged_block", why)
-    view = certificate.ballot.view
-    return header, Head(header.height, block_hash(snapshot.header), header.time_unix_ms, snapshot.certificate, view)
+    hash_, view = block_hash(snapshot.header), certificate.ballot.view
+    return header, Head(header.height, hash_, header.time_unix_ms, snapshot.certificate, view), committee
