@@ -1,6 +1,6 @@
 """The servers that scripts/bench/gateway.py compares, one a process: the SDK's own on starlette, and ours on aiohttp.
 
-Both have the SDK's request handler, its store in memory and the same executor behind them. Prints its port.
+Both have the SDK's store in memory and the same executor behind them. Prints its port.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ class Completes(AgentExecutor):
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         assert context.task_id is not None
         assert context.context_id is not None
+        assert context.message is not None
         status = pb.TaskStatus(state=pb.TaskState.TASK_STATE_SUBMITTED)
         task = pb.Task(id=context.task_id, context_id=context.context_id, status=status, history=[context.message])
         await event_queue.enqueue_event(task)
@@ -72,8 +73,9 @@ async def serve_aiohttp() -> None:
     from coalesced.gateway.a2a.streams import EventStreams
     from node.env import Env
 
-    parts = {"push_store": None, "push_sender": None, "allow_private": False, "any_media_type": True}
-    handler = Handler(Completes(), InMemoryTaskStore(), **parts)
+    handler = Handler(
+        Completes(), InMemoryTaskStore(), push_store=None, push_sender=None, allow_private=False, any_media_type=True
+    )
     door = Door(
         Callers({}, anonymous=True),
         RequestRates(10**6),

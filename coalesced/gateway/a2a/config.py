@@ -60,7 +60,7 @@ class A2aConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_open_tasks_per_caller: Count = 50
     """Open tasks of one caller, those that wait for its answer included."""
     max_open_tasks: Count = 2_000
-    """Open tasks of all callers: each is a row of a few kilobytes, and while it is worked on about four coroutines."""
+    """Open tasks of all callers: each is a row of a few kilobytes, and a coroutine while it is worked on."""
     requests_per_minute: Annotated[int, Meta(ge=1, le=10**6)] = 600
     """Requests of one caller, in a minute, before they are answered with 429."""
     max_request_bytes: Annotated[int, Meta(ge=2**12, le=2**28)] = 4 * 2**20
