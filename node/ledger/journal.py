@@ -254,7 +254,7 @@ def paid_micro(entries: Iterable[Entry], contractor: bytes) -> int | None:
         if entry.kind == "note":
             note = open_body(entry.kind, entry.body)
             if isinstance(note, dict) and note.get("what") == AGENT_PAID and note.get("contractor") == contractor:
-                paid = note["paid_micro"]
+                paid = int(note.get("paid_micro", 0))
         if entry.kind in ("receipt_offer", "receipt"):
             content = open_body(entry.kind, entry.body)
             if not isinstance(content, dict) and isinstance(content.terms, ReceiptTerms):

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from node.ledger.journal import (
+    AGENT_PAID,
     Broken,
     Chain,
     Entry,
@@ -201,6 +202,13 @@ def test_what_was_signed_to_be_paid_is_known_after_a_crash() -> None:
     rejected = msgspec.structs.replace(receipt_terms(), verdict="rejected", paid_micro=0)
     offer = next_entry(1, bytes(32), 1, "receipt_offer", offer_record(offer_receipt(CLIENT, rejected)))
     assert paid_micro([offer], seller) == 0
+
+
+def test_what_is_owed_to_an_agent_that_signs_nothing_is_known_after_a_crash() -> None:
+    note = {"what": AGENT_PAID, "task_id": task_id_of(1), "contractor": STRANGER.public_key, "paid_micro": 7}
+    entry = next_entry(1, bytes(32), 1, "note", note_record(note))
+    assert paid_micro([entry], STRANGER.public_key) == 7
+    assert paid_micro([entry], CONTRACTOR.public_key) is None
 
 
 @pytest.mark.parametrize(
