@@ -95,6 +95,10 @@ class Publisher:
         advert = self._adverts.get(key)
         return 0 if advert is None else len(advert.holders)
 
+    def published(self) -> list[Record]:
+        """What this node publishes, each as last signed; what is being signed for the first time is not among them."""
+        return [advert.record for advert in self._adverts.values() if advert.record is not None]
+
     async def withdraw(self, key: bytes) -> None:
         """Supersede what was published under `key` by a withdrawal, at its holders; nothing if there is none."""
         advert = self._adverts.pop(key, None)

@@ -147,6 +147,10 @@ class KademliaDiscovery:
         """How many other nodes hold what is published under this key, as they last said; 0 when nothing is."""
         return self._publisher.holders(key)
 
+    def published(self) -> list[Record]:
+        """The records that this node keeps published, each as last signed."""
+        return self._publisher.published()
+
     async def withdraw(self, key: bytes) -> None:
         """Stop publishing under this key, and say so to the holders."""
         await self._publisher.withdraw(key)

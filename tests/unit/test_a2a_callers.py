@@ -7,7 +7,7 @@ import pytest
 
 from coalesced.gateway.a2a.callers import Callers, UnknownCallerError, read_tokens
 from coalesced.gateway.a2a.http_signatures import SignedRequest, sign_request
-from coalesced.gateway.a2a.quotas import RequestRates
+from coalesced.gateway.quotas import RequestRates
 from crypto.identity import Identity, did_key
 from node.errors import UsageError
 

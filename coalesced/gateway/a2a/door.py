@@ -16,7 +16,7 @@ from aiohttp import web
 
 from coalesced.gateway.a2a.callers import Caller, Callers, UnknownCallerError
 from coalesced.gateway.a2a.http_signatures import SignedRequest
-from coalesced.gateway.a2a.quotas import RequestRates
+from coalesced.gateway.quotas import RequestRates
 
 BODY_TIMEOUT_S: Final = 60.0
 """A request of 4 MiB must come in this time: 70 kB/s."""
