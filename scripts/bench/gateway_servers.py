@@ -68,9 +68,9 @@ async def serve_aiohttp() -> None:
     from coalesced.gateway.a2a.callers import Callers
     from coalesced.gateway.a2a.door import Door
     from coalesced.gateway.a2a.handler import Handler
-    from coalesced.gateway.a2a.quotas import RequestRates
     from coalesced.gateway.a2a.rpc import RpcBinding
     from coalesced.gateway.a2a.streams import EventStreams
+    from coalesced.gateway.quotas import RequestRates
     from node.env import Env
 
     handler = Handler(

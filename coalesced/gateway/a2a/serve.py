@@ -21,7 +21,6 @@ from coalesced.gateway.a2a.executor import NodeCalls, NodeExecutor
 from coalesced.gateway.a2a.handler import Handler
 from coalesced.gateway.a2a.legacy import LegacyRpc
 from coalesced.gateway.a2a.push import PushSender
-from coalesced.gateway.a2a.quotas import RequestRates
 from coalesced.gateway.a2a.rest import RestBinding
 from coalesced.gateway.a2a.rpc import RpcBinding
 from coalesced.gateway.a2a.shared import ECONOMICS
@@ -29,6 +28,7 @@ from coalesced.gateway.a2a.streams import EventStreams
 from coalesced.gateway.a2a.taskstore import NodePushStore, NodeTaskStore
 from coalesced.gateway.a2a.terms import Terms, quote_in
 from coalesced.gateway.a2a.words import said
+from coalesced.gateway.quotas import RequestRates
 from node.daemon import Parts
 from node.owner.skills import Price, price_of, skills_view
 from node.views import AskRequest, SkillRow
