@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from crypto.group import fastest_group
 from crypto.identity import Identity, short_id
 from crypto.merkle import consistency_proof
 from node.credentials.computing import make_range_proof
@@ -69,16 +70,12 @@ class CredentialDesk:
 
     async def held(self) -> list[Credential]:
         """The credentials that have not ended, the last kept first."""
-        from crypto.group import fastest_group  # with the first credential, not with the daemon
-
-        group, now_unix_s = fastest_group(), self._env.unix_ms() // 1000
-        held = []
+        now_unix_s, held = self._env.unix_ms() // 1000, []
         for document in await self._store.held():
+            group = fastest_group()  # here: rbcl takes 9 MB, and most nodes hold no credential
             try:
                 credential = await self._env.offload(decode_credential, document, group)
-            except (
-                ProofError
-            ) as error:  # it was whole when it was kept: the disk's fault, and no reason to show nothing
+            except ProofError as error:  # whole when it was kept: the disk's fault, and no reason to show nothing
                 log.error("credential.damaged", error=str(error))
                 continue
             if credential.certificate.exp > now_unix_s:
