@@ -172,6 +172,19 @@ async def test_a_question_is_put_to_the_caller_and_its_answer_to_who_asked(
     assert done.artifacts[0].parts[0].text == "with milk"
 
 
+async def test_an_answer_that_comes_too_late_is_told_so(nodes: World, tmp_path: Path) -> None:
+    sections = {**gateway(free_skills=("talk",), deadline_s=1.5), "contractor": ContractorConfig(skills=())}
+    node = await nodes.node(functions=True, sections=sections)
+    await node.sell(tmp_path, TALK)
+    async with client_of(node, TransportProtocol.JSONRPC) as client:
+        task = await outcome(client, asked("tea", "talk"))
+        (row,) = await node.parts.store.tasks.select(role="client")
+        assert (await node.ended(row.task_id)).state == "failed"
+        late = await outcome(client, asked("with milk", "talk", task.id))
+    assert late.status.state == pb.TaskState.TASK_STATE_FAILED
+    assert "not done in time" in text_of(late.status.message)
+
+
 @pytest.mark.parametrize("binding", BINDINGS)
 async def test_a_price_a_contract_and_a_receipt(nodes: World, binding: str) -> None:
     node = await nodes.node(sections=gateway())

@@ -26,6 +26,7 @@ from coalesced.gateway.a2a.terms import Offered, Refused, Terms, Work, quote_in
 from coalesced.gateway.a2a.words import PROGRESS, said, struct, text_of
 from crypto.identity import Identity
 from node.errors import NodeError
+from node.tasks.lifecycle import ENDED
 from node.views import AskRequest, EventView, TaskView
 
 LEAST_STEP_MS: Final = 500
@@ -46,6 +47,7 @@ class NodeCalls(Protocol):
 
     def ask(self, request: AskRequest, /) -> AsyncIterator[EventView]: ...
     def watch(self, task_id: str, /) -> AsyncIterator[EventView]: ...
+    async def task(self, task_id: str, /) -> TaskView: ...
     async def answer(self, task_id: str, text: str, /) -> TaskView: ...
     async def cancel(self, task_id: str, /) -> TaskView: ...
     async def result(self, task_id: str, /) -> tuple[bytes, str]: ...
@@ -114,8 +116,10 @@ class NodeExecutor(AgentExecutor):
         try:
             await self._node.answer(course.node_task, text_of(message))
         except NodeError as error:
-            await teller.tell(TaskState.TASK_STATE_INPUT_REQUIRED, str(error))
-            return
+            if (await self._node.task(course.node_task)).state not in ENDED:
+                await teller.tell(TaskState.TASK_STATE_INPUT_REQUIRED, str(error))
+                return
+            # It did not wait for ever: what became of it is what there is left to tell.
         await self._follow(teller, course, self._node.watch(course.node_task))
 
     async def _follow(self, teller: "_Teller", course: _Course, events: AsyncIterator[EventView]) -> None:
