@@ -34,6 +34,7 @@ from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import Market
 from node.outsource.client.orders import Orders
 from node.outsource.client.promises import Promises
+from node.outsource.client.reader import Reader
 from node.outsource.client.running import Running
 from node.outsource.client.settlement import Settlement
 from node.outsource.client.standings import Standings
@@ -340,6 +341,7 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
         discovery=base.discovery,
         outcomes=store.outcomes,
         places=store.places,
+        reader=Reader(config.meaning),
         is_blocked=base.peers.is_blocked,
         env=env,
         timeout_s=config.client.find_timeout_s,

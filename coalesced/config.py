@@ -33,6 +33,7 @@ from node.execute.config import ExecuteConfig
 from node.market.pricing import PricingConfig
 from node.net.config import NetConfig
 from node.net.endpoint import parse_endpoint
+from node.outsource.client.reader import MeaningConfig
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.outsource.settlement.config import SettlementConfig
 from node.proofs.policy import ProofsConfig
@@ -119,6 +120,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     ledger: LedgerConfig = LedgerConfig()
     settlement: SettlementConfig = SettlementConfig()
     a2a: A2aConfig = A2aConfig()
+    meaning: MeaningConfig = MeaningConfig()
     proofs: ProofsConfig = ProofsConfig()
     attestation: AttestationConfig = AttestationConfig()
 

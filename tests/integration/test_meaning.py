@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from node.errors import UsageError
+from node.outsource.client.reader import MeaningConfig, Reader
 from node.outsource.config import ContractorConfig
 from node.views import AskRequest
 from tests.harness.nodes import World, world
+from tests.harness.openai_backend import backend
 from tests.harness.peering import until
 
 TRANSLATE = """
@@ -71,3 +74,28 @@ async def test_a_request_that_nothing_fits_is_refused_with_what_is_known() -> No
             await node.owner.decide(AskRequest(skill="purple monkey dishwasher", text=TEXT))
         with pytest.raises(UsageError, match="nothing to look for"):
             await node.owner.find_meaning("  ")
+
+
+async def test_a_configured_sentence_model_orders_what_was_found(tmp_path: Path) -> None:
+    async with backend() as served, world() as made:
+        meaning = MeaningConfig(embeddings_url=served.url, embeddings_model="small-1")
+        plain, read = await made.node(), await made.node(sections={"meaning": meaning})
+        by_table = (await plain.owner.find_meaning("value at risk of my holdings")).matches
+        by_model = (await read.owner.find_meaning("value at risk of my holdings")).matches
+        assert by_model[0].embedding_ppm != by_table[0].embedding_ppm
+        served.api_key = "another"
+        fallen_back = (await read.owner.find_meaning("value at risk of my holdings")).matches
+        own = [row.embedding_ppm for row in fallen_back if not row.peer]
+        assert own == [row.embedding_ppm for row in by_table if not row.peer]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"embeddings_url": "http://127.0.0.1:1/v1"}, "go together"),
+        ({"embeddings_url": "ftp://x/v1", "embeddings_model": "m"}, "is not an endpoint's address"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_meant_is_refused(settings: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Reader(msgspec.convert(settings, MeaningConfig))

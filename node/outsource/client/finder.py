@@ -14,11 +14,13 @@ from node.errors import UsageError
 from node.execute.executor import Executor
 from node.net.endpoint import Endpoint, endpoint
 from node.outsource.client.offers import Seller
+from node.outsource.client.reader import Reader
 from node.skills.labels import nearest
 from node.skills.meaning.anchors import ASKED, WIDENED, anchors
 from node.skills.meaning.embedding import embedding
 from node.skills.meaning.fit import Fit
 from node.skills.meaning.learned import NOTHING
+from node.skills.meaning.offer import offer_text
 from node.skills.meaning.rank import ENOUGH, Offered, rank
 from node.store.history import Outcomes
 from node.store.places import Places
@@ -70,6 +72,7 @@ class Finder:
         discovery: Discovery,
         outcomes: Outcomes,
         places: Places,
+        reader: Reader,
         is_blocked: Callable[[bytes], bool],
         env: Env,
         timeout_s: float,
@@ -81,6 +84,7 @@ class Finder:
         self._discovery = discovery
         self._outcomes = outcomes
         self._places = places
+        self._reader = reader
         self._is_blocked = is_blocked
         self._env = env
         self._timeout_s = timeout_s
@@ -148,8 +152,11 @@ class Finder:
             Offered(one.skill, one.caption, records.get(pair), offsets.get(pair, NOTHING))
             for pair, one in posted.items()
         ]
+        ranked = await self._env.offload(rank, text, offered)
+        texts = [offer_text(offered[at].skill, offered[at].caption) for at, _ in ranked]
+        fits = await self._reader.refined(text, texts, [fit for _, fit in ranked])
         every = list(posted.values())
-        return tuple(
+        found = [
             Found(
                 seller=every[at].seller,
                 skill=every[at].skill,
@@ -157,8 +164,9 @@ class Finder:
                 price_hint_micro=every[at].price_hint_micro,
                 fit=fit,
             )
-            for at, fit in await self._env.offload(rank, text, offered)
-        )
+            for (at, _), fit in zip(ranked, fits, strict=True)
+        ]
+        return tuple(sorted(found, key=lambda one: -one.fit.score))
 
     async def _records(self, posted: dict[tuple[bytes, str], _Posted]) -> dict[tuple[bytes, str], float]:
         """The share of good work of each who did any at the like for this node (decayed counts)."""
