@@ -89,7 +89,7 @@ class Joiner:
     async def _look_around(self) -> None:
         """Look up our own id, then fill the buckets that this left untouched."""
         start_s = asyncio.get_running_loop().time()
-        await self._searcher.nodes(self._own_id)
+        await self._searcher.surroundings()
         await self._refresh(start_s)
 
     async def refresh(self) -> None:

@@ -5,6 +5,8 @@ import hashlib
 ID_BYTES = 20
 ID_BITS = 8 * ID_BYTES
 NETWORK_TAG_BYTES = 8
+SHARDS = 16
+"""Parts of a key that has become too popular for one region."""
 
 
 def skill_key(network: str, label: str) -> bytes:
@@ -21,6 +23,12 @@ def anchor_key(network: str, name: str) -> bytes:
     Apart from labels: no label leads to an anchor's key.
     """
     return hashlib.sha256(b"coalesced/anchor/1\0" + network.encode() + b"\0" + name.encode()).digest()[:ID_BYTES]
+
+
+def shard_key(key: bytes, node_id: bytes) -> bytes:
+    """The key for what of a popular `key` is near `node_id`: publishers and readers of one shard prefer each other."""
+    shard = node_id[0] * SHARDS // 256
+    return hashlib.sha256(b"coalesced/shard/1\0" + key + bytes([shard])).digest()[:ID_BYTES]
 
 
 def network_tag(network: str) -> bytes:

@@ -3,17 +3,18 @@
 At most `slots` queries are young at once. A query that is slow gives its slot back but may still answer; one that
 failed is forgotten. The look-up converges when the k closest nodes that are neither slow nor failed have answered
 (Maymounkov & Mazières 2002, 2.3, without its round barrier). Looking for records, it may end early when
-`agreeing` holders know nothing that we do not; otherwise it pages through lists that exceed an answer.
+`agreeing` holders know nothing that we do not; otherwise it pages through lists that exceed an answer. With a radius it
+covers a region: everyone within is asked, not only the k closest.
 """
 
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
-from itertools import islice
 from typing import assert_never
 
-from dht.contacts import NodeAddress
+from dht.contacts import NodeAddress, address_group
 from dht.ids import ID_BITS, distance
 from dht.records import Record
 
@@ -21,6 +22,8 @@ PAGES_PER_HOLDER = 2
 """Further pages asked for in all, as a multiple of k: bounds what a holder that lies about its total can cost."""
 MAX_ASKED_RATIO = 10
 """Queries of one look-up at most, as a multiple of k: bounds what inventors of ever closer nodes can cost."""
+MAX_COVERED_RATIO = 5
+"""Nodes of a region that count at most, as a multiple of k: room for k honest ones among four times as many others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,12 @@ class Goal:
     slots: int
     max_records: int = 0
     agreeing: int = 0
+    radius: int = 0
+    """Everyone within this distance counts among the closest, though they be more than k (0: the k closest do)."""
+    max_per_group: int = 0
+    """Of one address group this many count, the closest: a /24 is one party's (0: as many as there are)."""
+    limit_private: bool = False
+    """Whether loopback and private ranges are address groups too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,7 @@ class Lookup:
     """One look-up. `start` once, then `step` with what became of each Ask, until Finish."""
 
     def __init__(self, goal: Goal, own_id: bytes, seeds: Iterable[NodeAddress]) -> None:
-        self._goal = goal
+        self.goal = goal
         self._own_id = own_id
         self._nodes: dict[bytes, NodeAddress] = {}
         self._states: dict[bytes, _State] = {}
@@ -115,17 +124,36 @@ class Lookup:
 
     @property
     def closest(self) -> list[NodeAddress]:
-        """The closest nodes that answered, closest first, at most k."""
-        answered = [self._nodes[peer] for _, peer in self._order if self._states[peer] is _State.ANSWERED]
-        return answered[: self._goal.k]
+        """The closest nodes that answered, closest first: k, or everyone within the radius."""
+        return [self._nodes[peer] for peer in self._nearest((_State.ANSWERED,))]
 
     @property
     def records(self) -> list[Record]:
         """The newest record of each publisher, withdrawals left out."""
         return [record for record in self._best.values() if not record.is_withdrawal]
 
+    @property
+    def largest_total(self) -> int:
+        """The most records that a holder says it has."""
+        return max(self._totals.values(), default=0)
+
+    def named_within(self, center: bytes, radius: int) -> list[NodeAddress]:
+        """Whoever was named, by anyone, at most this far from an id, and did not fail."""
+        return [
+            node
+            for peer, node in self._nodes.items()
+            if self._states[peer] is not _State.FAILED and distance(peer, center) <= radius
+        ]
+
     def start(self) -> list[Effect]:
         """The first queries."""
+        return self._advance()
+
+    def resume(self, nodes: Iterable[NodeAddress], radius: int) -> list[Effect]:
+        """Go on after Finish, with these nodes too, until everyone within the radius was asked."""
+        self.goal = replace(self.goal, radius=radius)
+        self.is_finished = False
+        self._learn(nodes)
         return self._advance()
 
     def step(self, event: Event) -> list[Effect]:
@@ -156,7 +184,7 @@ class Lookup:
             if node.id not in self._states and node.id != self._own_id:
                 self._nodes[node.id] = node
                 self._states[node.id] = _State.NEW
-                insort(self._order, (distance(node.id, self._goal.target), node.id))
+                insort(self._order, (distance(node.id, self.goal.target), node.id))
 
     def _merge(self, event: Answered) -> None:
         for record in event.records:
@@ -173,10 +201,10 @@ class Lookup:
             self._totals[peer] = 0
 
     def _advance(self) -> list[Effect]:
-        if self._is_agreed() or self.asked >= MAX_ASKED_RATIO * self._goal.k:
+        if self._is_agreed() or self.asked >= MAX_ASKED_RATIO * self.goal.k:
             return self._finish()
         near = self._nearest_hopefuls()
-        free = self._goal.slots - sum(state is _State.WAITING for state in self._states.values()) - len(self._paging)
+        free = self.goal.slots - sum(state is _State.WAITING for state in self._states.values()) - len(self._paging)
         asks: list[Effect] = []
         for peer in near:
             if free > 0 and self._states[peer] is _State.NEW:
@@ -191,32 +219,48 @@ class Lookup:
         return asks if asks or self._paging else self._finish()
 
     def _nearest_hopefuls(self) -> list[bytes]:
-        """The k closest nodes that may still be useful: slow and failed ones do not count."""
-        hopeful = (_State.NEW, _State.WAITING, _State.ANSWERED)
-        return list(islice((peer for _, peer in self._order if self._states[peer] in hopeful), self._goal.k))
+        """The closest nodes that may still be useful: slow and failed ones do not count."""
+        return self._nearest((_State.NEW, _State.WAITING, _State.ANSWERED))
+
+    def _nearest(self, states: tuple[_State, ...]) -> list[bytes]:
+        """The closest nodes in one of these states: k, or everyone within the radius; of an address group a few."""
+        goal, chosen = self.goal, list[bytes]()
+        in_group: Counter[str] = Counter()
+        for away, peer in self._order:
+            if len(chosen) >= (goal.k if away > goal.radius else MAX_COVERED_RATIO * goal.k):
+                break
+            if self._states[peer] not in states:
+                continue
+            group = address_group(self._nodes[peer].host, goal.limit_private) if goal.max_per_group else None
+            if group is not None:
+                in_group[group] += 1
+                if in_group[group] > goal.max_per_group:
+                    continue
+            chosen.append(peer)
+        return chosen
 
     def _waits_for_slow(self, near: list[bytes]) -> bool:
         """Whether a slow node could still belong to the result, so that giving up on it would be rash.
 
         It gets one retransmission's time; while nobody has answered at all, the whole hard time-out.
         """
-        if self._goal.max_records and self._best:
+        if self.goal.agreeing and self._best:
             return False
         patient = (_State.SLOW,) if near else (_State.SLOW, _State.OVERDUE)
-        is_full = len(near) == self._goal.k
-        last = distance(near[-1], self._goal.target) if is_full else 2**ID_BITS
+        is_full = len(near) >= self.goal.k
+        last = distance(near[-1], self.goal.target) if is_full else 2**ID_BITS
         return any(away < last and self._states[peer] in patient for away, peer in self._order)
 
     def _is_agreed(self) -> bool:
-        if not self._goal.agreeing or not self._best:
+        if not self.goal.agreeing or not self._best:
             return False
         known = len(self._best)
-        return sum(0 < total <= known for total in self._totals.values()) >= self._goal.agreeing
+        return sum(0 < total <= known for total in self._totals.values()) >= self.goal.agreeing
 
     def _next_pages(self, free: int) -> list[Effect]:
         """Ask holders that have more than we know for what follows their last record."""
         asks: list[Effect] = []
-        if len(self._best) >= self._goal.max_records:
+        if len(self._best) >= self.goal.max_records:
             return asks
         for peer, total in self._totals.items():
             if free <= 0 or self._pages_left <= 0:

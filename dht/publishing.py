@@ -1,4 +1,7 @@
-"""Keeps this node's own records published: only the publisher republishes, mostly straight to the known holders."""
+"""Keeps this node's own records published: only the publisher republishes, mostly straight to the known holders.
+
+Where the holders of a popular key have no room, the record is published under the key's shard as well (dht/ids.py).
+"""
 
 import asyncio
 import math
@@ -12,7 +15,7 @@ from dht.contacts import Contact, NodeAddress
 from dht.datagram import NO_TOKEN, Store, Stored
 from dht.endpoint import Endpoint
 from dht.errors import LocalDhtError
-from dht.ids import distance
+from dht.ids import distance, shard_key
 from dht.records import MAX_CLOCK_SKEW_MS, MAX_TTL_MS, Record, sign_record
 from dht.routing import Routing
 from dht.search import Searcher
@@ -44,10 +47,11 @@ class _Advert:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What nodes made of a record: who holds it now, and the highest seq that refused it (-1: none)."""
+    """What nodes made of a record: who holds it now, the highest seq that refused it (-1: none), how many are full."""
 
     holders: dict[bytes, NodeAddress]
     outdated_by: int
+    full: int
 
 
 class Publisher:
@@ -74,6 +78,8 @@ class Publisher:
         self._unix_ms = unix_ms
         self._rng = rng
         self._adverts: dict[bytes, _Advert] = {}
+        self._shards: dict[bytes, bytes] = {}
+        """The shard under which a record is published too, by its key."""
         self._seqs: dict[bytes, int] = {}
         """The last seq under each key ever used here, which must not be used again for anything else."""
         self._changed = asyncio.Event()
@@ -87,13 +93,15 @@ class Publisher:
         advert.body = body
         async with advert.lock:
             await self._publish(key, advert)
+        if (shard := self._shards.get(key)) is not None:
+            await self.publish(shard, body)
         self._changed.set()
-        return len(advert.holders)
+        return self.holders(key)
 
     def holders(self, key: bytes) -> int:
         """How many other nodes held the record when it was last published or handed to newcomers."""
-        advert = self._adverts.get(key)
-        return 0 if advert is None else len(advert.holders)
+        adverts = (self._adverts.get(key), self._adverts.get(self._shards.get(key, b"")))
+        return sum(len(advert.holders) for advert in adverts if advert is not None)
 
     def published(self) -> list[Record]:
         """What this node publishes, each as last signed; what is being signed for the first time is not among them."""
@@ -104,6 +112,8 @@ class Publisher:
         advert = self._adverts.pop(key, None)
         if advert is None:
             return
+        if (shard := self._shards.pop(key, None)) is not None:
+            await self.withdraw(shard)
         async with advert.lock:
             if key in self._adverts:
                 return  # Published anew while this waited: that supersedes the old record as well.
@@ -181,11 +191,16 @@ class Publisher:
         advert.newcomers = {node.id: node for node in advert.newcomers.values() if node.id not in tried}
         if not advert.newcomers:
             advert.welcome_s = math.inf
-        advert.due_s = now_s + self._pause_s(advert, len(targets), is_full)
+        is_crowded_out = taken.full > 0 and 2 * taken.full >= len(targets)
+        if is_crowded_out and key not in self._shards.values():
+            shard = self._shards[key] = shard_key(key, self._identity.node_id)
+            self._adverts.setdefault(shard, _Advert(advert.body))
+            self._changed.set()
+        advert.due_s = now_s + self._pause_s(advert, len(targets), is_full, is_crowded_out)
 
-    def _pause_s(self, advert: _Advert, asked: int, was_full: bool) -> float:
+    def _pause_s(self, advert: _Advert, asked: int, was_full: bool, is_crowded_out: bool) -> float:
         """Time until the next round: the republication period, unless this round went badly."""
-        has_failed = not advert.holders and len(self._routing) > 0
+        has_failed = not advert.holders and len(self._routing) > 0 and not is_crowded_out
         has_lost_holders = not was_full and 2 * len(advert.holders) < asked
         advert.wants_lookup = has_failed or has_lost_holders
         if has_lost_holders:
@@ -223,7 +238,8 @@ class Publisher:
         answers |= await self._ask_to_hold(again, record, advert)
         holders = {node.id: node for node in nodes if node.id in answers and answers[node.id].outcome is Outcome.STORED}
         outdated = [answer.held_seq for answer in answers.values() if answer.outcome is Outcome.OUTDATED]
-        return _Taken(holders, max(outdated, default=-1))
+        full = sum(answer.outcome is Outcome.FULL for answer in answers.values())
+        return _Taken(holders, max(outdated, default=-1), full)
 
     async def _ask_to_hold(self, nodes: list[NodeAddress], record: Record, advert: _Advert) -> dict[bytes, Stored]:
         futures = [

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import assert_never
 
@@ -16,7 +16,9 @@ from dht.errors import RemoteDhtError
 from dht.ids import ID_BITS, ID_BYTES
 from dht.lookup import Answered, Ask, Effect, Event, Failed, Finish, Goal, Lookup, Slow
 from dht.records import Record, open_record
+from dht.region import SWEEP_WIDTH, disjoint, is_crowded, sweep_targets
 from dht.routing import Routing
+from dht.size import NetworkSize
 from dht.stats import DhtStats
 
 MAX_LOOKUP_S = 30.0
@@ -27,11 +29,13 @@ REFRESH_WIDTH = 3
 
 @dataclass(slots=True)
 class Found:
-    """What a look-up brought: the closest nodes that answered, their write tokens, and the records."""
+    """What a look-up brought: the closest nodes that answered, their write tokens, the records, and the most records
+    that a holder says it has."""
 
     nodes: list[NodeAddress] = field(default_factory=list)
     tokens: dict[bytes, bytes] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    total: int = 0
 
 
 class Searcher:
@@ -55,46 +59,95 @@ class Searcher:
         self._stats = stats
         self._unix_ms = unix_ms
         self._rng = rng
+        self.size = NetworkSize(own_id, lambda: routing.closest(own_id, config.k))
 
-    async def nodes(self, target: bytes, *, width: int | None = None) -> Found:
-        """The k (or `width`) nodes closest to `target` that answer."""
-        goal = Goal(target, width or self._config.k, self._config.slots)
-        return await self._run(goal, MAX_LOOKUP_S)
+    async def nodes(self, target: bytes) -> Found:
+        """The k nodes closest to `target` that answer; everyone in its region where that is crowded."""
+        return await self._run(self._goal(target, self._config.k), MAX_LOOKUP_S, sees_region=True)
+
+    async def surroundings(self) -> None:
+        """Look up our own id, so that we and those closest to us know each other."""
+        await self._sample(self._own_id, self._config.k)
 
     async def records(self, key: bytes, *, timeout_s: float, thorough: bool) -> Found:
         """The records under `key`; what was found so far when the time is up.
 
-        `thorough` asks all k closest holders instead of stopping when a few agree.
+        `thorough` asks everyone in the key's region, and all k closest, instead of stopping when a few agree.
         """
-        agreeing = 0 if thorough else self._config.agreeing_holders
-        goal = Goal(key, self._config.k, self._config.slots, self._config.max_found, agreeing)
-        return await self._run(goal, min(timeout_s, MAX_LOOKUP_S))
+        goal = replace(
+            self._goal(key, self._config.k),
+            max_records=self._config.max_found,
+            agreeing=0 if thorough else self._config.agreeing_holders,
+        )
+        return await self._run(goal, min(timeout_s, MAX_LOOKUP_S), sees_region=thorough)
 
     async def refresh(self, low: int, high: int) -> None:
         """Look up a random id in the inclusive range, so that dead contacts there fail and live ones are met."""
         target = self._rng.randint(low, high).to_bytes(ID_BYTES, "big")
-        await self.nodes(target, width=min(REFRESH_WIDTH, self._config.k))
+        await self._sample(target, min(REFRESH_WIDTH, self._config.k))
 
-    async def _run(self, goal: Goal, timeout_s: float) -> Found:
+    async def _sample(self, target: bytes, width: int) -> None:
+        """Look up an id that nobody can foresee or choose, which also shows how large the network is."""
+        found = await self._run(self._goal(target, width), MAX_LOOKUP_S, sees_region=False)
+        self.size.note(target, found.nodes)
+
+    def _goal(self, target: bytes, width: int) -> Goal:
+        config = self._config
+        return Goal(
+            target,
+            width,
+            config.slots,
+            max_per_group=config.max_bucket_contacts_per_group,
+            limit_private=config.limit_private_addresses,
+        )
+
+    async def _run(self, goal: Goal, timeout_s: float, *, sees_region: bool) -> Found:
         self._stats.lookups += 1
         self._routing.touch(goal.target, asyncio.get_running_loop().time())
         lookup = Lookup(goal, self._own_id, self._routing.seeds(goal.target, self._config.k))
         found = Found()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._drive(lookup, goal, found)
-        found.nodes, found.records = lookup.closest, lookup.records
+                await self._drive(lookup, lookup.start(), found)
+                if sees_region:
+                    await self._see_region(lookup, found)
+        found.nodes, found.records, found.total = lookup.closest, lookup.records, lookup.largest_total
         return found
 
-    async def _drive(self, lookup: Lookup, goal: Goal, found: Found) -> None:
+    async def _see_region(self, lookup: Lookup, found: Found) -> None:
+        """Go on until everyone in the region was asked: of a crowded one; where records are wanted, of any."""
+        goal, k = lookup.goal, self._config.k
+        if self.size.is_doubtful:
+            self.size.forget()
+            await self._sample(self._rng.randbytes(ID_BYTES), k)
+        radius, nodes = self.size.radius(k), list[NodeAddress]()
+        if is_crowded(goal.target, lookup.closest, k, radius):
+            nodes = await self._sweep(goal.target, radius)
+        elif not goal.max_records:
+            return
+        await self._drive(lookup, lookup.resume(nodes, radius), found)
+
+    async def _sweep(self, key: bytes, radius: int) -> list[NodeAddress]:
+        """Whoever is named in the key's region by look-ups beside the key, each from contacts of its own."""
+        self._stats.sweeps += 1
+        contacts = self._routing.seeds(key, len(self._routing))
+        width = min(SWEEP_WIDTH, self._config.k)
+        lookups = [
+            Lookup(self._goal(target, width), self._own_id, seeds)
+            for target, seeds in zip(sweep_targets(key, radius), disjoint(contacts), strict=True)
+        ]
+        await asyncio.gather(*(self._drive(one, one.start(), Found()) for one in lookups))
+        named = {node.id: node for one in lookups for node in one.named_within(key, radius)}
+        return list(named.values())
+
+    async def _drive(self, lookup: Lookup, effects: list[Effect], found: Found) -> None:
         # At most one event a transmission of one query, so the look-up's own limit on queries bounds it.
         events: asyncio.Queue[Event] = asyncio.Queue()
-        effects: list[Effect] = lookup.start()
         while True:
             for effect in effects:
                 match effect:
                     case Ask():
-                        self._ask(effect, goal, found, events)
+                        self._ask(effect, lookup.goal, found, events)
                     case Finish():
                         return
                     case _ as unreachable:

@@ -17,7 +17,7 @@ from dht.contacts import Address, Contact, ContactEvent, ContactJoined, ContactL
 from dht.datagram import Ping, Pong
 from dht.endpoint import Answer, Endpoint, Hooks
 from dht.errors import LocalDhtError
-from dht.ids import distance
+from dht.ids import distance, shard_key
 from dht.publishing import Publisher
 from dht.records import Record
 from dht.responder import Responder
@@ -47,8 +47,11 @@ class Discovery(Protocol):
         """Stop publishing under this key, and say so to the holders."""
         ...  # pragma: no cover
 
-    async def find(self, key: bytes, *, timeout_s: float) -> list[Record]:
-        """Verified, living records under the key, best first; an empty list when there are none."""
+    async def find(self, key: bytes, *, timeout_s: float, thorough: bool = False) -> list[Record]:
+        """Verified, living records under the key, best first; an empty list when there are none.
+
+        `thorough` is for a look-up that money depends on: liars around the key cannot cut it short.
+        """
         ...  # pragma: no cover
 
     def contacts(self) -> list[Contact]:
@@ -158,16 +161,26 @@ class KademliaDiscovery:
     async def find(self, key: bytes, *, timeout_s: float, thorough: bool = False) -> list[Record]:
         """Verified, living records under the key, the publishers closest to our own id first.
 
-        So different clients prefer different sellers, and one client the same ones again. `thorough` asks all k
-        closest holders, which a few liars cannot cut short: for a look-up that money depends on.
+        So different clients prefer different sellers, and one client the same ones again. `thorough` asks everyone
+        in the key's region (dht/region.py), which a few liars cannot cut short: for a look-up that money depends on.
+        Of a popular key, the shard of our own part of the ring is read too.
         """
-        found = await self._searcher.records(key, timeout_s=timeout_s, thorough=thorough)
+        ends_s = asyncio.get_running_loop().time() + timeout_s
         best: dict[bytes, Record] = {}
-        for record in (*self._store.find(key, self._unix_ms()), *found.records):
-            if record.public_key not in best or record.seq > best[record.public_key].seq:
-                best[record.public_key] = record
+        for at in (key, shard_key(key, self._own_id)):
+            left_s = max(0.0, ends_s - asyncio.get_running_loop().time())
+            found = await self._searcher.records(at, timeout_s=left_s, thorough=thorough)
+            for record in (*self._store.find(at, self._unix_ms()), *found.records):
+                if record.public_key not in best or record.seq > best[record.public_key].seq:
+                    best[record.public_key] = record
+            if found.total < self._config.max_records_per_key:
+                break
         living = [record for record in best.values() if not record.is_withdrawal]
         return sorted(living, key=lambda record: distance(record.publisher_id, self._own_id))[: self._config.max_found]
+
+    def estimated_nodes(self) -> int:
+        """About how many nodes the network has, by how densely they lie."""
+        return round(self._searcher.size.nodes())
 
     async def closest(self, key: bytes) -> list[NodeAddress]:
         """The k nodes closest to the key that answer now, this one left out, closest first."""

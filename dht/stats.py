@@ -17,6 +17,8 @@ class DhtStats:
     lost: int = 0
     """Requests without an answer within the hard time-out."""
     lookups: int = 0
+    sweeps: int = 0
+    """Look-ups that found a region crowded, and looked at it from several sides."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Datagrams that were dropped, by reason: malformed, wrong_network, wrong_version, unknown_kind, stale,
     misdirected, unsolicited, spoofed (a signature that does not hold), throttled, crowded (too many checks)."""

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum, unique
 
+from dht.branches import Branches
 from dht.config import DhtConfig
 from dht.ids import ID_BITS
 from dht.records import MAX_CLOCK_SKEW_MS, MAX_TTL_MS, Record
@@ -18,6 +19,8 @@ REMEMBER_MS = MAX_TTL_MS + MAX_CLOCK_SKEW_MS
 MAX_REMEMBERED_RATIO = 2
 """Remembered seqs are bounded by this multiple of the record limit."""
 SPARE_ENTRIES = 64
+Name = tuple[bytes, bytes]
+"""Of a record: its key and its publisher's."""
 RING = 2**ID_BITS
 """Publisher ids as a ring: the order in which long lists are paged."""
 
@@ -59,7 +62,8 @@ class RecordStore:
         self._config = config
         self._by_key: dict[bytes, dict[bytes, _Held]] = {}
         self._count = 0
-        self._ended: dict[tuple[bytes, bytes], tuple[int, int]] = {}
+        self._branches: Branches[Name] = Branches()
+        self._ended: dict[Name, tuple[int, int]] = {}
         self._due: list[tuple[int, bytes, bytes]] = []
         """A heap of when a record may end or a seq be forgotten; entries of replaced records find nothing to do."""
 
@@ -67,18 +71,26 @@ class RecordStore:
         return self._count
 
     def put(self, record: Record, group: str | None, now_unix_ms: int) -> Outcome:
-        """Take a checked record that came from address group `group` (None: not limited)."""
+        """Take a checked record that came from address group `group` (None: not limited).
+
+        Where there is no room, the most crowded branch of addresses makes it; FULL where that is the record's own.
+        """
         self.expire(now_unix_ms)
         held = self._by_key.get(record.key, {}).get(record.public_key)
         if held is not None and held.record.raw == record.raw:
             return Outcome.STORED
         if record.seq <= self.held_seq(record.key, record.public_key):
             return Outcome.OUTDATED
-        if held is None and not self._has_room(record.key, group):
+        name = (record.key, record.public_key)
+        if held is None and not self._make_room(name, group):
             return Outcome.FULL
-        if held is None:
+        self._ended.pop(name, None)
+        if held is None or held.group != group:
+            if held is not None:
+                self._drop(name)
             self._count += 1
-        self._ended.pop((record.key, record.public_key), None)
+            if group is not None:
+                self._branches.add(name, group)
         self._by_key.setdefault(record.key, {})[record.public_key] = _Held(
             record, group, int.from_bytes(record.publisher_id, "big")
         )
@@ -125,11 +137,7 @@ class RecordStore:
                 del self._ended[key, public_key]
 
     def _end(self, record: Record) -> None:
-        holders = self._by_key[record.key]
-        del holders[record.public_key]
-        if not holders:
-            del self._by_key[record.key]
-        self._count -= 1
+        self._drop((record.key, record.public_key))
         forget_ms = record.expires_unix_ms + REMEMBER_MS
         self._ended[record.key, record.public_key] = (record.seq, forget_ms)
         self._schedule(forget_ms, record.key, record.public_key)
@@ -145,10 +153,38 @@ class RecordStore:
             self._due += [(forget_ms, *name) for name, (_, forget_ms) in self._ended.items()]
             heapq.heapify(self._due)
 
-    def _has_room(self, key: bytes, group: str | None) -> bool:
-        holders = self._by_key.get(key, {})
-        if self._count >= self._config.max_records or len(holders) >= self._config.max_records_per_key:
+    def _drop(self, name: Name) -> None:
+        """Let go of a record, as if it had never come."""
+        key, public_key = name
+        held = self._by_key[key].pop(public_key)
+        if not self._by_key[key]:
+            del self._by_key[key]
+        if held.group is not None:
+            self._branches.remove(name, held.group)
+        self._count -= 1
+
+    def _make_room(self, name: Name, group: str | None) -> bool:
+        """Whether there is room for a new record, once whoever crowds the key, or the store, has made some."""
+        holders = self._by_key.get(name[0], {})
+        in_group = Counter(held.group for held in holders.values())[group]
+        if group is not None and in_group >= self._config.max_records_per_group:
             return False
-        if group is None:
-            return True
-        return Counter(held.group for held in holders.values())[group] < self._config.max_records_per_group
+        if len(holders) >= self._config.max_records_per_key:
+            among: Branches[Name] = Branches()
+            for public_key, held in holders.items():
+                if held.group is not None:
+                    among.add((name[0], public_key), held.group)
+            return self._evict_for(name, group, among)
+        return self._count < self._config.max_records or self._evict_for(name, group, self._branches)
+
+    def _evict_for(self, name: Name, group: str | None, among: Branches[Name]) -> bool:
+        """Drop the record whose turn it is, the newcomer counted in; False where it is the newcomer's own."""
+        if group is not None:
+            among.add(name, group)
+        victim = among.youngest_of_most_crowded()
+        if group is not None:
+            among.remove(name, group)
+        if victim is None or victim == name:
+            return False
+        self._drop(victim)
+        return True
