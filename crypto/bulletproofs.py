@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Final
 
 from crypto.group import Group
@@ -95,18 +95,18 @@ def verify(group: Group, transcript: Transcript, commitments: Sequence[bytes], p
     x = transcript.challenge_scalar(b"x")
     w = _finish(transcript, parts.t_x, parts.t_x_blinding, parts.e_blinding)
     us = _inner_challenges(transcript, n * m, parts)
-    inverses = [pow(u, -1, ORDER) for u in us]
+    y_inverse, *inverses = _inverses([y, *us])
 
     # Two equations, for t(x) and for the inner product, checked as one: c is drawn after all of the proof is fixed.
     c = int.from_bytes(hashlib.sha512(transcript.challenge(b"batch", 32) + proof).digest(), "little") % ORDER
     zz, a, b = z * z % ORDER, parts.a, parts.b
     s = _folding(us, inverses)
     g_scalars = [-z - a * s_i for s_i in s]
-    y_inverses = _powers(pow(y, -1, ORDER), n * m)
+    y_powers = _powers(y_inverse, n * m)
     places = [zz * z_j * (1 << at) for z_j in _powers(z, m) for at in range(n)]
     h_scalars = [
-        z + y_inverse * (place - b * s_inverse)
-        for y_inverse, place, s_inverse in zip(y_inverses, places, reversed(s), strict=True)
+        z + y_power * (place - b * s_inverse)
+        for y_power, place, s_inverse in zip(y_powers, places, reversed(s), strict=True)
     ]
     delta = (z - zz) * sum(_powers(y, n * m)) - z * zz * ((1 << n) - 1) * sum(_powers(z, m))
     base_scalar = w * (parts.t_x - a * b) + c * (delta - parts.t_x)
@@ -276,6 +276,16 @@ def _powers(base: int, count: int) -> Iterator[int]:
     for _ in range(count):
         yield power
         power = power * base % ORDER
+
+
+def _inverses(numbers: Sequence[int]) -> list[int]:
+    """Of all of them by one inversion (Montgomery 1987): a challenge is 0 once in 2^252 times."""
+    before = [*accumulate(numbers, lambda product, number: product * number % ORDER, initial=1)]
+    left, made = pow(before[-1], -1, ORDER), []
+    for number, product in zip(reversed(numbers), reversed(before[:-1]), strict=True):
+        made.append(left * product % ORDER)
+        left = left * number % ORDER
+    return made[::-1]
 
 
 def _inner(one: Sequence[int], other: Sequence[int]) -> int:

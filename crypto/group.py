@@ -84,12 +84,21 @@ class SodiumGroup:
         """See `Group`."""
         total = IDENTITY_ENCODED
         for scalar, point in zip(scalars, points, strict=True):
+            part = self._multiple(scalar % ORDER, point)
+            if part != IDENTITY_ENCODED:
+                total = bytes(self._rbcl.crypto_core_ristretto255_add(total, part))
+        return total
+
+    def _multiple(self, scalar: int, point: bytes) -> bytes:
+        if scalar < 2 or point == IDENTITY_ENCODED:
             if not self._rbcl.crypto_core_ristretto255_is_valid_point(point):
                 decode(point)  # says what is wrong
-            if scalar % ORDER and point != IDENTITY_ENCODED:
-                part = self._rbcl.crypto_scalarmult_ristretto255((scalar % ORDER).to_bytes(32, "little"), point)
-                total = bytes(self._rbcl.crypto_core_ristretto255_add(total, bytes(part)))
-        return total
+            return point if scalar else IDENTITY_ENCODED
+        try:
+            return bytes(self._rbcl.crypto_scalarmult_ristretto255(scalar.to_bytes(32, "little"), point))
+        except (RuntimeError, ValueError):
+            decode(point)
+            raise
 
 
 @cache

@@ -6,7 +6,7 @@ the part AD, META-AD and PRF of STROBE-128 (Hamburg 2017, v1.0.2) over Keccak-f[
 
 from typing import Final
 
-from crypto.keccak import STATE_BYTES, keccak_f
+from crypto.keccak import RATE_BYTES, Sponge, fastest_sponge
 from crypto.ristretto import ORDER
 
 _RATE: Final = 166
@@ -16,13 +16,17 @@ _INNER, _A, _C, _META = 1, 2, 4, 16
 class Transcript:
     """One conversation so far. `label` names the protocol."""
 
-    __slots__ = ("_begin", "_flags", "_position", "_state")
+    __slots__ = ("_begin", "_block", "_rate", "_sponge")
 
-    def __init__(self, label: bytes) -> None:
-        self._state = bytearray(STATE_BYTES)
-        self._state[:18] = bytes([1, _RATE + 2, 1, 0, 1, 96]) + b"STROBEv1.0.2"
-        self._state[:] = keccak_f(self._state)
-        self._position = self._begin = self._flags = 0
+    def __init__(self, label: bytes, sponge: Sponge | None = None) -> None:
+        self._sponge = sponge or fastest_sponge()
+        start = bytes([1, RATE_BYTES, 1, 0, 1, 96]) + b"STROBEv1.0.2"
+        self._sponge.begin(start.ljust(RATE_BYTES, b"\x00"))
+        self._rate = b""
+        """What came out of the sponge last: nothing is drawn before the first padded block."""
+        self._block = bytearray()
+        """What goes in with the next permutation, so far."""
+        self._begin = 0
         self._operate(_META | _A, b"Merlin v1.0")
         self.append(b"dom-sep", label)
 
@@ -45,11 +49,11 @@ class Transcript:
         self._begin_operation(_INNER | _A | _C)
         drawn = b""
         while len(drawn) < size:
-            begin = self._position
-            end = min(_RATE, begin + size - len(drawn))
-            drawn += self._state[begin:end]
-            self._state[begin:end] = bytes(end - begin)
-            self._move_to(end)
+            begin = len(self._block)
+            part = self._rate[begin : min(_RATE, begin + size - len(drawn))]
+            drawn += part
+            self._block += part  # what is drawn is wiped from the state: mixed with itself
+            self._moved()
         return drawn
 
     def challenge_scalar(self, label: bytes) -> int:
@@ -65,30 +69,24 @@ class Transcript:
         self._absorb(data)
 
     def _begin_operation(self, flags: int) -> None:
-        before, self._begin = self._begin, self._position + 1
+        before, self._begin = self._begin, len(self._block) + 1
         self._absorb(bytes([before, flags]))
-        if flags & _C and self._position:
+        if flags & _C and self._block:
             self._permute()
 
     def _absorb(self, data: bytes) -> None:
         at = 0
         while at < len(data):
-            begin = self._position
-            end = min(_RATE, begin + len(data) - at)
-            part, state = data[at : at + end - begin], self._state
-            mixed = int.from_bytes(part, "little") ^ int.from_bytes(state[begin:end], "little")
-            state[begin:end] = mixed.to_bytes(end - begin, "little")
-            at += end - begin
-            self._move_to(end)
+            part = data[at : at + _RATE - len(self._block)]
+            self._block += part
+            at += len(part)
+            self._moved()
 
-    def _move_to(self, position: int) -> None:
-        self._position = position
-        if position == _RATE:
+    def _moved(self) -> None:
+        if len(self._block) == _RATE:
             self._permute()
 
     def _permute(self) -> None:
-        self._state[self._position] ^= self._begin
-        self._state[self._position + 1] ^= 0x04
-        self._state[_RATE + 1] ^= 0x80
-        self._state[:] = keccak_f(self._state)
-        self._position = self._begin = 0
+        self._rate = self._sponge.step(bytes(self._block) + bytes([self._begin]))
+        self._block.clear()
+        self._begin = 0

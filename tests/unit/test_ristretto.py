@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.group import Group, PythonGroup, SodiumGroup
-from crypto.keccak import keccak_f
+from crypto.keccak import OpensslSponge, PythonSponge, keccak_f
 from crypto.merlin import Transcript
 from crypto.pedersen import BASE, BLINDING_BASE, add_commitments, blinding_from, commit
 from crypto.ristretto import (
@@ -111,6 +111,27 @@ def test_a_transcript_draws_what_merlin_draws() -> None:
     transcript.append(b"some label", b"some data")
     expected = "d5a21972d0d5fe320c0d263fac7fffb8145aa640af6e9bca177c03c7efcf0615"
     assert transcript.challenge(b"challenge", 32).hex() == expected
+
+
+@given(st.lists(st.binary(max_size=167), min_size=1, max_size=4))
+def test_the_sponge_of_hashlib_and_the_one_in_plain_python_give_the_same(said: list[bytes]) -> None:
+    try:
+        openssl = OpensslSponge()
+    except ValueError:
+        pytest.skip("hashlib was built without this sponge")
+    python = PythonSponge()
+    for sponge in (openssl, python):
+        sponge.begin(bytes(range(168)))
+    assert [openssl.step(data) for data in said] == [python.step(data) for data in said]
+
+
+def test_a_transcript_in_plain_python_draws_the_same() -> None:
+    drawn = []
+    for sponge in (None, PythonSponge()):
+        transcript = Transcript(b"test", sponge)
+        transcript.append(b"much", bytes(range(256)) * 3)
+        drawn.append((transcript.challenge(b"one", 400), transcript.challenge(b"two", 32)))
+    assert drawn[0] == drawn[1]
 
 
 @given(st.binary(max_size=700), st.integers(1, 400))
