@@ -44,6 +44,8 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "console": ("coalesced.cli.console:console", "An interactive session with the node."),
     },
     "Set up": {
+        "mcp": ("coalesced.cli.mcp:mcp", "Serve this node to an MCP client, which starts this itself."),
+        "connect": ("coalesced.cli.connect:connect", "Tell an MCP client of this node."),
         "gateway": ("coalesced.cli.gateway:gateway", "Where OpenAI clients find the node, and with which token."),
         "config": ("coalesced.cli.config:config", "Show and check the configuration."),
         "keys": ("coalesced.cli.keys:keys", "The node's identity."),
