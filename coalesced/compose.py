@@ -38,6 +38,7 @@ from node.outsource.client.reader import Reader
 from node.outsource.client.running import Running
 from node.outsource.client.settlement import Settlement
 from node.outsource.client.standings import Standings
+from node.outsource.client.successors import Successors
 from node.outsource.client.survey import Surveyor
 from node.outsource.client.unanswered import Unanswered
 from node.outsource.contractor.clients import Clients
@@ -214,7 +215,8 @@ def _paying(base: _Base, community: Community) -> _Paying:
         community=community,
         peers=base.peers,
         papers=Papers(ground.store.journal, ground.env),
-        arbiter=Arbiter(ground.env, base.work),
+        arbiter=Arbiter(ground.env, base.work, ground.store.exhibits),
+        exhibits=ground.store.exhibits,
         config=config,
         tell=tell,
     )
@@ -390,6 +392,7 @@ def _parts(
         community=community,
         settling=paying.settling,
         steward=paying.steward,
+        successors=Successors(community, store.successions),
         proofs=proofs,
         shop=selling.shop,
         sales=Sales(

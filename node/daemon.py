@@ -30,6 +30,7 @@ from node.net.peers import Peers
 from node.outsource.client.client import Client
 from node.outsource.client.finder import Finder
 from node.outsource.client.running import Running
+from node.outsource.client.successors import Successors
 from node.outsource.client.unanswered import Unanswered
 from node.outsource.config import ContractorConfig
 from node.outsource.contractor.clients import Clients
@@ -71,6 +72,7 @@ class Parts:
     community: Community
     settling: Adapter
     steward: Steward | None
+    successors: Successors
     proofs: Proofs
     shop: Shop
     sales: Sales
@@ -132,6 +134,7 @@ class Daemon:
                 self._end_orphans(),
                 parts.community.run(),
                 guarded(parts.settling.run()),
+                guarded(parts.successors.run()),
             )
         ]
         parts.in_background(parts.unanswered.ask_again())

@@ -100,7 +100,7 @@ class Router:
             case AttestationStep() as step:
                 return await self._proofs.attested.step(call, step)
             case DealExhibit() as shown:
-                why = self._steward.take_exhibit(call.peer_key, shown) if self._steward else "I judge no deals"
+                why = await self._steward.take_exhibit(call.peer_key, shown) if self._steward else "I judge no deals"
                 if why:
                     raise Refusal("no_arbiter", why)
                 return Ok()

@@ -54,7 +54,11 @@ def backup(
 @click.option("--passphrase-fd", type=click.IntRange(0, 1024), help="The same, from an open file descriptor.")
 @command_options
 def restore(face: Face, /, file: Path, sealed: bool, passphrase_file: str, passphrase_fd: int | None) -> None:
-    """Put the key of a copy in its place in the node's directory. A key that is there is never written over."""
+    """Put the key of a copy in its place in the node's directory. A key that is there is never written over.
+
+    What the key voted for since the copy was made is not known here: a member follows the chain first, and votes again
+    once the others have decided without it.
+    """
     from coalesced.passphrase import read_passphrase
     from crypto.identity import did_key
 
@@ -63,6 +67,7 @@ def restore(face: Face, /, file: Path, sealed: bool, passphrase_file: str, passp
         raise CliError(f"there is a key in {target}: give another --home, or move it away", code="failed", exit_code=1)
     passphrase = read_passphrase(passphrase_file, prompt="passphrase of the copy: ", descriptor=passphrase_fd)
     identity = _load(file, passphrase)
+    _mark_unknown(face.paths.home)
     _save(target, identity, passphrase if sealed else None)
     face.show({"schema": "coalesced.ok/1", "text": f"{target} is the key of {did_key(identity.public_key)}"})
 
@@ -185,6 +190,17 @@ def _finish_rotation(face: Face, passphrase_file: str) -> None:
     new.rename(key)
     text = f"the node has its new key; the old one is identity.key.{old}, its journal journal.{old}.db"
     face.show({"schema": "coalesced.ok/1", "text": text})
+
+
+def _mark_unknown(home: Path) -> None:
+    """Before the key is there: one that came from a copy may have voted anywhere, and a vote must not come twice."""
+    from node.errors import NodeError
+    from node.store.vote_mark import mark_unknown
+
+    try:
+        mark_unknown(home)
+    except NodeError as error:
+        raise CliError(str(error), code=error.code, exit_code=error.exit_code) from error
 
 
 def _save(file: Path, identity: "Identity", passphrase: str | None) -> None:

@@ -14,6 +14,7 @@ from coalesced.control.client import ControlClient
 
 if TYPE_CHECKING:
     from coalesced.cli.ledger_files import Checked
+    from coalesced.control.shapes import LedgerBlocks
 
 FILE = click.Path(path_type=Path)
 
@@ -124,8 +125,7 @@ def export(face: Face, /, output: Path) -> None:
 
     async def copied(client: ControlClient) -> int:
         page = await client.ledger_blocks(1)
-        if page["height"] and not page["blocks"]:
-            raise CliError("this node does not keep the chain's first blocks: export it from a node that keeps all")
+        _refuse_pruned(page, 1)
         with written(output) as file:
             file.write(export_header(page["genesis"]))
             height = 0
@@ -134,6 +134,7 @@ def export(face: Face, /, output: Path) -> None:
                     height += 1
                     file.write(export_line(height, block))
                 page = await client.ledger_blocks(height + 1)
+                _refuse_pruned(page, height + 1)
         return height
 
     height = face.run(copied)
@@ -189,6 +190,17 @@ def check(face: Face, /, file: Path, genesis_file: Path) -> int:
     checked: Checked = check_file(file, read_genesis(genesis_file))
     face.show(checked.view)
     return 0 if checked.ok else 7
+
+
+def _refuse_pruned(page: "LedgerBlocks", wanted: int) -> None:
+    """CliError when a block is not kept any more, which may happen while others are copied."""
+    if wanted < page["kept_from"]:
+        raise CliError(
+            f"this node keeps blocks {page['kept_from']} to {page['height']} and has pruned those before: an export "
+            "begins with block 1, so take it from a node that keeps all (ledger.keep_blocks = 0)",
+            code="failed",
+            exit_code=1,
+        )
 
 
 def _public_key(text: str) -> bytes:

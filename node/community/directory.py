@@ -21,6 +21,11 @@ LOOK_UP_PAUSE_S = 15.0
 log = structlog.get_logger()
 
 
+def member_label(chain: bytes) -> str:
+    """Under what the members of a chain publish where they are."""
+    return f"ledger/{chain.hex()[:40]}"
+
+
 class Directory:
     """Addresses of one chain's members."""
 
@@ -28,7 +33,7 @@ class Directory:
         self, discovery: KademliaDiscovery, network: str, chain: bytes, advertised: Endpoint, config: LedgerConfig
     ) -> None:
         self._discovery = discovery
-        self._label = f"ledger/{chain.hex()[:40]}"
+        self._label = member_label(chain)
         self._key = skill_key(network, self._label)
         self._advertised = advertised
         self._told = config.members_at()

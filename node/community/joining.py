@@ -61,7 +61,7 @@ class Joining:
             return await self._from_file(file, pinned)
         if pinned is not None and not (self._bootstrap and await self._is_unused(pinned)):
             return pinned
-        return None if self._bootstrap else await self._pin(self._alone(), OWN)
+        return None if self._bootstrap else await self._pin_alone()
 
     async def ask(self) -> tuple[Pinned, bytes | None]:
         """What the bootstrap addresses follow, as soon as one of them says so; and who said it."""
@@ -72,7 +72,7 @@ class Joining:
                     return await self._pin(genesis, f"bootstrap peer {short_id(peer)}"), peer
             # Nodes that were told of each other only would wait for ever: the one with the lowest key begins.
             if answers and None not in answers.values() and self._identity.public_key < min(answers):
-                return await self._pin(self._alone(), OWN), None
+                return await self._pin_alone(), None
             await asyncio.sleep(ASK_PAUSE_S)
 
     async def _from_file(self, file: str, pinned: Pinned | None) -> Pinned:
@@ -96,14 +96,16 @@ class Joining:
         members = decode_genesis(pinned.genesis).members
         return members == (self._identity.public_key,) and await self._store.height() == 0
 
-    def _alone(self) -> bytes:
+    async def _pin_alone(self) -> Pinned:
         key = self._identity.public_key
         now = self._env.unix_ms()
-        return make_genesis(name=f"{short_id(key)} alone", network=self._network, time_unix_ms=now, members=[key])
+        name = f"{short_id(key)} alone"
+        genesis = make_genesis(name=name, network=self._network, time_unix_ms=now, members=[key])
+        return await self._pin(genesis, OWN, is_new=True)
 
-    async def _pin(self, genesis: bytes, origin: str) -> Pinned:
+    async def _pin(self, genesis: bytes, origin: str, *, is_new: bool = False) -> Pinned:
         chosen = Pinned(genesis, origin, self._env.unix_ms())
-        await self._store.pin(chosen)
+        await self._store.pin(chosen, is_new=is_new)
         members = len(decode_genesis(genesis).members)
         log.info("ledger.pinned", chain=chain_id(genesis).hex(), origin=origin, members=members)
         return chosen

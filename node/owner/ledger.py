@@ -3,7 +3,7 @@
 import msgspec
 
 from crypto.identity import did_key, parse_did_key, short_id
-from node.community.audit import Audit
+from node.community.auditing import audited
 from node.community.community import Community, Standing
 from node.community.facts import Facts
 from node.community.following import Following
@@ -26,7 +26,7 @@ from node.views import (
     LedgerVerifyView,
     MemberRow,
 )
-from protocol.consensus import Committed, decode_header
+from protocol.consensus import Certificate, Committed, decode_header
 from protocol.packing import pack
 
 TX_ID_DIGITS = 64
@@ -44,7 +44,7 @@ class LedgerDesk:
     async def head(self) -> LedgerHeadView:
         """Where the chain stands here."""
         standing, facts, following = self._followed()
-        last = await following.store.block(facts.height)
+        signers = await _signers(following, facts.height)
         return LedgerHeadView(
             chain=standing.chain.hex(),
             name=standing.name,
@@ -54,7 +54,7 @@ class LedgerDesk:
             block=facts.head.hex(),
             at_unix_ms=facts.time_unix_ms,
             state_root=following.machine.root(following.state).hex(),
-            signers=tuple(short_id(seal.signer) for seal in last.certificate.seals) if last else (),
+            signers=tuple(map(short_id, signers)),
             view=facts.view,
             stage=facts.stage,
             primary=short_id(facts.primary),
@@ -71,8 +71,7 @@ class LedgerDesk:
     async def members(self) -> LedgerMembersView:
         """Who decides the next block."""
         standing, facts, following = self._followed()
-        last = await following.store.block(facts.height)
-        signers = {seal.signer for seal in last.certificate.seals} if last else set()
+        signers = await _signers(following, facts.height)
         own_key = self._parts.identity.public_key
         rows = tuple(
             MemberRow(
@@ -96,28 +95,16 @@ class LedgerDesk:
     async def verify(self) -> LedgerVerifyView:
         """Recompute everything that is stored here, from the genesis or what is left; 0.3 ms a transaction."""
         following = self._community.following
-        audit, store = Audit(following.machine), following.store
-        if (base := await store.base(following.machine)) is not None:
-            audit.begin(base.header, base.certificate, await store.links(base.height), base.state)
-        entries = await store.state_entries()
-        async for page in store.pages():
-            if not await self._parts.env.offload(audit.feed, page):
-                break
-        problem = audit.problem
-        if not problem and audit.height == await store.height() and audit.height:
-            # Unless blocks came meanwhile, what is kept of the scores has to be what the blocks lead to.
-            kept = await store.state_entries()
-            if kept == entries and list(audit.state.export()) != kept:
-                problem = f"the stored scores are not those that block {audit.height} leads to"
+        audit = await audited(following.machine, following.store, self._parts.env)
         return LedgerVerifyView(
-            ok=not problem,
+            ok=not audit.problem,
             chain=following.machine.chain.hex(),
             first_height=audit.first_height,
             height=audit.height,
             transactions=audit.transactions,
             block=audit.block.hex(),
             state_root=audit.state_root.hex(),
-            problem=problem,
+            problem=audit.problem,
         )
 
     async def blocks(self, first: int) -> LedgerBlocksView:
@@ -127,6 +114,7 @@ class LedgerDesk:
         return LedgerBlocksView(
             genesis=following.pinned.genesis.hex(),
             first=first,
+            kept_from=page.first_height,
             height=page.head_height,
             blocks=tuple(map(pack, page.blocks)),
         )
@@ -173,8 +161,9 @@ class LedgerDesk:
     async def _prove_transaction(
         self, following: Following, block: Committed, place: int, about: str
     ) -> LedgerProofView:
-        proof = prove_transaction(await _anchor(following, block), block.block.txs, place)
-        return _proof_view(following, block, about, proof)
+        header = block.block.header
+        proof = prove_transaction(await _anchor(following, header, block.certificate), block.block.txs, place)
+        return _proof_view(following, header, about, proof)
 
     async def account(self, text: str | None) -> LedgerAccountView:
         """What a peer, or this node, holds on the chain; UsageError when it has no account there."""
@@ -207,13 +196,14 @@ class LedgerDesk:
         state = following.state
         keys = {account.key for _, account in state.accounts()}
         key = parse_did_key(text) if text.startswith("did:") else find_peer(text, keys)
-        block = await following.store.block(state.chain.height)
-        if block is None:
+        # Right after a state was fetched there is no block under it, but the header that q members certified.
+        last = await following.store.header(state.chain.height)
+        if last is None:
             raise UsageError("the chain has no block yet, so nothing that a quorum has signed: try again later")
-        proof = prove_account(await _anchor(following, block), state, key)
+        proof = prove_account(await _anchor(following, *last), state, key)
         if proof is None:
             raise UsageError(f"{short_id(key)} has no account on this node's chain")
-        return _proof_view(following, block, f"account {did_key(key)}", proof)
+        return _proof_view(following, last[0], f"account {did_key(key)}", proof)
 
     @property
     def _community(self) -> Community:
@@ -277,11 +267,16 @@ def open_deals(state: State, owner: AccountId) -> tuple[DealRow, ...]:
     return tuple(sorted(rows, key=lambda row: row.due_unix_ms))
 
 
-async def _anchor(following: Following, block: Committed) -> Anchor:
-    links = await following.store.links(decode_header(block.block.header).height)
-    return Anchor(block.block.header, block.certificate, links)
+async def _signers(following: Following, height: int) -> tuple[bytes, ...]:
+    """Whose COMMITs are under the block of this height; nobody's where there is none."""
+    found = await following.store.header(height)
+    return () if found is None else tuple(seal.signer for seal in found[1].seals)
 
 
-def _proof_view(following: Following, block: Committed, about: str, proof: bytes) -> LedgerProofView:
-    height = decode_header(block.block.header).height
+async def _anchor(following: Following, header: bytes, certificate: Certificate) -> Anchor:
+    return Anchor(header, certificate, await following.store.links(decode_header(header).height))
+
+
+def _proof_view(following: Following, header: bytes, about: str, proof: bytes) -> LedgerProofView:
+    height = decode_header(header).height
     return LedgerProofView(chain=following.machine.chain.hex(), height=height, about=about, proof=proof)

@@ -26,7 +26,7 @@ from node.store.ledger_points import Point, add_link, add_point, load_links, loa
 from node.store.memory_disk import MemoryFile
 from node.store.migrations import LEDGER
 from node.store.own_ratings import OwnRatings
-from node.store.vote_mark import Mark, VoteMark, misses_votes
+from node.store.vote_mark import ANY_CHAIN, UNKNOWN, Mark, VoteMark, misses_votes
 from protocol.consensus import (
     MAX_BLOCK_TXS,
     MAX_PAGE_BLOCKS,
@@ -105,9 +105,15 @@ class LedgerStore:
         """The chain that was chosen, if one was."""
         return await self._database.read(_pinned)
 
-    async def pin(self, chosen: Pinned) -> None:
-        """Choose a chain. Only where there is no block yet: an older choice, and the votes on it, are forgotten."""
-        await self._database.write(_pin, chosen)
+    async def pin(self, chosen: Pinned, *, is_new: bool = False) -> None:
+        """Choose a chain. Only where there is no block yet: an older choice, and the votes on it, are forgotten.
+
+        `is_new`: its genesis was made here just now, so this key cannot have voted on it, wherever else it has.
+        """
+        instance = await self._database.write(_pin, chosen)
+        mark = self._mark.read()
+        if mark is not None and mark.chain == ANY_CHAIN:
+            self._mark.write(Mark(ANY_CHAIN, instance, 0) if is_new else UNKNOWN)
 
     async def load(self, machine: ChainMachine, *, keep_blocks: int = 0) -> Loaded:
         """Head, state and log of votes, checked against each other; DamagedError when they contradict each other.
@@ -149,6 +155,10 @@ class LedgerStore:
     async def block(self, height: int) -> Committed | None:
         """The block at `height` with its certificate."""
         return await self._database.read(_block, height)
+
+    async def header(self, height: int) -> tuple[bytes, Certificate] | None:
+        """The header at `height` with its certificate: of a block, or of a state that is kept to be given to others."""
+        return await self._database.read(_header, height)
 
     async def pages(self, first: int = 1) -> AsyncIterator[tuple[Committed, ...]]:
         """All blocks from `first` on that are stored, a page at a time."""
@@ -194,13 +204,16 @@ def _pinned(connection: sqlite3.Connection) -> Pinned | None:
     return None if row is None else Pinned(*row)
 
 
-def _pin(connection: sqlite3.Connection, chosen: Pinned) -> None:
+def _pin(connection: sqlite3.Connection, chosen: Pinned) -> bytes:
+    """Which file this is."""
     assert _height(connection) == 0, "a chain with blocks is not given up"
     connection.execute("DELETE FROM votes")
     connection.execute(
         "INSERT OR REPLACE INTO pinned (one, genesis, origin, unix_ms) VALUES (1, ?, ?, ?)",
         (chosen.genesis, chosen.origin, chosen.unix_ms),
     )
+    (instance,) = connection.execute("SELECT instance FROM memory").fetchone()
+    return bytes(instance)
 
 
 def _remember(connection: sqlite3.Connection, mark: Mark | None, chain: bytes) -> tuple[bytes, bool]:
@@ -225,7 +238,10 @@ def _load(connection: sqlite3.Connection, machine: ChainMachine, forgot: bool) -
     if height == 0:
         head, state = Head(0, machine.chain, machine.genesis.time_unix_ms), machine.start()
         return Loaded(head, state, records, pieces, forgot=forgot)
-    header, certificate = _last_header(connection, height)
+    last = _header(connection, height)
+    if last is None:
+        raise RemoteProtocolError("bad_ledger", f"block {height} is missing")
+    header, certificate = last
     opened, certified = open_header(machine.chain, header, certificate)
     (count,) = connection.execute("SELECT count(*) FROM blocks").fetchone()
     if (opened.height, count) != (height, height - first + 1):
@@ -241,13 +257,13 @@ def _load(connection: sqlite3.Connection, machine: ChainMachine, forgot: bool) -
     return Loaded(head, state, records, pieces, points, forgot)
 
 
-def _last_header(connection: sqlite3.Connection, height: int) -> tuple[bytes, Certificate]:
-    """Header and certificate of the last block, or of the state that was installed in its place."""
+def _header(connection: sqlite3.Connection, height: int) -> tuple[bytes, Certificate] | None:
+    """Header and certificate of a block, or of the state that was installed in its place."""
     for table in ("blocks", "points"):
         row = connection.execute(f"SELECT header, certificate FROM {table} WHERE height = ?", (height,)).fetchone()  # noqa: S608
         if row is not None:
             return row[0], unpack(Certificate, row[1])
-    raise RemoteProtocolError("bad_ledger", f"block {height} is missing")
+    return None
 
 
 def _append(

@@ -14,6 +14,7 @@ from node.store.database import Database
 from node.store.decisions import Decisions
 from node.store.earnings import Earnings
 from node.store.errors import StorageError
+from node.store.exhibits import Exhibits
 from node.store.history import Outcomes
 from node.store.journal_store import Journal
 from node.store.ledger_store import LedgerStore
@@ -25,6 +26,7 @@ from node.store.places import Places
 from node.store.policy import PolicyMemories
 from node.store.quoterounds import QuoteRounds
 from node.store.spending import Caps, Spending
+from node.store.successions import Successions
 from node.store.tasks import Tasks
 
 
@@ -46,6 +48,7 @@ class Store:
     spending: Spending
     peers: KnownPeers
     outcomes: Outcomes
+    successions: Successions
     calibrations: Calibrations
     policy_memories: PolicyMemories
     sold_functions: SoldFunctions
@@ -56,6 +59,7 @@ class Store:
     a2a: A2aTasks
     credentials: Credentials
     blobs: Blobs
+    exhibits: Exhibits
     journal: Journal
     ledger: LedgerStore | StorageError
     """What is wrong with its file is a value: everything else works without a ledger."""
@@ -99,6 +103,7 @@ class Store:
                 spending=Spending(database, caps),
                 peers=KnownPeers(database),
                 outcomes=Outcomes(database),
+                successions=Successions(database),
                 calibrations=Calibrations(database),
                 policy_memories=PolicyMemories(database),
                 sold_functions=SoldFunctions(database),
@@ -109,6 +114,7 @@ class Store:
                 a2a=A2aTasks(database),
                 credentials=Credentials(database),
                 blobs=Blobs(contents, retention),
+                exhibits=Exhibits(contents),
                 journal=journal,
                 ledger=ledger,
                 _files=opened.pop_all(),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from node.store.errors import DiskFullError, StorageError
+from node.store.files import create_private
 
 NAME: Final = "ledger.mark"
 _FIELDS: Final = struct.Struct(">8s32s16sQ")
@@ -32,6 +33,8 @@ class Mark:
     votes: int
 
 
+UNKNOWN: Final = Mark(ANY_CHAIN, bytes(16), 1)
+"""What the mark of such a home says: votes that no file here knows."""
 UNREADABLE: Final = Mark(ANY_CHAIN, bytes(16), 2**63)
 """What a damaged mark says: more than any file can have."""
 
@@ -75,6 +78,11 @@ class VoteMark:
                 raise DiskFullError(f"no space left for {self._path}: free some space on that disk") from error
             raise StorageError(f"{self._path} cannot be written ({error.strerror}): make it writable") from error
 
+    def sync(self) -> None:
+        """Have what was written survive a loss of power."""
+        if self._descriptor is not None:
+            os.fsync(self._descriptor)
+
     def close(self) -> None:
         """Close the file."""
         if self._descriptor is not None:
@@ -83,10 +91,15 @@ class VoteMark:
 
 
 def mark_unknown(home: Path) -> None:
-    """Say that the key of this home may have voted anywhere: for a home that is made from a backup of its key."""
+    """Say that the key of this home may have voted anywhere: for a home that is made from a backup of its key.
+
+    Durable on return, so that the key can be put in place after it. The home is made if it is not there.
+    """
+    create_private(home / NAME)
     mark = VoteMark(home / NAME)
     try:
-        mark.write(Mark(ANY_CHAIN, bytes(16), 1))
+        mark.write(UNKNOWN)
+        mark.sync()
     finally:
         mark.close()
 

@@ -94,10 +94,12 @@ class LedgerDoneView(View, frozen=True, kw_only=True, tag="coalesced.ledger-done
 
 
 class LedgerBlocksView(View, frozen=True, kw_only=True, tag="coalesced.ledger-blocks/1"):
-    """Consecutive blocks from `first` on: each packed with its certificate, in base64."""
+    """Consecutive blocks from `first` on: each packed with its certificate, in base64. `kept_from` is the first that
+    is kept here."""
 
     genesis: str
     first: int
+    kept_from: int
     height: int
     blocks: tuple[bytes, ...]
 

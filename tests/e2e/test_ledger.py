@@ -118,3 +118,35 @@ def test_two_members_say_that_they_tolerate_none_and_another_genesis_is_refused(
     for one in (file, other):
         assert chain_id(parse_genesis(one.read_bytes(), str(one))).hex() in refused.stderr
     assert not (second.home / "ledger.db").exists()
+
+
+def test_a_node_that_prunes_says_what_it_keeps_and_one_that_fetched_a_state_proves_accounts_at_once(
+    network: Daemons,
+) -> None:
+    file, (member,) = found(network, 1)
+    observer = network.make("observer")
+    for one in (member, observer):
+        one.configure("[ledger]\nkeep_blocks = 2\n")
+    member.start("--genesis", str(file))
+    chain = chain_id(parse_genesis(file.read_bytes(), str(file)))
+    signer = Signer(member, chain)
+    for _ in range(8):
+        member.call(lambda node: node.ledger_submit(signer.transaction()))
+    export = network.directory / "export.jsonl"
+    refused = member.cli("ledger", "export", "-o", str(export))
+    assert (refused.returncode, "keeps blocks 7 to 8" in refused.stderr) == (1, True)
+    assert not export.exists()
+
+    # The last block is one after which the state is kept, so the observer gets that and no block.
+    observer.start("--genesis", str(file), "--bootstrap", member.endpoint)
+    wait_until(lambda: height(observer) == 8, 60, "the observer has the state")
+    assert observer.call(lambda node: node.ledger_blocks(1))["kept_from"] == 9
+    assert len(observer.call(lambda node: node.ledger_head())["signers"]) == 1
+    proof = network.directory / "proof.json"
+    did = did_key(signer.identity.public_key)
+    proved = observer.cli("ledger", "proof", did, "-o", str(proof))
+    assert proved.returncode == 0, proved.stderr
+    checked = run_cli("ledger", "check", str(proof), "--genesis", str(file), "--json")
+    assert json.loads(checked.stdout)["height"] == 8
+    for one in (member, observer):
+        assert one.call(lambda node: node.ledger_verify())["ok"]

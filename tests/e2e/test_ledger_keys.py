@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from node.store import keyfile
+from node.store.vote_mark import UNKNOWN, VoteMark
 from tests.harness.processes import Daemon, Daemons, daemons, run_cli, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -72,6 +73,10 @@ def test_a_sealed_copy_brings_the_key_back_and_nothing_is_written_over(tmp_path:
         "keys", "restore", str(copy), "--passphrase-fd", "0", home=tmp_path / "new", stdin=words.read_bytes()
     )
     assert restored.returncode == 0, restored.stderr
+    # The restored key may have voted elsewhere since the copy was made: the node is told so.
+    assert not (home / "ledger.mark").exists()
+    mark = VoteMark(tmp_path / "new" / "ledger.mark").read()
+    assert mark == UNKNOWN
     dids = [run_cli("keys", "export", home=one).stdout for one in (home, tmp_path / "new")]
     assert dids[0] == dids[1] != ""
 

@@ -59,6 +59,7 @@ class Neighbour:
         self._stack = AsyncExitStack()
         self._parts: tuple[Community, LedgerStore | StorageError] | None = None
         self.peers: Peers | None = None
+        self._discovery: KademliaDiscovery | None = None
         self.make_shell: MakeShell = Shell
 
     @property
@@ -76,6 +77,11 @@ class Neighbour:
         store = self._parts[1]
         assert isinstance(store, LedgerStore)
         return store
+
+    @property
+    def discovery(self) -> KademliaDiscovery:
+        assert self._discovery is not None
+        return self._discovery
 
     @property
     def facts(self) -> Facts | None:
@@ -141,7 +147,7 @@ class Neighbour:
                 make_shell=self.make_shell,
                 config=LedgerConfig(genesis=genesis, endpoints=endpoints, agreement=QUICK, **config),
             )
-            self.peers, self._parts = peers, (community, store)
+            self.peers, self._parts, self._discovery = peers, (community, store), discovery
             await community.open()
             running = asyncio.create_task(community.run())
             stack.push_async_callback(_ended, running)

@@ -54,7 +54,7 @@ class MemoryLedger:
 
     async def ledger_blocks(self, first: int, /) -> LedgerBlocksView:
         blocks = (b"block",) if first == 1 else ()
-        return LedgerBlocksView(genesis="00", first=first, height=1, blocks=blocks)
+        return LedgerBlocksView(genesis="00", first=first, kept_from=1, height=1, blocks=blocks)
 
     async def ledger_account(self, peer: str | None, /) -> LedgerAccountView:
         deal = DealRow(

@@ -1,18 +1,23 @@
 """A community chain among real nodes: sockets, databases, threads, all in one process."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
+from dht.ids import skill_key
+from node.community.directory import member_label
 from node.community.genesis_file import render_genesis
 from node.community.waiters import NotCommittedError
 from node.errors import UsageError
 from node.ledger.chain.genesis import chain_id
+from node.net.endpoint import Endpoint
 from node.net.errors import RemoteRefused
 from node.store.memory_disk import MemoryDisk
-from protocol.messages import LedgerBatch
-from tests.harness.communities import LIMIT_S, Neighbour, Neighbourhood, chain_of, community, until
+from protocol.messages import LedgerBatch, decode_advert
+from protocol.transactions import Reconfigure, sign_transaction
+from tests.harness.communities import LIMIT_S, NETWORK, Neighbour, Neighbourhood, chain_of, community, until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -190,3 +195,34 @@ async def test_a_node_of_another_chain_is_no_follower(tmp_path: Path) -> None:
             await session.request(batch, timeout_s=LIMIT_S)
         assert refused.value.code == "other_chain"
         assert member.community.following.links.observers(()) == []
+
+
+async def test_a_member_that_is_elected_says_in_the_dht_where_it_is(tmp_path: Path) -> None:
+    async with community(tmp_path, members=1) as one:
+        (founder,) = one.members
+        newcomer = await one.start(one.neighbour(5), bootstrap=[founder.endpoint])
+        asker = await one.start(one.neighbour(6), bootstrap=[founder.endpoint])
+        await until(lambda: bool(newcomer.discovery.contacts() and asker.discovery.contacts()), "all are in the DHT")
+        machine = founder.community.following.machine
+        key = skill_key(NETWORK, member_label(machine.chain))
+
+        async def told() -> dict[bytes, Endpoint]:
+            records = await asker.discovery.find(key, timeout_s=LIMIT_S)
+            adverts = {record.public_key: decode_advert(record.body) for record in records}
+            return {peer: Endpoint(advert.host, advert.port) for peer, advert in adverts.items()}
+
+        async def changed(*signers: Neighbour, **change: tuple[bytes, ...]) -> None:
+            until_unix_ms = founder.state.chain.time_unix_ms + 60_000
+            motion = {"chain": machine.chain, "motion": os.urandom(16), "valid_until_unix_ms": until_unix_ms}
+            terms = Reconfigure(**motion, **change)  # type: ignore[arg-type]
+            await founder.community.submit(sign_transaction(terms, *(signer.identity for signer in signers)))
+
+        assert newcomer.key not in await told()
+        await changed(founder, add=(newcomer.key,))
+        async with asyncio.timeout(LIMIT_S):
+            while (await told()).get(newcomer.key) != newcomer.endpoint:  # noqa: ASYNC110  # a store has no event
+                await asyncio.sleep(0.01)
+        await changed(founder, newcomer, remove=(newcomer.key,))
+        async with asyncio.timeout(LIMIT_S):
+            while newcomer.key in await told():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)

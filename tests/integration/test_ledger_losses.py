@@ -4,11 +4,15 @@ import asyncio
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 from node.community.audit import Audit
+from node.community.auditing import OvertakenError, audited
+from node.env import Env
 from node.ledger.chain.machine import ChainMachine
 from node.ledger.pbft.effects import Persist
 from node.ledger.pbft.records import AskedView
@@ -19,6 +23,7 @@ from tests.harness.communities import Neighbour, Neighbourhood, chain_of, commun
 pytestmark = pytest.mark.timeout(90)
 ROOT = Path(__file__).parents[2]
 KEEP = 4
+T = TypeVar("T")
 
 
 def problem(one: Neighbour) -> str:
@@ -114,6 +119,29 @@ def test_a_home_that_is_made_from_a_backup_of_its_key_is_in_doubt_on_every_chain
     assert misses_votes(mark, b"c" * 32, b"i" * 16, 5)
 
 
+async def test_a_restored_key_waits_on_others_chains_and_votes_at_once_on_its_own(tmp_path: Path) -> None:
+    async with community(tmp_path) as four:
+        member = four.members[3]
+        await four.members[0].commit()
+        await four.agree(1)
+        await member.stop()
+        for file in (tmp_path / "node3").iterdir():
+            file.unlink()
+        mark_unknown(tmp_path / "node3")
+        # Alone, it makes a chain on which nobody can have voted before.
+        await member.start()
+        await until(lambda: member.facts is not None, "it reads its file")
+        assert (await member.commit()).height == 1
+        await member.stop()
+        (tmp_path / "node3" / "ledger.db").unlink()
+        mark_unknown(tmp_path / "node3")
+        # A chain of its own without a block gives way, and then the doubt is back.
+        await member.start()
+        await until(lambda: member.facts is not None and not member.facts.forgot, "it is alone, and in no doubt")
+        await member.stop()
+        await _forgets_and_recovers(four, member)
+
+
 def test_a_mark_of_another_chain_says_nothing() -> None:
     mark = Mark(b"a" * 32, b"i" * 16, 9)
     assert not misses_votes(mark, b"b" * 32, b"j" * 16, 0)
@@ -189,6 +217,37 @@ async def test_an_audit_that_begins_at_a_forged_state_says_so(tmp_path: Path) ->
             audit.begin(header, base.certificate, (), state)
             assert audit.problem
             assert not audit.feed(())
+
+
+def hurried(member: Neighbour, times: int) -> Env:
+    """Lets blocks come, and others be pruned, before each of the first so many pieces of work."""
+    left = iter(range(times))
+
+    async def offload(work: Callable[..., T], *args: Any) -> T:
+        if next(left, None) is not None:
+            for _ in range(3 * KEEP):
+                await member.commit()
+        return await asyncio.to_thread(work, *args)
+
+    return Env(offload=offload)
+
+
+async def test_an_audit_that_pruning_overtakes_finds_nothing_wrong_and_says_when_it_comes_to_no_end(
+    tmp_path: Path,
+) -> None:
+    async with community(tmp_path, members=1) as one:
+        (member,) = one.members
+        await member.stop()
+        await one.start(member, keep_blocks=KEEP)
+        await until(lambda: member.facts is not None, "it is back")
+        for _ in range(KEEP // 2):
+            await member.commit()
+        machine = ChainMachine(one.genesis)
+        audit = await audited(machine, member.store, hurried(member, 2))
+        assert (audit.problem, audit.height) == ("", member.height)
+        assert audit.first_height == await member.store.first_height() > KEEP
+        with pytest.raises(OvertakenError, match="keep_blocks"):
+            await audited(machine, member.store, hurried(member, 99))
 
 
 # --- a full disk

@@ -19,6 +19,7 @@ from node.outsource.config import ContractorConfig
 from node.outsource.settlement.config import SettlementConfig
 from node.tasks.verify import Judgement
 from protocol.specification import Effort
+from protocol.transactions import NameSuccessor, Succeed, key_commitment
 from tests.harness.communities import QUICK
 from tests.harness.nodes import LIMIT_S, NETWORK, WORK, Node, World, snapshot, world
 
@@ -283,3 +284,55 @@ async def test_a_seller_that_crashes_at_work_gives_the_credits_back_when_it_is_u
         again = await made.seller(seed=SEEDS[1], sections=common, directory=left, port=seller.endpoint.port)
         deal = await Trio(arbiter, again, buyer).closed()
         assert deal.paid_credits == 0
+
+
+async def test_a_client_that_crashes_before_the_dispute_still_has_what_it_shows_the_arbiter(tmp_path: Path) -> None:
+    async with world() as made:
+        home = tmp_path / "buyer"
+        home.mkdir()
+        insists = SettlementConfig(adapter="credits", margin_s=1.0, refund_rejected=False)
+        three = await trio(made, tmp_path, seller_settles=insists)
+        await three.buyer.stop()
+        buyer = await made.buyer(seed=SEEDS[2], sections=sections(tmp_path), directory=home)
+        fabricate(three.seller)
+        steward = buyer.parts.steward
+        assert steward is not None
+
+        async def held(*_: Any) -> None:
+            return None
+
+        steward._act = held  # type: ignore[assignment,method-assign]
+        await buyer.ask("sentiment", TEXT, least_level="full")
+        three = Trio(three.arbiter, three.seller, buyer)
+        await three.until(lambda: [deal.stage for deal in three.deals()] == [SUBMITTED], "the seller asks")
+        left = snapshot(home, tmp_path / "left")
+        await buyer.stop()
+        again = await made.buyer(seed=SEEDS[2], sections=sections(tmp_path), directory=left, port=buyer.endpoint.port)
+        deal = await Trio(three.arbiter, three.seller, again).closed()
+        assert deal.exhibit_sha256
+        assert deal.paid_credits == 0
+
+
+# --- keys
+
+
+async def test_a_sellers_record_follows_its_account_to_the_next_key(tmp_path: Path) -> None:
+    async with world() as made:
+        three = await trio(made, tmp_path)
+        assert (await three.buyer.ask("sentiment", TEXT)).choice == "outsource"
+        await three.closed()
+        outcomes = three.buyer.parts.store.outcomes
+        before = (await outcomes.totals())[three.seller.key]
+        successor = Identity(b"\x77" * 32)
+        following = three.seller.parts.community.following
+        named = key_commitment(successor.public_key)
+        await three.seller.parts.community.submit(
+            following.author.sign(following.state, NameSuccessor, next_key_sha256=named)
+        )
+        await three.seller.parts.community.submit(
+            following.author.sign(following.state, Succeed, successor, new_key=successor.public_key)
+        )
+        async with asyncio.timeout(LIMIT_S):
+            while successor.public_key not in (totals := await outcomes.totals()):  # noqa: ASYNC110  # a store's row
+                await asyncio.sleep(0.01)
+        assert totals == {successor.public_key: before}

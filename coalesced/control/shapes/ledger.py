@@ -79,6 +79,7 @@ class LedgerBlocks(TypedDict):
     schema: str
     genesis: str
     first: int
+    kept_from: int
     height: int
     blocks: list[bytes]  # base64 in JSON
 

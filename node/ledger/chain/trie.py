@@ -98,18 +98,23 @@ class Trie(Generic[V]):
 
     def items(self, prefix: bytes = b"") -> Iterator[tuple[bytes, V]]:
         """All keys that begin with `prefix`, in order, with their values."""
-        if self._top is None:
-            return
-        start = self._top
-        while isinstance(start, _Branch) and start.bit < 8 * len(prefix):
-            start = start.right if _is_set(prefix, start.bit) else start.left
-        waiting = [start]
+        start = self.part(prefix)._top
+        waiting = [] if start is None else [start]
         while waiting:
             node = waiting.pop()
             if isinstance(node, _Branch):
                 waiting += [node.right, node.left]
-            elif node.key.startswith(prefix):
+            else:
                 yield node.key, node.value
+
+    def part(self, prefix: bytes) -> "Trie[V]":
+        """The map of all keys that begin with `prefix`; the same one as long as none of them changes."""
+        node = self._top
+        while isinstance(node, _Branch) and node.bit < 8 * len(prefix):
+            node = node.right if _is_set(prefix, node.bit) else node.left
+        if node is None or not _lowest(node).key.startswith(prefix):
+            return Trie()
+        return Trie(node)
 
     def changes(self, before: "Trie[V]") -> dict[bytes, V | None]:
         """What turns `before` into this map: values by key, None for one that goes. What they share costs nothing."""
@@ -209,12 +214,15 @@ def _sides(node: "_Node[V] | None", bit: int) -> "tuple[_Node[V] | None, _Node[V
     """What of `node`, whose keys agree before `bit`, is on either side of a branch at `bit`."""
     if isinstance(node, _Branch) and node.bit == bit:
         return node.left, node.right
-    lowest = node
-    while isinstance(lowest, _Branch):
-        lowest = lowest.left
-    if lowest is None:
+    if node is None:
         return None, None
-    return (None, node) if _is_set(lowest.key, bit) else (node, None)
+    return (None, node) if _is_set(_lowest(node).key, bit) else (node, None)
+
+
+def _lowest(node: _Node[V]) -> _Leaf[V]:
+    while isinstance(node, _Branch):
+        node = node.left
+    return node
 
 
 def _nearest(node: _Node[V], key: bytes) -> _Leaf[V]:

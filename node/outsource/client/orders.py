@@ -96,7 +96,7 @@ class Orders:
             return outcome
         if isinstance(outcome, Fault):
             await completed(self._failed(_order(ask, offer), outcome))
-            self._settling.judged(offer.quote.terms, None)
+            await self._settling.judged(offer.quote.terms, None)
             return Failed(outcome.kind, f"{offer.seller.name}: {outcome.kind}: {outcome.text}")
         return outcome
 
@@ -202,7 +202,7 @@ class Orders:
         else:
             text = "; ".join(judgement.reasons) or "verification refused the result"
             await self._report(order, Fault("bad_result", text[:500], proof_of(offer, delivered.delivery.result)))
-        self._settling.judged(offer.quote.terms, None if judgement.accepted else _exhibit(ask, delivered))
+        await self._settling.judged(offer.quote.terms, None if judgement.accepted else _exhibit(ask, delivered))
         return self._in_background(self.collect(order, offered, delivered.delivery.acceptance))
 
     async def collect(

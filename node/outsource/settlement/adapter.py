@@ -40,7 +40,7 @@ class Adapter(Protocol):
     async def lock(self, quote: bytes, terms: QuoteTerms, task_id: bytes, *, remaining_s: float) -> str:
         """Lock the price before the award is sent, if the seller asks for it; empty, or why it is not locked."""
 
-    def judged(self, quote: bytes, rejected: Exhibit | None) -> None:
+    async def judged(self, quote: bytes, rejected: Exhibit | None) -> None:
         """The journal says how the job ended; pay, or show what was rejected."""
 
     # --- the seller

@@ -1,6 +1,5 @@
 """The arbiter's part: it looks at what a client shows, does the check that the client could have done, and rules."""
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,11 +11,10 @@ from node.errors import NodeError
 from node.outsource.localwork import LocalWork
 from node.outsource.settlement.deals import Known
 from node.outsource.settlement.exhibits import exhibit_hash, open_exhibit
+from node.store.exhibits import Exhibits
 from node.tasks.content import Content
 from protocol.errors import RemoteProtocolError
 
-MAX_EXHIBITS: Final = 32
-"""That wait for their dispute to be seen here, of at most 1 MiB each; the oldest make room."""
 CHECK_S: Final = 60.0
 
 log = structlog.get_logger()
@@ -24,23 +22,15 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Arbiter:
-    """Exhibits, and what they come to. Where it cannot judge, it stays silent: then its owner rules, or time does."""
+    """What exhibits come to. Where it cannot judge, it stays silent: then its owner rules, or time does."""
 
     env: Env
     work: LocalWork
-    _exhibits: OrderedDict[bytes, bytes] = field(default_factory=OrderedDict)
+    exhibits: Exhibits
     _rulings: dict[bytes, int | None] = field(default_factory=dict)
-
-    def take(self, name: bytes, exhibit: bytes) -> None:
-        """Keep what a client shows about its deal."""
-        self._exhibits[name] = exhibit
-        self._exhibits.move_to_end(name)
-        if len(self._exhibits) > MAX_EXHIBITS:
-            self._exhibits.popitem(last=False)
 
     def forget(self, name: bytes) -> None:
         """The deal is closed."""
-        self._exhibits.pop(name, None)
         self._rulings.pop(name, None)
 
     async def ruling(self, known: Known) -> int | None:
@@ -48,10 +38,10 @@ class Arbiter:
 
         The strongest check of the skill decides, at the score that the task asked for, by a seed drawn only now.
         """
-        exhibit = self._exhibits.get(known.name)
-        if exhibit is None or exhibit_hash(exhibit) != known.deal.exhibit_sha256:
-            return None
         if known.name not in self._rulings:
+            exhibit = await self.exhibits.of(known.name)
+            if exhibit is None or exhibit_hash(exhibit) != known.deal.exhibit_sha256:
+                return None
             self._rulings[known.name] = await self._judged(known, exhibit)
         return self._rulings[known.name]
 

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from crypto.identity import Identity
 from node.community.community import Community
 from node.community.following import Following
@@ -20,6 +22,7 @@ from node.outsource.settlement.deals import active_account, arbiter_for, deal_na
 from node.outsource.settlement.exhibits import pack_exhibit
 from node.outsource.settlement.papers import Job
 from node.outsource.settlement.steward import Steward
+from node.store.errors import StorageError
 from protocol.signed import QuoteTerms
 from protocol.transactions import Fund
 
@@ -27,6 +30,9 @@ FIRST_DELAY_S: Final = 0.5
 """What locking is taken to need before it was ever measured: a committee across a continent."""
 NEWEST: Final = 0.2
 """Weight of the newest measured delay."""
+
+
+log = structlog.get_logger()
 
 
 class Credits:
@@ -103,10 +109,13 @@ class Credits:
         await self._steward.tell(name, f"{terms.price_micro} credits are locked for it")
         return ""
 
-    def judged(self, quote: bytes, rejected: Exhibit | None) -> None:
+    async def judged(self, quote: bytes, rejected: Exhibit | None) -> None:
         """The steward reads the journal."""
         if rejected is not None and (packed := pack_exhibit(rejected)) is not None:
-            self._steward.shows(deal_name(quote), packed)
+            try:
+                await self._steward.shows(deal_name(quote), packed)
+            except StorageError as error:
+                log.warning("deal.exhibit_not_kept", error=str(error))
         self._steward.wake()
 
     # --- the seller

@@ -30,8 +30,8 @@ from node.ledger.chain.trie import Trie
 Step = Literal["submit", "release", "refund", "dispute", "rule", "expire"]
 Ending = Literal["open", "accepted", "rejected", "failed", "abandoned"]
 """How a job ended by the client's journal; `abandoned`: the client itself let go of it, `open`: nothing is said yet."""
-DEAL_KIND = 9
-"""The first byte of a deal's key."""
+DEALS = b"\x09"
+"""What the keys of deals begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,9 @@ def active_account(state: State, key: bytes) -> AccountId | None:
 
 def changed_deals(before: State | None, after: State) -> Iterator[tuple[bytes, Known | None]]:
     """(key, deal) of every deal that is not as it was; None for those that are forgotten."""
-    changes = after.trie.changes(before.trie if before is not None else Trie())
-    for key, entry in changes.items():
-        if key[0] == DEAL_KIND:
-            yield key, Known(AccountId(key[1:33]), key[33:], entry) if isinstance(entry, Deal) else None
+    earlier = before.trie.part(DEALS) if before is not None else Trie()
+    for key, entry in after.trie.part(DEALS).changes(earlier).items():
+        yield key, Known(AccountId(key[1:33]), key[33:], entry) if isinstance(entry, Deal) else None
 
 
 def step_of_client(deal: Deal, ending: Ending, now_unix_ms: int, *, patience_ms: int) -> Step | None:

@@ -17,7 +17,7 @@ class NoSettlement:
         """Nothing to lock."""
         return ""
 
-    def judged(self, quote: bytes, rejected: Exhibit | None) -> None:
+    async def judged(self, quote: bytes, rejected: Exhibit | None) -> None:
         """The receipt is all there is."""
 
     def wanted(self, client: bytes, price_micro: int) -> bytes | None:

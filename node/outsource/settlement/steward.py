@@ -1,7 +1,7 @@
 """Sees each of this node's deals to its end: looks at chain and journal and does what follows, again and again.
 
-It keeps nothing that a crash could lose. A step that is refused or does not get through is tried again from what the
-chain says by then; the chain takes each step once, and a deal that both sides forget ends by time.
+It keeps nothing in memory that a crash could lose. A step that is refused or does not get through is tried again from
+what the chain says by then; the chain takes each step once, and a deal that both sides forget ends by time.
 """
 
 import asyncio
@@ -44,6 +44,7 @@ from node.outsource.settlement.deals import (
 )
 from node.outsource.settlement.exhibits import exhibit_hash
 from node.outsource.settlement.papers import Job, Papers
+from node.store.exhibits import Exhibits
 from protocol.errors import RemoteProtocolError
 from protocol.messages import DealExhibit
 from protocol.transactions import Dispute, Expire, InDeal, Refund, Release, Rule, Submit
@@ -54,8 +55,6 @@ SUBMIT_TIMEOUT_S: Final = 20.0
 SHOW_TIMEOUT_S: Final = 20.0
 AGAIN_S: Final = 5.0
 """Before a step that did not get through is tried again."""
-MAX_EXHIBITS: Final = 32
-"""Of rejected results that wait for their dispute."""
 KINDS: Final[dict[Step, type[InDeal]]] = {
     "submit": Submit,
     "release": Release,
@@ -91,6 +90,7 @@ class Steward:
         peers: Peers,
         papers: Papers,
         arbiter: Arbiter,
+        exhibits: Exhibits,
         config: SettlementConfig,
         tell: Tell,
     ) -> None:
@@ -105,7 +105,9 @@ class Steward:
         self._open: dict[bytes, Known] = {}
         self._seen: State | None = None
         self._under_way: set[bytes] = set()
-        self._exhibits: dict[bytes, bytes] = {}
+        self._exhibits = exhibits
+        self._shown: set[bytes] = set()
+        """Deals of which there is an exhibit."""
         self._wake = asyncio.Event()
         self._not_before: dict[bytes, float] = {}
 
@@ -124,11 +126,10 @@ class Steward:
         self._under_way.discard(name)
         self._wake.set()
 
-    def shows(self, name: bytes, exhibit: bytes) -> None:
+    async def shows(self, name: bytes, exhibit: bytes) -> None:
         """What there is to show if the seller of a rejected result insists on its pay."""
-        self._exhibits[name] = exhibit
-        while len(self._exhibits) > MAX_EXHIBITS:
-            del self._exhibits[next(iter(self._exhibits))]
+        await self._exhibits.keep(name, exhibit, self._env.unix_ms())
+        self._shown.add(name)
 
     async def tell(self, name: bytes, text: str) -> None:
         """Write a line about a deal into its task's log, where this node is the client."""
@@ -146,6 +147,7 @@ class Steward:
     async def run(self) -> None:
         """Look, act, wait; for ever."""
         await self.papers.load()
+        self._shown |= await self._exhibits.deals()
         while True:
             self._wake.clear()
             try:
@@ -178,14 +180,16 @@ class Steward:
                 if self._open.pop(key, None) is not None and known is not None:
                     await self.tell(known.name, _how_it_closed(known.deal))
                 if known is not None:
-                    self._forget(known.name)
+                    await self._forget(known.name)
             elif me is not None and me in (known.client, known.deal.contractor, known.deal.arbiter):
                 self._open[key] = known
         self._seen = state
 
-    def _forget(self, name: bytes) -> None:
+    async def _forget(self, name: bytes) -> None:
         self.papers.forget(name)
-        self._exhibits.pop(name, None)
+        if name in self._shown:
+            await self._exhibits.forget(name)
+            self._shown.discard(name)
         self._not_before.pop(name, None)
         self._under_way.discard(name)
         self.arbiter.forget(name)
@@ -246,7 +250,7 @@ class Steward:
         review_ms = self._community.following.machine.genesis.parameters.review_ms
         patience_ms = known.deal.due_unix_ms - review_ms + round(1000 * self._config.dispute_after_s)
         step = step_of_client(known.deal, ending, now, patience_ms=patience_ms)
-        if step == "dispute" and (exhibit := self._exhibits.get(known.name)) is not None:
+        if step == "dispute" and (exhibit := await self._exhibits.of(known.name)) is not None:
             return _Next(step, {"exhibit_sha256": exhibit_hash(exhibit)}, exhibit)
         return _Next(step) if step else None
 
@@ -284,7 +288,7 @@ class Steward:
 
     # --- what a client shows this node
 
-    def take_exhibit(self, client_key: bytes, shown: DealExhibit) -> str:
+    async def take_exhibit(self, client_key: bytes, shown: DealExhibit) -> str:
         """Keep an exhibit for a deal of `client_key` that this node is the arbiter of; empty, or why it is refused."""
         try:
             state = self._community.following.state
@@ -295,7 +299,7 @@ class Steward:
         known = None if client is None else self._known(state, client, shown.deal)
         if client is None or known is None or known.deal.arbiter != me:
             return "no deal of yours has this node as its arbiter"
-        self.arbiter.take(shown.deal, shown.exhibit)
+        await self.shows(shown.deal, shown.exhibit)
         self._wake.set()
         return ""
 

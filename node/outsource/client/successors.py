@@ -1,0 +1,58 @@
+"""Sellers that passed their account to another key stay who they are: their history here follows the chain."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from node.community.community import Community
+from node.community.following import Following
+from node.community.waiters import NotCommittedError
+from node.ledger.chain.state import ACTIVE, Account, AccountId, Entry, Name, State, account_key, name_key
+from node.ledger.chain.trie import Trie
+from node.store.successions import Successions
+
+NAMES: Final = name_key(b"")
+PAUSE_S: Final = 1.0
+"""Between two looks while no chain is followed, or its file is being read."""
+
+log = structlog.get_logger()
+
+
+class Successors:
+    """Looks at each block that passes an account on."""
+
+    def __init__(self, community: Community, successions: Successions) -> None:
+        self._community = community
+        self._successions = successions
+
+    async def run(self) -> None:
+        """For ever. After a start all successions are gone through: what was recorded late passes then."""
+        while True:
+            with suppress(NotCommittedError):
+                await self._follow(self._community.following)
+            await asyncio.sleep(PAUSE_S)
+
+    async def _follow(self, following: Following) -> None:
+        """Until there is no chain, for now or for good."""
+        seen: Trie[Entry] | None = None
+        while True:
+            state = following.state
+            names = state.trie.part(NAMES)
+            if seen is None or names.root() != seen.root():
+                if moved := await self._successions.take_over(succeeded(state)):
+                    log.info("sellers.succeeded", jobs=moved)
+                seen = names
+            await following.next_block()
+
+
+def succeeded(state: State) -> dict[bytes, bytes]:
+    """Every key whose account acts by another one now, and that one."""
+    found = dict[bytes, bytes]()
+    for key, name in state.trie.items(NAMES):
+        assert isinstance(name, Name)
+        account = state.the(Account, account_key(AccountId(name.account)))
+        if account.key != key[1:] and account.standing == ACTIVE:
+            found[key[1:]] = account.key
+    return found
