@@ -16,6 +16,7 @@ Reason = Literal[
     "not_a_tier",
     "below",
     "bad_proof",
+    "leaked_item",
     "too_many_questions",
 ]
 
