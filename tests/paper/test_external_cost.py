@@ -13,7 +13,14 @@ from node.market.pricing import Load, PricingConfig, demand_factor_ppm, quote_pr
 def test_eq_6_external_cost_is_the_sum_of_six_terms_in_expectation() -> None:
     """COALESCE eq. (6): price, communication, verification, integration, risk and latency penalty."""
     config = DecisionConfig(
-        audit_least=0, shirk_share=0, integration_micro=7, protocol_overhead_micro=3, transfer_usd_per_gb=0
+        audit_least=0,
+        shirk_share=0,
+        integration_micro=7,
+        protocol_overhead_micro=3,
+        transfer_usd_per_gb=0,
+        dishonest_share=0.001,
+        claim_most=0.95,
+        claim_jobs=20,
     )
     seller = Candidate(
         key=b"a", name="a", price_micro=40, duration_s=2, p95_s=2, claimed_success=1.0, successes=18, jobs=18

@@ -22,7 +22,7 @@ def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyC
     """The best score above the threshold among sellers that cost less than LOCAL."""
     score = closeness(goodness(menu, priced), experience.weights)
     worth_it = (priced.cost_micro < menu.limit_micro) & (menu.match >= settings.theta)
-    return hire(menu, priced, best_of(menu, score, threshold(experience, settings)[..., None], worth_it))
+    return hire(priced, best_of(menu, score, threshold(experience, settings)[..., None], worth_it))
 
 
 POLICY = Policy(

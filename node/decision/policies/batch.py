@@ -48,7 +48,7 @@ def unstick(pick: Pick, menu: Menu, priced: Priced, experience: Experience, sett
     if not value.shape[-1]:
         return pick
     forced = stuck & open_.any(-1)
-    tried = hire(menu, priced, np.where(forced, value.argmin(-1), pick.seller), pick.explored | forced)
+    tried = hire(priced, np.where(forced, value.argmin(-1), pick.seller), pick.explored | forced)
     return Pick(tried.seller, np.where(forced, tried.level, pick.level), tried.explored)
 
 

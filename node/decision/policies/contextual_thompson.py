@@ -15,7 +15,7 @@ def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyC
     noise = draw.standard_normal(mean.shape)
     model = mean + settings.linear_bonus * (np.linalg.cholesky(inverse) @ noise[..., None])[..., 0]
     score = (features(menu, priced) @ model[..., None])[..., 0]
-    return hire(menu, priced, best_of(menu, score, 0.0, menu.usable))
+    return hire(priced, best_of(menu, score, 0.0, menu.usable))
 
 
 POLICY = Policy(

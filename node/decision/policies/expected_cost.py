@@ -8,7 +8,7 @@ from node.decision.policies.two_kinds import believe
 
 def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyConfig, draw: Draw) -> Pick:
     """The seller of least expected total cost; TOPSIS settles near-equals."""
-    return hire(menu, priced, least_cost(menu, priced, settings))
+    return hire(priced, least_cost(menu, priced, settings))
 
 
 POLICY = Policy(

@@ -22,7 +22,7 @@ def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyC
     tried = random_of(open_ if priced.safe is None else open_ & priced.safe, draw)
     explores = draw.random(tried.shape) < rate(experience, settings)
     explores = explores & (tried >= 0)
-    return hire(menu, priced, np.where(explores, tried, least_cost(menu, priced, settings)), explores)
+    return hire(priced, np.where(explores, tried, least_cost(menu, priced, settings)), explores)
 
 
 POLICY = Policy(

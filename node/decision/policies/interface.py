@@ -98,11 +98,10 @@ class Priced(NamedTuple):
 
     success: Floats
     """(..., sellers): the belief."""
-    by_level: tuple[Floats, ...]
-    """(..., sellers) for each of `menu.checks`: what the level adds to accepting unseen; with a tail, the whole. By the
-    careful belief, where there is one."""
+    level: Ints
+    """(..., sellers): which of `menu.checks` costs least; by the careful belief, where there is one."""
     cost_micro: Floats
-    """(..., sellers): at the level of least `by_level`; infinite where the seller is not usable, or not `safe`."""
+    """(..., sellers): at that level; infinite where the seller is not usable, or not `safe`."""
     careful: Floats | None = None
     """(..., sellers): the careful belief."""
     safe: Bools | None = None

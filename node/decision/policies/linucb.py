@@ -21,7 +21,7 @@ def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyC
     width = np.sqrt(np.maximum(0.0, ((x @ inverse) * x).sum(-1)))
     expected = (x @ mean[..., None])[..., 0]
     seller = best_of(menu, expected + settings.linear_bonus * width, 0.0, menu.usable)
-    return hire(menu, priced, seller)
+    return hire(priced, seller)
 
 
 POLICY = Policy(

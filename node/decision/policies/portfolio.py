@@ -34,7 +34,7 @@ def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyC
     is_near = column(cost, tried) <= (1.0 + NEWCOMER_PREMIUM) * column(cost, chosen)
     is_open = (experience.recent_explorations < settings.newcomer_share) & (chosen != LOCAL) & (tried != LOCAL)
     is_open &= is_near & (tried != chosen)
-    return hire(menu, priced, np.where(is_open, tried, chosen), is_open)
+    return hire(priced, np.where(is_open, tried, chosen), is_open)
 
 
 POLICY = Policy(

@@ -3,6 +3,9 @@
 Operations stand in the same order as in `external_cost.level_terms`, so both give equal bits (without a tail).
 """
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +27,8 @@ from node.decision.policies.interface import (
 from node.decision.policies.settings import CRITERIA, FEATURES, PolicyConfig
 from node.decision.topsis import closeness as closeness_of_one
 from node.decision.topsis import fall, weights
+
+Number = TypeVar("Number", np.float64, np.int64)
 
 TOPSIS_COST_RANGE = 2.0
 """Best 0, worst twice the local cost: what costs more is equally out of the question."""
@@ -71,7 +76,7 @@ def ceiling_micro(menu: Menu, experience: Experience, settings: PolicyConfig) ->
 
 
 def price(menu: Menu, belief: Belief, ceiling_micro: Amount = np.inf) -> Priced:
-    """Every seller at every level, and at its best one.
+    """Every seller, at its best level.
 
     q P + (1-q) (P + V) is P + (1-q) V; what a level adds to it is d (1-q) (redo - P - V) and its own cost. The level is
     chosen by what it adds, or where the tail counts by the whole: to the careful belief, where there is one, and then
@@ -80,47 +85,56 @@ def price(menu: Menu, belief: Belief, ceiling_micro: Amount = np.inf) -> Priced:
     success, careful = belief
     bad = 1.0 - success
     unseen = menu.fixed_micro + menu.price_micro
+    relief = menu.redo_micro - menu.value_micro - menu.price_micro
     if careful is None:
-        by_level = _levels(menu, success, bad, unseen)
-        best = by_level[0]
-        for added in by_level[1:]:
-            best = np.minimum(best, added)
-        cost = best.copy() if menu.tail else unseen + bad * menu.value_micro + best
-        np.putmask(cost, ~menu.usable, np.inf)
-        return Priced(success, by_level, cost)
+        cost, level = _at_best(_levels(menu, success, bad, unseen, relief))
+        if not menu.tail:
+            cost = unseen + bad * menu.value_micro + cost
+        return Priced(success, level, np.where(menu.usable, cost, np.inf))
     doubted = 1.0 - careful
-    by_level = _levels(menu, careful, doubted, unseen)
-    plain = _levels(menu, success, bad, unseen)
-    best, chosen = by_level[0], plain[0]
-    for added, beside in zip(by_level[1:], plain[1:], strict=True):
-        chosen = np.where(added < best, beside, chosen)
-        best = np.minimum(best, added)
+    by_level = _levels(menu, careful, doubted, unseen, relief)
+    plain = _levels(menu, success, bad, unseen, relief)
+    best, level = _at_best(by_level)
+    chosen = plain[0]
+    for at, beside in enumerate(plain[1:], 1):
+        chosen = np.where(level == at, beside, chosen)
     if not menu.tail:
         doubted *= menu.value_micro
         best = best + (unseen + doubted)
         unseen += bad * menu.value_micro
         chosen = chosen + unseen
     safe = best <= ceiling_micro
-    return Priced(success, by_level, np.where(safe & menu.usable, chosen, np.inf), careful, safe)
+    return Priced(success, level, np.where(safe & menu.usable, chosen, np.inf), careful, safe)
 
 
-def _levels(menu: Menu, success: Floats, bad: Floats, unseen: Floats) -> tuple[Floats, ...]:
-    """(..., sellers) for each level: what it adds to accepting unseen; with a tail, the whole."""
-    found = menu.redo_micro - menu.value_micro - menu.price_micro
-    found *= bad
+def _at_best(by_level: Sequence[Floats]) -> tuple[Floats, Ints]:
+    """(..., sellers): the least of the levels, and which one that is; of equal ones, the one that checks least."""
+    best, level = by_level[0], np.zeros(by_level[0].shape, np.int64)
+    for at, added in enumerate(by_level[1:], 1):
+        level[added < best] = at
+        best = np.minimum(best, added)
+    return best, level
+
+
+def _levels(menu: Menu, success: Floats, bad: Floats, unseen: Floats, relief: Floats) -> list[Floats]:
+    """(..., sellers) for each level: what it adds to accepting unseen; with a tail, the whole.
+
+    `relief` is what finding one bad work changes: redo - V - P.
+    """
+    found = relief * bad
     by_level: list[Floats] = []
     for check in menu.checks:
-        relief = found
+        here = found
         if check.redo_micro is not None:
-            relief = bad * (check.redo_micro - menu.value_micro - menu.price_micro)
-        added = relief * check.detection
+            here = bad * (check.redo_micro - menu.value_micro - menu.price_micro)
+        added = here * check.detection
         added += check.cost_micro
         if check.price_share:
             added += check.price_share * menu.price_micro
         if menu.tail is not None:
             added = _with_tail(menu, menu.tail, check, success, added + (unseen + bad * menu.value_micro))
         by_level.append(added)
-    return tuple(by_level)
+    return by_level
 
 
 def _with_tail(menu: Menu, tail: TailTerms, check: CheckTerms, success: Floats, total: Floats) -> Floats:
@@ -293,32 +307,18 @@ def random_of(among: Bools, draw: np.random.Generator) -> Ints:
     return np.where(among.any(-1), np.where(among, draw.random(among.shape), -1.0).argmax(-1), LOCAL)
 
 
-def hire(menu: Menu, priced: Priced, seller: Ints, explored: Bools | None = None) -> Pick:
-    """The pick of these sellers, each at its level of least cost; of equal ones, the one that checks least."""
+def hire(priced: Priced, seller: Ints, explored: Bools | None = None) -> Pick:
+    """The pick of these sellers, each at its level."""
     seller = np.asarray(seller)
-    level = np.zeros(seller.shape, np.int64)
-    if len(priced.by_level) > 1:
-        place = _places(priced.success.shape, seller)
-        best = _at(priced.by_level[0], place)
-        for at, cost in enumerate(priced.by_level[1:], 1):
-            here = _at(cost, place)
-            is_better = here < best
-            level = np.where(is_better, at, level)
-            best = np.where(is_better, here, best)
-        level = np.where(seller == LOCAL, 0, level)
-    return Pick(seller, level, np.zeros(seller.shape, bool) if explored is None else explored & (seller != LOCAL))
+    is_hired = seller != LOCAL
+    level = np.where(is_hired, column(priced.level, seller), 0)
+    return Pick(seller, level, np.zeros(seller.shape, bool) if explored is None else explored & is_hired)
 
 
-def column(values: Floats, seller: Ints) -> Floats:
+def column(values: NDArray[Number], seller: Ints) -> NDArray[Number]:
     """(...,): the figure of each row's seller; where LOCAL, the first column's or 0."""
-    return _at(values, _places(values.shape, seller))
-
-
-def _places(shape: tuple[int, ...], seller: Ints) -> Ints:
-    """(...,): where each row's seller stands in an array of this shape, flattened."""
-    first = np.arange(0, seller.size * shape[-1], shape[-1]).reshape(seller.shape) if shape[-1] else 0
-    return np.asarray(first + np.maximum(seller, 0))
-
-
-def _at(values: Floats, place: Ints) -> Floats:
-    return np.asarray(values.reshape(-1)[place]) if values.size else np.zeros(place.shape)
+    if not values.size:
+        return np.zeros(seller.shape, values.dtype)
+    place = np.arange(0, values.size, values.shape[-1]).reshape(seller.shape)
+    place += np.maximum(seller, 0)
+    return values.reshape(-1)[place]

@@ -26,7 +26,7 @@ def choose(menu: Menu, priced: Priced, experience: Experience, settings: PolicyC
     bound = experience.reward / tries + RANGE * np.sqrt(2.0 * np.log(total) / tries)
     seller = best_of(menu, np.where(jobs > 0, bound, np.finfo(float).max), 0.0, menu.usable)
     untried = np.take_along_axis(jobs, np.maximum(seller, 0)[..., None], -1)[..., 0] == 0 if jobs.shape[-1] else False
-    return hire(menu, priced, seller, np.asarray(untried))
+    return hire(priced, seller, np.asarray(untried))
 
 
 POLICY = Policy(
