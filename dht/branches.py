@@ -45,7 +45,7 @@ class Branches(Generic[T]):
         """Take a member out that was added under this group."""
         path = branch_path(group)
         del self._members[path[-1]][member]
-        for above, branch in zip(("", *path[:-1]), path, strict=True):
+        for above, branch in reversed(list(zip(("", *path[:-1]), path, strict=True))):
             self._counts[branch] -= 1
             if not self._counts[branch]:
                 del self._counts[branch], self._below[above][branch]

@@ -9,7 +9,7 @@ covers a region: everyone within is asked, not only the k closest.
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import assert_never
@@ -105,8 +105,17 @@ class _State(Enum):
 class Lookup:
     """One look-up. `start` once, then `step` with what became of each Ask, until Finish."""
 
-    def __init__(self, goal: Goal, own_id: bytes, seeds: Iterable[NodeAddress]) -> None:
+    def __init__(
+        self,
+        goal: Goal,
+        own_id: bytes,
+        seeds: Iterable[NodeAddress],
+        *,
+        may_ask: Callable[[bytes], bool] | None = None,
+    ) -> None:
+        """`may_ask`: by id, whom to turn to; others are remembered where they are named. None: anybody."""
         self.goal = goal
+        self._may_ask = may_ask
         self._own_id = own_id
         self._nodes: dict[bytes, NodeAddress] = {}
         self._states: dict[bytes, _State] = {}
@@ -184,7 +193,8 @@ class Lookup:
             if node.id not in self._states and node.id != self._own_id:
                 self._nodes[node.id] = node
                 self._states[node.id] = _State.NEW
-                insort(self._order, (distance(node.id, self.goal.target), node.id))
+                if self._may_ask is None or self._may_ask(node.id):
+                    insort(self._order, (distance(node.id, self.goal.target), node.id))
 
     def _merge(self, event: Answered) -> None:
         for record in event.records:

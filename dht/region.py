@@ -1,24 +1,31 @@
 """The region of a key: the ball around it in which k honest nodes are expected, and how to see all of it.
 
 An id cannot be chosen, but tried for: 60 keys out of a few thousand lie closer to a skill than any honest node, and
-then "the k closest" are all the attacker's. Within the region there are still k honest nodes. Who stands among the
-crowd names only the crowd, so the region is swept from several sides: look-ups of ids that lie in it, but apart from
-the key, each from contacts of its own.
+then "the k closest" are all the attacker's. Within the region there are still k honest nodes. Who stands in the crowd
+names only the crowd, so the region is swept quarter by quarter. The look-up of a quarter comes from outside the region
+and turns to nobody in the other quarters: a crowd draws to itself only the look-up of the quarter that it stands in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from dht.contacts import NodeAddress
 from dht.ids import ID_BYTES, distance
 
-SWEEPS = 4
-"""Look-ups around the key: of k = 20 honest nodes each is near five."""
-SWEEP_WIDTH = 8
-"""Nodes that each of them asks: among an evenly spread crowd of 60, two of eight are honest."""
+QUARTER_BITS = 2
+QUARTERS = 1 << QUARTER_BITS
 CROWDED_RATIO = 3
 """A region is crowded where its k-th node stands nearer than a third of the radius. Size and distance are each known to
 23 % (k = 20), so chance does that about once in a thousand look-ups, which then cost more; and where it is not crowded,
 six or seven of the k closest are honest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarter:
+    """A part of a region: an id in its middle, whose look-up it is, and whom that may turn to."""
+
+    target: bytes
+    may_ask: Callable[[bytes], bool]
 
 
 def is_crowded(key: bytes, closest: Sequence[NodeAddress], k: int, radius: int) -> bool:
@@ -26,13 +33,18 @@ def is_crowded(key: bytes, closest: Sequence[NodeAddress], k: int, radius: int) 
     return len(closest) >= k and distance(closest[k - 1].id, key) * CROWDED_RATIO < radius
 
 
-def sweep_targets(key: bytes, radius: int) -> list[bytes]:
-    """Ids at even steps of distance from the key, all within the radius."""
-    middle = int.from_bytes(key, "big")
-    steps = ((2 * number + 1) * radius // (2 * SWEEPS) for number in range(SWEEPS))
-    return [(middle ^ step).to_bytes(ID_BYTES, "big") for step in steps]
+def quarters(key: bytes, radius: int) -> list[Quarter]:
+    """The quarters of the least power of two, as a distance, that covers the radius; of all ids in the extreme."""
+    bits = max(radius.bit_length(), QUARTER_BITS + 1)
+    return [_quarter(key, number, bits) for number in range(QUARTERS)]
+
+
+def _quarter(key: bytes, number: int, bits: int) -> Quarter:
+    size = 1 << (bits - QUARTER_BITS)
+    target = (int.from_bytes(key, "big") ^ (number * size + size // 2)).to_bytes(ID_BYTES, "big")
+    return Quarter(target, lambda node_id: distance(node_id, target) < size or distance(node_id, key) >> bits != 0)
 
 
 def disjoint(nodes: Sequence[NodeAddress]) -> list[list[NodeAddress]]:
-    """Seeds for each sweep: no node twice, near and far ones in each."""
-    return [list(nodes[number::SWEEPS]) for number in range(SWEEPS)]
+    """Seeds for each quarter: nobody twice, near and far ones in each."""
+    return [list(nodes[number::QUARTERS]) for number in range(QUARTERS)]

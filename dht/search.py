@@ -16,7 +16,7 @@ from dht.errors import RemoteDhtError
 from dht.ids import ID_BITS, ID_BYTES
 from dht.lookup import Answered, Ask, Effect, Event, Failed, Finish, Goal, Lookup, Slow
 from dht.records import Record, open_record
-from dht.region import SWEEP_WIDTH, disjoint, is_crowded, sweep_targets
+from dht.region import disjoint, is_crowded, quarters
 from dht.routing import Routing
 from dht.size import NetworkSize
 from dht.stats import DhtStats
@@ -128,13 +128,12 @@ class Searcher:
         await self._drive(lookup, lookup.resume(nodes, radius), found)
 
     async def _sweep(self, key: bytes, radius: int) -> list[NodeAddress]:
-        """Whoever is named in the key's region by look-ups beside the key, each from contacts of its own."""
+        """Whoever is named in the key's region by look-ups of its quarters, each from contacts of its own."""
         self._stats.sweeps += 1
         contacts = self._routing.seeds(key, len(self._routing))
-        width = min(SWEEP_WIDTH, self._config.k)
         lookups = [
-            Lookup(self._goal(target, width), self._own_id, seeds)
-            for target, seeds in zip(sweep_targets(key, radius), disjoint(contacts), strict=True)
+            Lookup(self._goal(quarter.target, self._config.k), self._own_id, seeds, may_ask=quarter.may_ask)
+            for quarter, seeds in zip(quarters(key, radius), disjoint(contacts), strict=True)
         ]
         await asyncio.gather(*(self._drive(one, one.start(), Found()) for one in lookups))
         named = {node.id: node for one in lookups for node in one.named_within(key, radius)}

@@ -14,9 +14,9 @@ from dht.ids import ID_BITS, distance
 
 MAX_SAMPLES = 16
 """Random look-ups remembered: those of joining, or of the last hour or two."""
-MAX_GROWTH = 4
-"""As many times larger than random look-ups showed the network may have become since. Was it believed four times too
-large, a region would still hold five of k = 20 honest nodes."""
+MAX_GROWTH = 2
+"""As many times larger than random look-ups showed the network may be by our neighbours; beyond, it is measured anew.
+Was it believed so much too large, a region would still hold ten of k = 20 honest nodes."""
 MEDIAN_SHIFT = 1 / 3
 WHOLE: int = 2**ID_BITS
 
