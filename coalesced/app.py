@@ -16,6 +16,7 @@ from coalesced.control.lock import hold_lock
 from coalesced.control.server import ControlServer
 from coalesced.gateway.a2a.extra import buying, serving
 from coalesced.gateway.openai.server import OpenAiServer
+from coalesced.gateway.registry.serving import serving_registry
 from coalesced.logs import configure
 from coalesced.passphrase import read_passphrase
 from coalesced.paths import PathError, make_private
@@ -128,6 +129,7 @@ async def _live(
         owner = _owner(config, built, reloader, desk)
         if config.a2a.enabled:
             await stack.enter_async_context(serving(config.a2a, daemon, owner, transport.app))
+        await stack.enter_async_context(serving_registry(config.registry, daemon, transport.app))
         await daemon.start()
         control = ControlServer(owner, config.control, config.paths.socket)
         await control.start()

@@ -7,7 +7,7 @@ import psutil
 from msgspec.structs import replace
 
 from coalesced.config import Config
-from crypto.identity import Identity
+from crypto.identity import Identity, short_id
 from dht.contacts import ContactEvent
 from dht.service import KademliaDiscovery
 from node.background import Background
@@ -58,6 +58,10 @@ from node.outsource.settlement.none import NoSettlement
 from node.outsource.settlement.papers import Papers
 from node.outsource.settlement.steward import Steward
 from node.outsource.tasklog import TaskLog
+from node.registry.announcer import Announcer
+from node.registry.lan import Lan
+from node.registry.remote import Registry
+from node.registry.sources import Sources
 from node.router import Router
 from node.store.store import Store
 from protocol.messages import Message
@@ -102,6 +106,7 @@ class _Base:
     tasks: TaskLog
     peers: Peers
     discovery: KademliaDiscovery
+    sources: Sources
     in_background: Background
 
 
@@ -140,6 +145,16 @@ def build(config: Config, ground: Ground) -> Built:
     def contact_changed(event: ContactEvent) -> None:
         daemon.contact_changed(event)
 
+    in_background = Background(ground.group)
+    discovery = KademliaDiscovery(
+        identity,
+        network,
+        config.dht,
+        unix_ms=env.unix_ms,
+        rng=env.rng,
+        entropy=env.entropy,
+        on_contact=contact_changed,
+    )
     base = _Base(
         config=config,
         ground=ground,
@@ -147,16 +162,9 @@ def build(config: Config, ground: Ground) -> Built:
         work=LocalWork(ground.executor, store.calibrations, machine_rates(config), config.verification, env.unix_ms),
         tasks=TaskLog(store.tasks, hub, env.unix_ms),
         peers=Peers(identity, network, ground.transport, handle, env.entropy, config.net),
-        discovery=KademliaDiscovery(
-            identity,
-            network,
-            config.dht,
-            unix_ms=env.unix_ms,
-            rng=env.rng,
-            entropy=env.entropy,
-            on_contact=contact_changed,
-        ),
-        in_background=Background(ground.group),
+        discovery=discovery,
+        sources=_sources(config, ground, discovery, in_background),
+        in_background=in_background,
     )
     community = Community(
         identity=identity,
@@ -200,6 +208,32 @@ def build(config: Config, ground: Ground) -> Built:
     return Built(daemon, buying.surveyor)
 
 
+def _sources(config: Config, ground: Ground, discovery: KademliaDiscovery, in_background: Background) -> Sources:
+    """Where sellers are looked for, and where this node shows itself."""
+    identity, env = ground.identity, ground.env
+    registries = [
+        Registry(address, timeout_s=config.registry.timeout_s, unix_ms=env.unix_ms) for address in config.registry.use
+    ]
+    lan = Lan(
+        own=ground.addresses.advertised,
+        name=short_id(identity.public_key),
+        network=config.node.network,
+        join=lambda host, port: discovery.add_bootstrap([(host, port)]),
+        has_contacts=lambda: bool(discovery.contacts()),
+    )
+    return Sources(
+        own_id=identity.node_id,
+        discovery=discovery,
+        registries=registries,
+        announcer=Announcer(identity, registries, published=discovery.published, unix_ms=env.unix_ms),
+        neighbours=lan if config.registry.lan else None,
+        found=ground.store.found,
+        config=config.registry,
+        env=env,
+        in_background=in_background,
+    )
+
+
 def _paying(base: _Base, community: Community) -> _Paying:
     """How hired work is paid for."""
     config, ground = base.config.settlement, base.ground
@@ -241,10 +275,10 @@ def _selling(base: _Base, paying: _Paying) -> _Selling:
         config=config.contractor,
         pricing=config.pricing,
         work=base.work,
-        discovery=base.discovery,
+        discovery=base.sources,
         advertised=ground.addresses.advertised,
         turns=turns,
-        signposts=Signposts(network=network, discovery=base.discovery, advertised=ground.addresses.advertised, env=env),
+        signposts=Signposts(network=network, discovery=base.sources, advertised=ground.addresses.advertised, env=env),
         in_background=base.in_background,
     )
     desk = QuoteDesk(
@@ -285,7 +319,7 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
         config=config.client,
         decision=config.decision,
         work=base.work,
-        discovery=base.discovery,
+        sources=base.sources,
         market=Market(base.peers, env.unix_ms),
         settling=paying.settling,
         standings=Standings(identity.public_key, community, env),
@@ -340,7 +374,7 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
         own_endpoint=base.ground.addresses.advertised,
         network=config.node.network,
         executor=base.ground.executor,
-        discovery=base.discovery,
+        sources=base.sources,
         outcomes=store.outcomes,
         places=store.places,
         reader=Reader(config.meaning),
@@ -388,6 +422,7 @@ def _parts(
         executor=ground.executor,
         work=base.work,
         discovery=base.discovery,
+        sources=base.sources,
         peers=base.peers,
         community=community,
         settling=paying.settling,

@@ -37,6 +37,7 @@ from node.outsource.client.reader import MeaningConfig
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.outsource.settlement.config import SettlementConfig
 from node.proofs.policy import ProofsConfig
+from node.registry.config import RegistryConfig
 from node.store.blobs import RetentionConfig
 from node.store.spending import Caps
 
@@ -123,6 +124,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     meaning: MeaningConfig = MeaningConfig()
     proofs: ProofsConfig = ProofsConfig()
     attestation: AttestationConfig = AttestationConfig()
+    registry: RegistryConfig = RegistryConfig()
 
 
 SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {

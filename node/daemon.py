@@ -43,6 +43,7 @@ from node.outsource.orphans import LOOK_S, Orphans
 from node.outsource.settlement.adapter import Adapter
 from node.outsource.settlement.steward import Steward
 from node.outsource.tasklog import TaskLog
+from node.registry.sources import Sources
 from node.store.store import Store
 
 log = structlog.get_logger()
@@ -68,6 +69,7 @@ class Parts:
     executor: Executor
     work: LocalWork
     discovery: KademliaDiscovery
+    sources: Sources
     peers: Peers
     community: Community
     settling: Adapter
@@ -119,8 +121,10 @@ class Daemon:
         try:
             await parts.peers.start(self.addresses.listen)
             await parts.discovery.start([(one.host, one.port) for one in self.addresses.listen])
+            await parts.sources.open()
         except (NodeError, DhtError) as error:
             # Half a node must not be left behind, whoever goes on living in this process.
+            await asyncio.gather(parts.sources.stop(), parts.discovery.stop())
             await parts.peers.stop()
             raise error if isinstance(error, NodeError) else ListenError(str(error)) from error
         known = await parts.store.peers.known(REMEMBERED_PEERS)
@@ -133,6 +137,7 @@ class Daemon:
                 self._settle_in(),
                 self._end_orphans(),
                 parts.community.run(),
+                guarded(parts.sources.run()),
                 guarded(parts.settling.run()),
                 guarded(parts.successors.run()),
             )
@@ -174,7 +179,7 @@ class Daemon:
         await parts.running.stop()
         await parts.contractor.stop()
         await parts.in_background.end(FAREWELL_S)
-        await parts.discovery.stop()
+        await asyncio.gather(parts.sources.stop(), parts.discovery.stop())
         await parts.peers.stop()
         await parts.executor.stop()
         parts.proofs.close()

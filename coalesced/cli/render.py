@@ -37,6 +37,7 @@ SELLERS = (
     Column("p(good)", "success_ppm", "ratio"),
     Column("tasks", "tasks", "count"),
     Column("blocked", "blocked", "flag", optional=True),
+    Column("shown by", "source", optional=True),
     Column("caption", "caption", optional=True),
 )
 MATCHES = (
@@ -45,6 +46,7 @@ MATCHES = (
     Column("fit", "score_ppm", "ratio"),
     Column("a unit from", "price_hint_micro", "money"),
     Column("p(good)", "success_ppm", "ratio"),
+    Column("shown by", "source", optional=True),
     Column("caption", "caption", optional=True),
 )
 PARTS = (

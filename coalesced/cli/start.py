@@ -15,6 +15,10 @@ from coalesced.cli.face import Face, command_options
 @click.option("--dev", is_flag=True, default=None, help="Keep nothing on disk.")
 @click.option("--genesis", metavar="FILE", help="The community chain to follow, or to vote on as its member.")
 @click.option("--no-sell", is_flag=True, help="Only buy.")
+@click.option("--registry", is_flag=True, default=None, help="Also serve signed records over HTTP, as a registry.")
+@click.option(
+    "--use-registry", multiple=True, metavar="HOST:PORT", help="Ask here where the DHT knows nobody; repeatable."
+)
 @click.option("--admin-port", type=click.IntRange(0, 65535), help="Serve probes and metrics on this loopback port.")
 @click.option("--openai-port", type=click.IntRange(0, 65535), help="Serve the OpenAI API on this loopback port.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
@@ -31,6 +35,8 @@ def start(
     dev: bool | None,
     genesis: str | None,
     no_sell: bool,
+    registry: bool | None,
+    use_registry: tuple[str, ...],
     admin_port: int | None,
     openai_port: int | None,
     log_level: str | None,
@@ -52,6 +58,8 @@ def start(
         "node.in_memory": dev,
         "ledger.genesis": genesis,
         "contractor.sell": False if no_sell else None,
+        "registry.serve": registry,
+        "registry.use": use_registry or None,
         "control.admin_port": admin_port,
         "openai.port": openai_port,
         "log.level": log_level,

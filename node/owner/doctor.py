@@ -12,6 +12,7 @@ from node.errors import NodeError
 from node.net.endpoint import endpoint
 from node.owner.ledger import brief
 from node.owner.machine import described, devices
+from node.owner.registries import registry_problems
 from node.views import Check, CheckStatus, DoctorView
 from node.wording import counted
 
@@ -38,6 +39,7 @@ class Doctor:
             ("ledger", self._ledger),
             ("network", self._network),
             ("reach", self._reach),
+            ("registries", self._registries),
             ("worker", self._worker),
             ("predictions", self._predictions),
             ("machine", self._machine),
@@ -92,6 +94,18 @@ class Doctor:
         session = await self._daemon.parts.peers.session(contact.public_key, endpoint(contact.host, contact.port))
         rtt_s = await session.probe(CHECK_TIMEOUT_S)
         return "pass", f"{short_id(contact.public_key)} answers in {rtt_s * 1000:.1f} ms", ""
+
+    async def _registries(self) -> Outcome:
+        tallies = self._daemon.parts.sources.tallies
+        if not tallies:
+            return "skip", "none is used (registry.use)", ""
+        for problem in registry_problems(tallies):
+            return "warn", problem.text, problem.fix
+        said = (
+            f"{address}: keeps {counted(tally.kept, 'record')} of ours, {counted(tally.compared, 'record')} compared"
+            for address, tally in tallies.items()
+        )
+        return "pass", "; ".join(said), ""
 
     async def _worker(self) -> Outcome:
         execution = await self._daemon.parts.executor.run(

@@ -138,6 +138,7 @@ class Network:
                     tasks=history.jobs,
                     accepted=round(history.successes),
                     success_ppm=self._success_ppm(history.successes, history.failures) if history.jobs else None,
+                    source=listing.source,
                 )
             )
         return SellersView(skill=label, sellers=tuple(sorted(rows, key=lambda row: (row.price_hint_micro, row.peer))))
@@ -193,6 +194,7 @@ def _match_row(found: Found, success_ppm: int | None) -> MatchRow:
         embedding_ppm=round(fit.embedding * PPM),
         performance_ppm=round(fit.performance * PPM),
         success_ppm=success_ppm,
+        source=found.source,
     )
 
 

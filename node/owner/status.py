@@ -9,6 +9,7 @@ from node.community.community import ASKING
 from node.daemon import Daemon
 from node.metrics import render
 from node.owner.ledger import brief
+from node.owner.registries import registry_problems
 from node.owner.skills import skills_view
 from node.tasks.lifecycle import TRANSITIONS
 from node.views import Problem, SkillsView, StatusView
@@ -89,6 +90,7 @@ class StatusDesk:
         cap = parts.store.spending.caps.day_micro
         if spent_micro >= cap * NEARLY:
             yield Problem(text=f"{usd(spent_micro)} of today's {usd(cap)} are spent", fix="coalesced config show")
+        yield from registry_problems(parts.sources.tallies)
         for label, problem in parts.sales.problems.items():
             yield Problem(text=f"{label} is not on sale: {problem}", fix=f"coalesced sell rm {label}")
 

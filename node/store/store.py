@@ -14,7 +14,9 @@ from node.store.database import Database
 from node.store.decisions import Decisions
 from node.store.earnings import Earnings
 from node.store.errors import StorageError
+from node.store.examinations import Examinations
 from node.store.exhibits import Exhibits
+from node.store.found import FoundRecords
 from node.store.history import Outcomes
 from node.store.journal_store import Journal
 from node.store.ledger_store import LedgerStore
@@ -55,9 +57,11 @@ class Store:
     decisions: Decisions
     quote_rounds: QuoteRounds
     places: Places
+    found: FoundRecords
     earnings: Earnings
     a2a: A2aTasks
     credentials: Credentials
+    examinations: Examinations
     blobs: Blobs
     exhibits: Exhibits
     journal: Journal
@@ -110,9 +114,11 @@ class Store:
                 decisions=Decisions(database),
                 quote_rounds=QuoteRounds(database),
                 places=Places(database),
+                found=FoundRecords(database),
                 earnings=Earnings(database),
                 a2a=A2aTasks(database),
                 credentials=Credentials(database),
+                examinations=Examinations(database),
                 blobs=Blobs(contents, retention),
                 exhibits=Exhibits(contents),
                 journal=journal,
@@ -126,6 +132,7 @@ class Store:
         before_unix_ms = unix_ms - round(self.blobs.config.keep_tasks_s * 1000)
         await self.quote_rounds.forget(before_unix_ms)
         await self.a2a.forget(before_unix_ms)
+        await self.found.forget(unix_ms)
         return Swept(
             tasks=len(await self.tasks.forget(before_unix_ms)),
             decisions=await self.decisions.forget(before_unix_ms),

@@ -92,6 +92,8 @@ class SellerRow(Part, frozen=True, kw_only=True):
     success_ppm: int | None = None
     """Pessimistic success probability from receipts; None for a stranger."""
     blocked: bool = False
+    source: str = ""
+    """Who showed the advert: DHT, registry HOST:PORT, cache, local network."""
 
 
 class MarketFlag(Part, frozen=True, kw_only=True):
@@ -145,7 +147,7 @@ class MarketView(View, frozen=True, kw_only=True, tag="coalesced.market/1"):
 
 
 class SellersView(View, frozen=True, kw_only=True, tag="coalesced.sellers/1"):
-    """Who sells a skill, as the DHT answered just now."""
+    """Who sells a skill, as the first source that knows anybody answered just now."""
 
     skill: str
     sellers: tuple[SellerRow, ...]
@@ -167,6 +169,8 @@ class MatchRow(Part, frozen=True, kw_only=True):
     performance_ppm: int
     success_ppm: int | None
     """Pessimistic success probability from receipts; None for a stranger, and for this node."""
+    source: str = ""
+    """Who showed it: DHT, registry HOST:PORT, cache, local network; empty for this node."""
 
 
 class MatchesView(View, frozen=True, kw_only=True, tag="coalesced.matches/1"):

@@ -19,6 +19,7 @@ import msgspec
 from coalesced.compose import Built, Ground, build
 from coalesced.config import Config, Source
 from coalesced.gateway.a2a.extra import buying, serving
+from coalesced.gateway.registry.serving import serving_registry
 from coalesced.paths import find_paths
 from crypto.identity import Identity
 from dht.config import DhtConfig
@@ -168,6 +169,7 @@ class Node:
             if config.a2a.enabled:
                 served = serving(config.a2a, self.daemon, self._owner, transport.app, **self.plan.a2a)
                 await stack.enter_async_context(served)
+            await stack.enter_async_context(serving_registry(config.registry, self.daemon, transport.app))
             await self.daemon.start()
             await self._offers_out()
             self._started.set()

@@ -70,6 +70,7 @@ class SellerRow(TypedDict):
     accepted: int
     success_ppm: int | None
     blocked: bool
+    source: str
 
 
 class MarketFlag(TypedDict):
@@ -123,6 +124,7 @@ class MatchRow(TypedDict):
     embedding_ppm: int
     performance_ppm: int
     success_ppm: int | None
+    source: str
 
 
 class Matches(TypedDict):

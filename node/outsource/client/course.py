@@ -24,7 +24,7 @@ from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import NoOffer, Offer
 from node.outsource.client.outcome import Done, Failed, Limits, Question
 from node.outsource.client.request import Ask
-from node.outsource.client.survey import Survey, Surveyor
+from node.outsource.client.survey import Listing, Survey, Surveyor
 from node.outsource.patience import client_patience_s
 from node.outsource.tasklog import TaskLog
 from node.store.decisions import Decisions, StoredDecision
@@ -106,7 +106,7 @@ class Course:
         """Find sellers and ask them, each for `step_s` at most; a dry run logs nothing."""
         listings = await self._surveyor.listings(ask.skill, timeout_s=step_s)
         if not is_dry:
-            await self._tasks.note(ask.task_id, "sellers_found", f"{len(listings)} advertise {ask.skill}")
+            await self._tasks.note(ask.task_id, "sellers_found", _sellers_text(ask.skill, listings))
         (offers, refusals), (outside, unwilling) = await asyncio.gather(
             self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s),
             self._agents.offers(ask, timeout_s=step_s),
@@ -268,6 +268,12 @@ def _all_declined(survey: Survey) -> NodeError:
 
 def _listed(text: str, tried: list[Failed]) -> str:
     return f"{text}; tried: {', then '.join(failure.text.rstrip('.') for failure in tried)}" if tried else text
+
+
+def _sellers_text(skill: str, listings: Sequence[Listing]) -> str:
+    """How many there are, and who said so."""
+    who = ", ".join(dict.fromkeys(one.source for one in listings))
+    return f"{len(listings)} advertise {skill}" + (f" (shown by: {who})" if who else "")
 
 
 def _quotes_text(offers: Sequence[Offer], refusals: Sequence[NoOffer]) -> str:

@@ -8,12 +8,12 @@ import structlog
 
 from dht.ids import anchor_key
 from dht.records import Record
-from dht.service import Discovery
 from node.env import Env
 from node.errors import UsageError
 from node.execute.executor import Executor
 from node.net.endpoint import Endpoint, endpoint
 from node.outsource.client.offers import Seller
+from node.registry.sources import Sources
 from node.outsource.client.reader import Reader
 from node.skills.labels import nearest
 from node.skills.meaning.anchors import ASKED, WIDENED, anchors
@@ -41,6 +41,8 @@ class Found:
     caption: str
     price_hint_micro: int | None
     fit: Fit
+    source: str = ""
+    """Who showed it; empty for this node's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class _Posted:
     skill: str
     caption: str
     price_hint_micro: int | None
+    source: str = ""
 
 
 class Finder:
@@ -69,7 +72,7 @@ class Finder:
         own_endpoint: Endpoint,
         network: str,
         executor: Executor,
-        discovery: Discovery,
+        sources: Sources,
         outcomes: Outcomes,
         places: Places,
         reader: Reader,
@@ -81,7 +84,7 @@ class Finder:
         self._own_endpoint = own_endpoint
         self._network = network
         self._executor = executor
-        self._discovery = discovery
+        self._sources = sources
         self._outcomes = outcomes
         self._places = places
         self._reader = reader
@@ -127,13 +130,13 @@ class Finder:
     async def _look(self, paths: Sequence[str], posted: dict[tuple[bytes, str], _Posted]) -> None:
         """Add what stands at these captions; the first to name a seller's skill is kept."""
         keys = [anchor_key(self._network, name) for name in anchors().names(paths)]
-        looked = await asyncio.gather(*(self._discovery.find(key, timeout_s=self._timeout_s) for key in keys))
-        for record in (record for records in looked for record in records):
+        looked = await asyncio.gather(*(self._sources.look(key, timeout_s=self._timeout_s) for key in keys))
+        for record, source in ((record, one.source(record)) for one in looked for record in one.records):
             if record.public_key != self._own_key and not self._is_blocked(record.public_key):
-                for one in self._read(record):
+                for one in self._read(record, source):
                     posted.setdefault((record.public_key, one.skill), one)
 
-    def _read(self, record: Record) -> list[_Posted]:
+    def _read(self, record: Record, source: str) -> list[_Posted]:
         try:
             signpost = decode_signpost(record.body)
             where = endpoint(signpost.host, signpost.port)
@@ -143,7 +146,7 @@ class Finder:
         if not where.may_be_dialled_from(self._own_endpoint):
             return []
         seller = Seller(record.public_key, where)
-        return [_Posted(seller, one.skill, one.caption, one.price_hint_micro) for one in signpost.offers]
+        return [_Posted(seller, one.skill, one.caption, one.price_hint_micro, source) for one in signpost.offers]
 
     async def _ranked(self, text: str, posted: dict[tuple[bytes, str], _Posted]) -> tuple[Found, ...]:
         records = await self._records(posted)
@@ -163,6 +166,7 @@ class Finder:
                 caption=every[at].caption,
                 price_hint_micro=every[at].price_hint_micro,
                 fit=fit,
+                source=every[at].source,
             )
             for (at, _), fit in zip(ranked, fits, strict=True)
         ]

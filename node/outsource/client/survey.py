@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
+from crypto.identity import short_id
 from dht.ids import skill_key
-from dht.records import Record
-from dht.service import Discovery
 from node.decision.audit import audit_draw
 from node.decision.config import DecisionConfig
 from node.decision.decision import Decision
@@ -25,6 +24,7 @@ from node.outsource.client.standings import Standings
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
 from node.outsource.settlement.adapter import Adapter, Charge
+from node.registry.sources import NOBODY, Looked, Sources
 from node.skills.labels import nearest
 from node.store.history import Outcomes
 from node.store.journal_store import Journal
@@ -49,6 +49,8 @@ class Listing:
     seller: Seller
     advert: Advert
     expires_unix_ms: int
+    source: str
+    """Who showed it: the DHT, a registry, the cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,7 @@ class Surveyor:
         config: ClientConfig,
         decision: DecisionConfig,
         work: LocalWork,
-        discovery: Discovery,
+        sources: Sources,
         market: Market,
         settling: Adapter,
         standings: Standings,
@@ -110,7 +112,7 @@ class Surveyor:
         self._config = config
         self._decision = _priced(decision, work)
         self._work = work
-        self._discovery = discovery
+        self._sources = sources
         self._market = market
         self._settling = settling
         self._standings = standings
@@ -124,7 +126,7 @@ class Surveyor:
         self._audit_key = audit_key
         self._id_key = id_key
         self._asked = AskMemory(config.unasked_most)
-        self._looking: dict[bytes, asyncio.Future[list[Record]]] = {}
+        self._looking: dict[bytes, asyncio.Future[Looked]] = {}
 
     async def alone(self, ask: Ask) -> str:
         """Why nobody else may be asked for this task, as a sentence; empty when they may."""
@@ -153,10 +155,11 @@ class Surveyor:
         self._asked.learn(ask, decision, self._unix_ms() / 1000)
 
     async def listings(self, skill: str, *, timeout_s: float | None = None) -> list[Listing]:
-        """Who sells `skill`, as the DHT answers now: never this node, nobody blocked, each once."""
+        """Who sells `skill`, by the first source that knows anybody: never this node, nobody blocked, each once."""
         limit_s = self._config.find_timeout_s if timeout_s is None else min(timeout_s, self._config.find_timeout_s)
         found: list[Listing] = []
-        for record in await self._records(skill_key(self._network, skill), limit_s):
+        looked = await self._look(skill_key(self._network, skill), limit_s)
+        for record in looked.records:
             if record.public_key == self._own_key or self._is_blocked(record.public_key):
                 continue
             try:
@@ -166,22 +169,23 @@ class Surveyor:
                 log.info("advert.ignored", error=str(error))
                 continue
             if advert.skill == skill and where.may_be_dialled_from(self._own_endpoint):
-                found.append(Listing(Seller(record.public_key, where), advert, record.expires_unix_ms))
+                seller = Seller(record.public_key, where)
+                found.append(Listing(seller, advert, record.expires_unix_ms, looked.source(record)))
         return found
 
-    async def _records(self, key: bytes, timeout_s: float) -> list[Record]:
-        """What the DHT holds under `key`. Who asks while a look-up is under way takes what it finds."""
+    async def _look(self, key: bytes, timeout_s: float) -> Looked:
+        """Who is published under `key`. Who asks while a look-up is under way takes what it finds."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_s
         while (looking := self._looking.get(key)) is not None:
             await asyncio.wait([looking], timeout=max(0.0, ends - loop.time()))
             if not looking.done():
-                return []
+                return NOBODY
             if not looking.cancelled():
                 return looking.result()
         looking = self._looking[key] = loop.create_future()
         try:
-            found = await self._discovery.find(key, timeout_s=max(0.0, ends - loop.time()))
+            found = await self._sources.look(key, timeout_s=max(0.0, ends - loop.time()))
             looking.set_result(found)
             return found
         finally:
@@ -195,6 +199,8 @@ class Surveyor:
 
     def local(self, ask: Ask) -> LocalOption:
         """Doing it here."""
+        if ask.only is not None:
+            return LocalOption(feasible=False, why_not=f"it is meant for {short_id(ask.only)} alone")
         specification = ask.specification
         return self._work.option(
             ask.skill,

@@ -1,0 +1,377 @@
+"""A registry over HTTP: what it takes, serves and refuses, and how those who ask it find, compare and publish."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from aiohttp import web
+
+from crypto.identity import Identity, did_key
+from dht.ids import skill_key
+from dht.records import Record, sign_record
+from node.background import Background
+from node.env import Env
+from node.outsource.config import ClientConfig, ContractorConfig
+from node.registry.announcer import Announcer
+from node.registry.config import RegistryConfig
+from node.registry.forms import RECORDS_PATH, RecordsPage, encode_record, pack_records
+from node.registry.hiding import GRACE_MS
+from node.registry.remote import Registry
+from node.registry.sources import CACHE, DHT, Sources
+from node.store.blobs import RetentionConfig
+from node.store.spending import Caps
+from node.store.store import Store
+from tests.harness.nodes import DEAR, NETWORK, Node, world
+from tests.harness.peering import until
+
+ONE, OTHER = Identity(b"\x51" * 32), Identity(b"\x52" * 32)
+KEY = skill_key(NETWORK, "sentiment")
+NOW = 1_800_000_000_000
+TEXT = "The room was not clean, but the staff were wonderful."
+
+
+def record(identity: Identity, *, seq: int = 1, body: bytes = b"here", expires: int = NOW + 3_600_000) -> Record:
+    return sign_record(identity, KEY, seq, expires, body)
+
+
+@asynccontextmanager
+async def asked(registry: Node) -> AsyncIterator[Any]:
+    async with aiohttp.ClientSession(f"http://{registry.endpoint}") as http:
+        yield http
+
+
+def living(identity: Identity, number: int = 0) -> Record:
+    return record(identity, seq=1 + number, expires=Env().unix_ms() + 3_000_000)
+
+
+# --- what it serves
+
+
+async def test_a_registry_serves_what_was_published_with_an_etag_and_in_pages() -> None:
+    async with world() as made:
+        registry = await made.node(sections={"registry": RegistryConfig(serve=True)})
+        async with asked(registry) as http:
+            makers = [Identity(number.to_bytes(32, "big")) for number in range(1000, 1100)]
+            for at in range(0, 100, 20):
+                body = pack_records([living(one).raw for one in makers[at : at + 20]])
+                async with http.post(RECORDS_PATH, data=body) as answer:
+                    assert (await answer.json())["outcomes"] == ["stored"] * 20
+            seen: set[str] = set()
+            after: str | None = ""
+            pages = 0
+            while after is not None:
+                async with http.get(f"{RECORDS_PATH}/{KEY.hex()}", params={"after": after} if after else {}) as answer:
+                    page = msgspec.json.decode(await answer.read(), type=RecordsPage)
+                seen |= set(page.records)
+                after, pages = page.next, pages + 1
+            assert seen == {encode_record(living_like) for living_like in registry_records(seen)}
+            assert (len(seen), pages, page.total) == (100, 2, 100)
+            async with http.get(f"{RECORDS_PATH}/{KEY.hex()}") as answer:
+                etag = answer.headers["ETag"]
+            async with http.get(f"{RECORDS_PATH}/{KEY.hex()}", headers={"If-None-Match": etag}) as answer:
+                assert (answer.status, await answer.read()) == (304, b"")
+
+
+def registry_records(texts: set[str]) -> list[Record]:
+    import base64
+
+    from dht.records import open_record
+
+    return [open_record(base64.b64decode(text), Env().unix_ms()) for text in texts]
+
+
+async def test_a_registry_refuses_what_is_forged_stale_cut_or_too_much() -> None:
+    async with world() as made:
+        config = RegistryConfig(serve=True, requests_per_minute=60)
+        registry = await made.node(sections={"registry": config})
+        async with asked(registry) as http:
+            good = living(ONE)
+            forged = good.raw[:-1] + bytes([good.raw[-1] ^ 1])
+            stale = record(OTHER, expires=Env().unix_ms() - 1)
+            endless = record(OTHER, expires=Env().unix_ms() + 9_000_000)
+            body = pack_records([good.raw, forged, stale.raw, endless.raw, good.raw])
+            async with http.post(RECORDS_PATH, data=body) as answer:
+                outcomes = (await answer.json())["outcomes"]
+            assert [one.split(":")[0] for one in outcomes] == ["stored", "refused", "refused", "refused", "stored"]
+            assert [word in text for word, text in zip(("signed", "expired", "over"), outcomes[1:4], strict=True)]
+            for broken in (good.raw, pack_records([good.raw])[:-1], b""):
+                async with http.post(RECORDS_PATH, data=broken) as answer:
+                    assert answer.status == 400
+            async with http.post(RECORDS_PATH, data=bytes(2**16)) as answer:
+                assert answer.status == 413
+            for path in (f"{RECORDS_PATH}/zz", "/registry/v1/nodes/nobody", f"{RECORDS_PATH}/{KEY.hex()}?after=1"):
+                async with http.get(path) as answer:
+                    assert answer.status == 400
+            async with http.get(f"/registry/v1/nodes/{did_key(OTHER.public_key)}") as answer:
+                assert answer.status == 404
+            statuses = set()
+            for _ in range(60):
+                async with http.get("/registry/v1") as answer:
+                    statuses.add(answer.status)
+                    waits = answer.headers.get("Retry-After")
+            assert statuses == {200, 429}
+            assert waits is not None
+
+
+async def test_a_registry_knows_the_dht_and_shows_a_sellers_facts_and_card() -> None:
+    pytest.importorskip("a2a")
+    from coalesced.gateway.a2a.config import A2aConfig
+
+    async with world() as made:
+        seller = await made.seller(sections={"a2a": A2aConfig(enabled=True)})
+        registry = await made.node(sections={"registry": RegistryConfig(serve=True), "contractor": NO_SALES})
+        async with asked(registry) as http:
+            page = await http.get(f"{RECORDS_PATH}/{KEY.hex()}")
+            found = msgspec.json.decode(await page.read(), type=RecordsPage)
+            assert len(found.records) == 1
+            assert found.looked_unix_ms > 0
+            did = did_key(seller.key)
+            async with http.get(f"/registry/v1/nodes/{did}") as answer:
+                facts = await answer.json()
+            assert (facts["skills"], facts["endpoints"]) == (["sentiment"], [str(seller.endpoint)])
+            async with http.get(f"/registry/v1/nodes/{did}/card") as answer:
+                card = await answer.json()
+            assert (answer.status, card["signatures"] != []) == (200, True)
+
+
+# --- who asks it
+
+NO_SALES = ContractorConfig(sell=False)
+
+
+async def test_an_ask_finds_sellers_through_a_registry_where_the_dht_is_empty() -> None:
+    async with world() as made:
+        registry = await made.node(
+            bootstrap=(), sections={"registry": RegistryConfig(serve=True), "contractor": NO_SALES}
+        )
+        using = RegistryConfig(use=(str(registry.endpoint),))
+        seller = await made.node(bootstrap=(), sections={"registry": using})
+        tally = seller.parts.sources.tallies[str(registry.endpoint)]
+        await until(lambda: tally.kept >= len(seller.parts.shop.wares))
+        buyer = await lonely_buyer(made, using)
+        assert not buyer.parts.discovery.contacts(), "it is in no DHT"
+        task = await buyer.ask("sentiment", TEXT)
+        assert (task.state, task.choice) == ("completed", "outsource")
+        why = await buyer.owner.why(task.id)
+        (found,) = [row.text for row in why.timeline if row.name == "sellers_found"]
+        assert found == f"1 advertise sentiment (shown by: registry {registry.endpoint})"
+        sellers = (await buyer.owner.find_skill("sentiment")).sellers
+        assert [row.source for row in sellers] == [f"registry {registry.endpoint}"]
+        await until(lambda: bool(seller.parts.shop.signposts.standing) and tally.kept > len(seller.parts.shop.wares))
+        meant = [row for row in (await buyer.owner.find_meaning("mood of customer reviews")).matches if row.peer]
+        assert {row.source for row in meant} == {f"registry {registry.endpoint}"}
+        await seller.owner.unsell("sentiment")
+        await until(lambda: tally.kept > 0 and KEY not in seller.parts.discovery._publisher._adverts)
+
+
+async def lonely_buyer(made: Any, using: RegistryConfig) -> Node:
+    sections = {"machine": DEAR, "contractor": NO_SALES, "registry": using}
+    return await made.node(bootstrap=(), speeds=dict.fromkeys(("sentiment",), 0.05), sections=sections)  # type: ignore[no-any-return]
+
+
+async def test_what_was_found_is_found_in_the_cache_when_all_else_is_gone() -> None:
+    async with world() as made:
+        seller = await made.seller()
+        buyer = await made.buyer(sections={"client": ClientConfig(find_timeout_s=1.0)})
+        assert [row.source for row in (await buyer.owner.find_skill("sentiment")).sellers] == [DHT]
+        await until(lambda: bool(buyer.parts.sources._kept))
+        await buyer.parts.in_background.end(1.0)
+        await seller.parts.discovery.stop()
+        for held in list(buyer.parts.discovery._store._by_key):
+            del buyer.parts.discovery._store._by_key[held]
+        assert [row.source for row in (await buyer.owner.find_skill("sentiment")).sellers] == [CACHE]
+        assert (await buyer.ask("sentiment", TEXT)).choice == "outsource"
+
+
+async def test_a_registry_that_does_not_answer_or_lies_is_said_in_status_and_doctor() -> None:
+    async with world() as made, served(lambda key: page_of(key, [])) as (liar, _):
+        using = RegistryConfig(use=(liar, "127.0.0.1:9"))
+        node = await made.node(sections={"registry": using})
+        await until(lambda: all(one.problem for one in node.parts.sources.tallies.values()))
+        problems = [one.text for one in (await node.owner.status()).problems]
+        assert [text.split(":")[0] for text in problems] == ["registry 127.0.0.1", "registry 127.0.0.1"]
+        checks = {check.name: check for check in (await node.owner.doctor()).checks}
+        assert checks["registries"].status == "warn"
+
+
+# --- liars, by hand
+
+
+def page_of(key: bytes, records: list[Record], looked: int = NOW) -> RecordsPage:
+    return RecordsPage(
+        registry=did_key(OTHER.public_key),
+        network=NETWORK,
+        key=key.hex(),
+        looked_unix_ms=looked,
+        total=len(records),
+        records=tuple(encode_record(one) for one in records),
+    )
+
+
+@asynccontextmanager
+async def served(page: Any) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A registry of our own making: its address, and what was asked of it."""
+    asked: list[bytes] = []
+
+    async def records(request: web.Request) -> web.Response:
+        key = bytes.fromhex(request.match_info["key"])
+        asked.append(key)
+        return web.Response(body=msgspec.json.encode(page(key)))
+
+    app = web.Application()
+    app.router.add_get(RECORDS_PATH + "/{key}", records)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        host, port = runner.addresses[0][:2]
+        yield f"{host}:{port}", asked
+    finally:
+        await runner.cleanup()
+
+
+class Dht:
+    """What the DHT holds, told."""
+
+    def __init__(self, *records: Record) -> None:
+        self.records = list(records)
+
+    async def find(self, key: bytes, *, timeout_s: float, thorough: bool = False) -> list[Record]:
+        return list(self.records)
+
+    async def publish(self, key: bytes, body: bytes) -> int:
+        return 0
+
+    def holders(self, key: bytes) -> int:
+        return 0
+
+    async def withdraw(self, key: bytes) -> None: ...
+
+    def contacts(self) -> list[Any]:
+        return []
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@asynccontextmanager
+async def sources(dht: Dht, *addresses: str, clock: Clock, **config: Any) -> AsyncIterator[Sources]:
+    settings = RegistryConfig(use=addresses, **config)
+    registries = [Registry(one, timeout_s=1.0, unix_ms=clock) for one in addresses]
+    store = await Store.open(None, ONE, caps=Caps(), retention=RetentionConfig())
+    async with asyncio.TaskGroup() as group:
+        in_background = Background(group)
+        made = Sources(
+            own_id=ONE.node_id,
+            discovery=dht,
+            registries=registries,
+            announcer=Announcer(ONE, registries, published=lambda: (), unix_ms=clock),
+            neighbours=None,
+            found=store.found,
+            config=settings,
+            env=Env(unix_ms=clock),
+            in_background=in_background,
+        )
+        try:
+            yield made
+        finally:
+            await in_background.end(2.0)
+            await made.stop()
+            await store.close()
+
+
+async def test_a_registry_cannot_forge_and_what_it_made_up_is_counted() -> None:
+    good, withdrawn = record(ONE), record(OTHER, seq=5, body=b"")
+    forged = Record(KEY, OTHER.public_key, 9, NOW + 1, b"x", record(OTHER, seq=9).raw[:-1] + b"?")
+    elsewhere = sign_record(OTHER, skill_key(NETWORK, "risk"), 9, NOW + 3_600_000, b"x")
+    expired = record(OTHER, seq=10, expires=NOW - 1)
+    shown = [good, withdrawn, forged, elsewhere, expired]
+    clock = Clock()
+    async with served(lambda key: page_of(key, shown)) as (address, _), sources(Dht(), address, clock=clock) as made:
+        looked = await made.look(KEY, timeout_s=2.0)
+        assert (looked.records, looked.answered) == ((good,), f"registry {address}")
+        assert made.tallies[address].refused == 3
+
+
+async def test_the_newest_of_several_registries_wins_even_where_it_is_a_withdrawal() -> None:
+    clock = Clock()
+    async with (
+        served(lambda key: page_of(key, [record(ONE, seq=1), record(OTHER, seq=1)])) as (old, _),
+        served(lambda key: page_of(key, [record(ONE, seq=2), record(OTHER, seq=2, body=b"")])) as (new, _),
+        sources(Dht(), old, new, clock=clock) as made,
+    ):
+        looked = await made.look(KEY, timeout_s=2.0)
+        assert [one.seq for one in looked.records] == [2]
+        assert looked.answered == f"registry {new}"
+
+
+async def test_hiding_is_noticed_once_the_registry_must_have_seen_the_seller_and_not_before() -> None:
+    clock, dht = Clock(), Dht(record(ONE), record(OTHER))
+
+    def page(key: bytes) -> RecordsPage:
+        return page_of(key, [record(ONE)], looked=clock.now)
+
+    async with served(page) as (address, asked), sources(dht, address, clock=clock, compare_s=1.0) as made:
+        tally = made.tallies[address]
+        assert (await made.look(KEY, timeout_s=2.0)).answered == DHT
+        await until(lambda: tally.answers == 1)
+        assert (tally.compared, tally.hidden) == (1, 0), "it may not have had the time to see it"
+        await made.look(KEY, timeout_s=2.0)
+        assert len(asked) == 1, "once in compare_s"
+        clock.now += GRACE_MS
+        await made.look(KEY, timeout_s=2.0)
+        await until(lambda: tally.answers == 2)
+        assert (tally.compared, tally.hidden, tally.last_hidden) == (3, 1, OTHER.public_key)
+
+
+async def test_who_claims_nothing_or_shows_a_withdrawal_hides_nobody() -> None:
+    clock, dht = Clock(), Dht(record(ONE), record(OTHER))
+    claims = [page_of(KEY, [], looked=0), page_of(KEY, [record(ONE, seq=2, body=b""), record(OTHER)], looked=2 * NOW)]
+    for claim in claims:
+        async with (
+            served(lambda key, claim=claim: claim) as (address, _),
+            sources(dht, address, clock=clock, compare_s=1.0) as made,
+        ):
+            for _ in range(2):
+                await made.look(KEY, timeout_s=2.0)
+                clock.now += GRACE_MS
+            await until(lambda: made.tallies[address].answers == 2)
+            assert made.tallies[address].hidden == 0
+
+
+async def test_the_cache_outlives_its_sources_and_not_the_record() -> None:
+    clock, dht = Clock(), Dht(record(ONE), record(OTHER, expires=NOW + 1_000))
+    async with sources(dht, clock=clock) as made:
+        await made.look(KEY, timeout_s=1.0)
+        dht.records.clear()
+        clock.now += 2_000
+        await until(lambda: bool(made._kept))
+        await made._in_background.end(1.0)
+        looked = await made.look(KEY, timeout_s=1.0)
+        assert (looked.answered, looked.records) == (CACHE, (record(ONE),))
+        clock.now += 3_600_000
+        assert (await made.look(KEY, timeout_s=1.0)).records == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda key: {"nonsense": 1}, "no page of records"),
+        (lambda key: page_of(bytes(20), []), "it answered about"),
+        (lambda key: {"registry": "x" * 2**19}, "more than"),
+    ],
+)
+async def test_what_is_no_answer_of_a_registry_is_named_and_costs_nothing_else(answer: Any, said: str) -> None:
+    async with served(answer) as (address, _), sources(Dht(), address, clock=Clock()) as made:
+        assert (await made.look(KEY, timeout_s=2.0)).records == ()
+        assert said in made.tallies[address].problem
