@@ -82,6 +82,9 @@ class OneCommits(Nemesis):
     def act(self, node: Node) -> None:
         """Notice that the chosen one has committed."""
         if node is self.chosen and not self.is_done and node.height > self.height:
+            if not node.disk.blocks:  # it took a certified state over, and committed nothing itself
+                self.begin()
+                return
             self.is_done, self.lost = True, (node.height, node.disk.blocks[-1].certificate.ballot.view)
             self.cut(node, self.rng.uniform(6.0, 14.0))
             self.committed()
