@@ -10,15 +10,16 @@ from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.params import DURATION, MONEY, SIZE
 from coalesced.cli.sell_model import model
+from coalesced.cli.sell_tool import tool
 from coalesced.control import shapes
 from coalesced.control.inputs import kept_environment
 
-ELSEWHERE: Final = {"--openai": "model"}
+ELSEWHERE: Final = {"--openai": "model", "--mcp": "tool"}
 """What `sell` takes for work that is done elsewhere, and the command that it stands for."""
 
 
 class SellGroup(click.Group):
-    """`sell TARGET` is `sell add TARGET`, and `sell --openai URL` is `sell model --openai URL`."""
+    """`sell TARGET` is `sell add TARGET`, `sell --openai URL` is `sell model --openai URL`, and so on."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find the command that an option means."""
@@ -39,11 +40,12 @@ class SellGroup(click.Group):
 @click.group(cls=SellGroup, options_metavar="TARGET [OPTIONS] |")
 def sell() -> None:
     """Put a skill on sale: `sell module:function`, `sell LABEL` for a builtin one, `sell --openai URL --model M` for a
-    model. See also: sell add --help, sell model --help.
+    model, `sell --mcp CMD` for an MCP server's tool. See also: sell add --help, sell model --help, sell tool --help.
     """
 
 
 sell.add_command(model)
+sell.add_command(tool)
 
 
 @sell.command()

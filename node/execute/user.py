@@ -1,5 +1,6 @@
 """A user's `module:function` as this node offers it."""
 
+import hashlib
 import os
 import re
 import sys
@@ -70,8 +71,10 @@ def split_target(target: str) -> tuple[str, str]:
 def user_launch(module: str, function: str, directory: str, environment: Mapping[str, str], python: str) -> Launch:
     """A worker in the caller's directory, environment and Python, for one function."""
     arguments = ("user", str(app_root()), str(sdk_directory()), module, function)
+    # Its environment may be what one skill differs in from another.
+    told = hashlib.sha256(repr((python, sorted(environment.items()))).encode()).hexdigest()
     return Launch(
-        key=f"user:{directory}:{module}:{function}",
+        key=f"user:{directory}:{module}:{function}:{told}",
         python=python,
         arguments=arguments,
         directory=directory,
