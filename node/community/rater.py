@@ -91,11 +91,13 @@ class Rater:
 
     async def _advance(self, following: Following, own: OwnRating) -> None:
         try:
+            if own.epoch is not None and self._epoch(following, self._env.unix_ms()) == own.epoch:
+                return  # Promised in this epoch, to be shown in the next: nothing can have come of it yet.
             if self._is_over(following, own):
                 await following.store.own_ratings.forget(own.promise)
             elif own.epoch is None:
                 await self._promise(following, own)
-            elif self._epoch(following, self._env.unix_ms()) > own.epoch:
+            else:
                 await self._show(following, own)
         except NotCommittedError as error:
             log.info("rating.waits", promise=own.promise.hex()[:16], reason=str(error))

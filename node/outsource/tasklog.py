@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from node.errors import UsageError
 from node.events import EventHub
@@ -12,6 +13,8 @@ from node.outsource.taskview import task_view
 from node.store.tasks import TaskChange, TaskEvent, TaskRecord, TaskRow, Tasks
 from node.tasks.lifecycle import ENDED, TaskState
 from node.views import ENDING_EVENTS, EventName, EventView, TaskView
+
+log = structlog.get_logger()
 
 ENDING: dict[TaskState, EventName] = {
     "completed": "completed",
@@ -41,10 +44,33 @@ class TaskLog:
 
     async def note(self, task_id: bytes, name: EventName, text: str, **fields: Any) -> None:
         """Log one event of a task."""
-        event = EventView(name=name, at_unix_ms=self._unix_ms(), task_id=task_id.hex(), text=text, **fields)
-        body = msgspec.json.encode(event).decode()
+        event, body = self._event(task_id, name, text, fields)
         await self._tasks.append_event(task_id, event.at_unix_ms, name, body)
         self._hub.publish(event)
+
+    def tell(self, task_id: bytes, name: EventName, text: str, **fields: Any) -> None:
+        """Log one event without waiting until it is stored: it is before whatever is logged of the task later.
+
+        For what is only told on the way. Told, like everything, once it is stored.
+        """
+        event, body = self._event(task_id, name, text, fields)
+
+        def told(stored: asyncio.Future[int]) -> None:
+            if stored.cancelled() or (error := stored.exception()) is None:
+                self._hub.publish(event)
+            else:
+                # Whatever ails the store, the task's next step meets it too, and says so.
+                log.warning("task_event.not_stored", event_name=name, error=str(error))
+
+        stored = self._tasks.post_event(task_id, event.at_unix_ms, name, body)
+        if stored.done():
+            told(stored)
+        else:
+            stored.add_done_callback(told)
+
+    def _event(self, task_id: bytes, name: EventName, text: str, fields: dict[str, Any]) -> tuple[EventView, str]:
+        event = EventView(name=name, at_unix_ms=self._unix_ms(), task_id=task_id.hex(), text=text, **fields)
+        return event, msgspec.json.encode(event).decode()
 
     async def move(self, task_id: bytes, to: TaskState, what: TaskChange | None = None) -> TaskRow:
         """Change a task's state, if its present one leads there."""

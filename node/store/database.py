@@ -1,7 +1,8 @@
 """One SQLite file behind the event loop: a thread that writes and checkpoints, a thread that reads.
 
 Writes that arrive while a commit is under way wait and go into the next transaction together (group commit), each
-inside its own savepoint, so that one failing write undoes nothing but itself. A caller resumes after COMMIT.
+inside its own savepoint, so that one failing write undoes nothing but itself. A caller resumes after COMMIT. Reads go
+together in the same way: the way to a thread and back is what a small one costs.
 The event loop keeps the queue, so nothing here needs a lock.
 
 Only the writing connection ever checkpoints: SQLite before 3.51.3 can lose a WAL reset when two connections do.
@@ -12,7 +13,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -21,10 +21,10 @@ from node.store.errors import StorageError, damaged, translate
 from node.store.files import create_private
 from node.store.memory_disk import MemoryFile
 from node.store.migrations import Schema, migrate
+from node.store.queued import Done, Failed, Outcome, Queued, Work, queued, settle
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], Any]
 
 MAX_QUEUED = 4096
 """Callers beyond this many wait before they queue; far above what one group takes, so nobody waits in practice."""
@@ -32,24 +32,11 @@ MAX_GROUP = 512
 """Writes in one transaction: bounds what one COMMIT holds back, at a cost per write that no longer falls."""
 MAX_CHECKED_BYTES = 256 * 2**20
 """Files above this are checked on opening only after an unclean stop: about a second per GiB."""
+MAX_READ_GROUP = 32
+"""Reads in one go: bounds what the first of them waits for the last."""
 BUSY_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    error: Exception
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Write:
-    work: Work
-    durable: bool
-    future: asyncio.Future[Any]
+LINGER_S = 0.005
+"""What a write that nobody waits for waits for others, to be committed with them."""
 
 
 class Database:
@@ -76,8 +63,11 @@ class Database:
         self._read_connection: sqlite3.Connection | None = None
         self._is_synchronised: bool | None = None
         """What the writing connection was last told about synchronous; None before."""
-        self._queued: list[_Write] = []
+        self._asked: list[Queued] = []
+        self._reading = False
+        self._queued: list[Queued] = []
         self._committing = False
+        self._lingering: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._room = asyncio.Semaphore(MAX_QUEUED)
@@ -135,12 +125,32 @@ class Database:
         value: T = await self._enqueue(lambda connection: work(connection, *args, **kwargs), durable=False)
         return value
 
+    def post(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        """Queue a write without waiting for it: it is committed before whatever its caller writes later.
+
+        For single lines that nobody has to wait for; the caller sees to it that there are few, and takes the outcome.
+        It waits a moment for the next write, since a transaction costs what several lines in it cost.
+        """
+        self._check_open()
+        return self._queue(lambda connection: work(connection, *args, **kwargs), durable=self._durable, lingers=True)
+
     async def read(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The value of `work(connection, ...)` on one consistent snapshot; it cannot write."""
         self._check_open()
         async with self._room:
             self._check_open()
-            return await _run(self._reader, self._read, lambda connection: work(connection, *args, **kwargs))
+            waiting = queued(lambda connection: work(connection, *args, **kwargs))
+            self._asked.append(waiting)
+            if not self._reading:
+                self._reading = True
+                if self._reader is None:
+                    self._read_next()
+                else:
+                    asyncio.get_running_loop().call_soon(self._read_next)  # With what is asked in this same moment.
+            value: T = await waiting.future
+            return value
 
     async def close(self) -> None:
         """Finish what is queued, checkpoint, close. Calling it again does nothing."""
@@ -170,31 +180,48 @@ class Database:
         self._check_open()
         async with self._room:
             self._check_open()
-            write = _Write(work, durable, asyncio.get_running_loop().create_future())
-            self._queued.append(write)
-            if not self._committing:
+            return await self._queue(work, durable=durable)
+
+    def _queue(self, work: Work, *, durable: bool, lingers: bool = False) -> asyncio.Future[Any]:
+        write = queued(work, durable=durable)
+        self._queued.append(write)
+        if not self._committing:
+            if not lingers or self._writer is None:
                 self._commit_next()
-            return await write.future
+            elif self._lingering is None:
+                self._idle.clear()
+                self._lingering = asyncio.get_running_loop().call_later(LINGER_S, self._commit_next)
+        return write.future
+
+    def _read_next(self) -> None:
+        group, self._asked = self._asked[:MAX_READ_GROUP], self._asked[MAX_READ_GROUP:]
+        if self._reader is None:
+            self._answer(group, self._read(group))
+            return
+        running = asyncio.get_running_loop().run_in_executor(self._reader, self._read, group)
+        running.add_done_callback(lambda read: self._answer(group, read.result()))
+
+    def _answer(self, group: list[Queued], outcomes: list[Outcome]) -> None:
+        settle(group, outcomes)
+        self._reading = bool(self._asked)
+        if self._asked:
+            self._read_next()
 
     def _commit_next(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
         group, self._queued = self._queued[:MAX_GROUP], self._queued[MAX_GROUP:]
         self._committing = True
         self._idle.clear()
         if self._writer is None:
-            self._settle(group, self._commit(group))
+            self._committed(group, self._commit(group))
             return
         running = asyncio.get_running_loop().run_in_executor(self._writer, self._commit, group)
-        running.add_done_callback(lambda committed: self._settle(group, committed.result()))
+        running.add_done_callback(lambda committed: self._committed(group, committed.result()))
 
-    def _settle(self, group: list[_Write], outcomes: list[_Done | _Failed]) -> None:
-        for write, outcome in zip(group, outcomes, strict=True):
-            if write.future.done():  # its caller was cancelled
-                continue
-            match outcome:
-                case _Done(value):
-                    write.future.set_result(value)
-                case _Failed(error):
-                    write.future.set_exception(error)
+    def _committed(self, group: list[Queued], outcomes: list[Outcome]) -> None:
+        settle(group, outcomes)
         self._committing = False
         if self._queued:
             self._commit_next()
@@ -240,7 +267,7 @@ class Database:
         except sqlite3.Error as error:
             raise self._explained(error) from error
 
-    def _read(self, work: Work) -> Any:
+    def _read(self, group: list[Queued]) -> list[Outcome]:
         connection = self._read_connection or self._write_connection
         assert connection is not None
         is_shared = connection is self._write_connection  # Inline; a reader's own connection cannot write anyway.
@@ -250,15 +277,21 @@ class Database:
             # One transaction, so that several SELECTs see one state.
             connection.execute("BEGIN")
             try:
-                return work(connection)
+                return [self._looked_up(connection, read.work) for read in group]
             finally:
                 connection.execute("ROLLBACK")
                 if is_shared:
                     connection.execute("PRAGMA query_only = OFF")
         except sqlite3.Error as error:
-            raise self._explained(error) from error
+            return [Failed(self._explained(error)) for _ in group]
 
-    def _commit(self, group: list[_Write]) -> list[_Done | _Failed]:
+    def _looked_up(self, connection: sqlite3.Connection, work: Work) -> Outcome:
+        try:
+            return Done(work(connection))
+        except Exception as error:  # noqa: BLE001 whoever asked gets it
+            return Failed(self._explained(error))
+
+    def _commit(self, group: list[Queued]) -> list[Outcome]:
         connection = self._write_connection
         assert connection is not None
         durable = any(write.durable for write in group)
@@ -274,12 +307,12 @@ class Database:
         except Exception as error:  # noqa: BLE001 every caller of the group gets it
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            return [_Failed(self._explained(error)) for _ in group]
+            return [Failed(self._explained(error)) for _ in group]
         if self._simulated is not None:
             self._simulated.committed(durable=durable)
         return outcomes
 
-    def _attempt(self, connection: sqlite3.Connection, work: Work) -> _Done | _Failed:
+    def _attempt(self, connection: sqlite3.Connection, work: Work) -> Outcome:
         connection.execute("SAVEPOINT one_write")
         try:
             value = work(connection)
@@ -288,9 +321,9 @@ class Database:
                 raise  # a full disk makes SQLite drop the whole transaction: nobody's write is there
             connection.execute("ROLLBACK TO one_write")
             connection.execute("RELEASE one_write")
-            return _Failed(self._explained(error))
+            return Failed(self._explained(error))
         connection.execute("RELEASE one_write")
-        return _Done(value)
+        return Done(value)
 
     def _synchronise(self, connection: sqlite3.Connection, *, full: bool) -> None:
         if full is not self._is_synchronised:

@@ -4,6 +4,7 @@ The SQL functions take a connection, so that a caller can combine several into o
 `Tasks` is the same, awaited. What a task read and produced is in `blobs`, why it ran where it did in `decisions`.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -341,6 +342,10 @@ class Tasks:
     async def append_event(self, task_id: bytes, unix_ms: int, kind: str, body: str) -> int:
         """See `append_event`."""
         return await self._database.write(append_event, task_id, unix_ms, kind, body)
+
+    def post_event(self, task_id: bytes, unix_ms: int, kind: str, body: str) -> asyncio.Future[int]:
+        """See `append_event`, and `Database.post`."""
+        return self._database.post(append_event, task_id, unix_ms, kind, body)
 
     async def events(self, task_id: bytes, after_seq: int = 0) -> list[TaskEvent]:
         """See `events`."""

@@ -95,7 +95,7 @@ class AgentOrders:
         change = TaskChange(peer=offer.seller.key, price_micro=offer.terms.price_micro)
         await self._tasks.change(ask.task_id, change)
         text = f"to {offer.seller.name} at {offer.address} for at most {usd(offer.terms.price_micro)}"
-        await self._tasks.note(ask.task_id, "awarded", text, peer=offer.seller.name)
+        self._tasks.tell(ask.task_id, "awarded", text, peer=offer.seller.name)
         progress = ProgressLog(self._tasks, ask.task_id, self._in_background)
         job = AgentJob(ask, offer, order.limits.patience_s, progress.put, order.question)
         work = await self._agents.work(job)
@@ -129,7 +129,7 @@ class AgentOrders:
         text = "; ".join((f"{check_name(order.level)}: {verdict}", *judgement.reasons[:3]))
         score_ppm = min(judgement.score_ppm, FULL_SCORE_PPM)
         name = order.offer.seller.name
-        await self._tasks.note(
+        self._tasks.tell(
             ask.task_id, "verified", text, peer=name, level=order.level, verdict=verdict, score_ppm=score_ppm
         )
         return judgement

@@ -163,7 +163,7 @@ class Attempts:
     async def _note_verdict(self, ask: Ask, delivered: Delivered, judgement: Judgement, level: Level) -> None:
         verdict = "accepted" if judgement.accepted else "refused"
         text = "; ".join((f"{check_name(level)}: {verdict}", *judgement.reasons[:3]))
-        await self._tasks.note(
+        self._tasks.tell(
             ask.task_id,
             "verified",
             text,
@@ -249,7 +249,7 @@ class Attempts:
                     return placed
                 await self._orders.settle(ask, placed, judgement, "redundant")
                 placed = _refused(placed, judgement)
-            await self._tasks.note(ask.task_id, "fell_back", placed.text)
+            self._tasks.tell(ask.task_id, "fell_back", placed.text)
         return None
 
 

@@ -5,6 +5,7 @@ what was tried. Every decision is stored with its inputs.
 """
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -34,6 +35,7 @@ from node.wording import check_name, duration, usd
 LOOKING_SHARE: Final = 0.25
 """Part of the time left that looking for sellers may take, and asking them for quotes: the work needs the rest."""
 SHOWN_REFUSALS: Final = 3
+ENGINE: Final = "node.decision.explain"
 REFUSING: Final = frozenset({"over_budget", "over_cap", "exposure", "privacy", "region", "level"})
 """Exclusions that are the owner's own rules: nothing is wrong with the market."""
 OWN_LIMITS: Final = frozenset({"over_budget", "privacy", "region"})
@@ -77,13 +79,14 @@ class Course:
         """Survey the options and decide, without doing anything; a dry run logs nothing, and always asks."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        # With all that it computes with; only the first time it takes a tenth of a second.
-        await self._env.offload(import_module, "node.decision.explain")
+        # With all that it computes with: the first time it takes a tenth of a second.
+        if ENGINE not in sys.modules:
+            await self._env.offload(import_module, ENGINE)
         local = self._surveyor.local(ask)
         if not is_dry:
             if ask.reading:
-                await self._tasks.note(ask.task_id, "understood", ask.reading)
-            await self._tasks.note(ask.task_id, "local_priced", _local_text(local))
+                self._tasks.tell(ask.task_id, "understood", ask.reading)
+            self._tasks.tell(ask.task_id, "local_priced", _local_text(local))
         alone = await self._surveyor.alone(ask)
         # What a dry run supposes is not what is known.
         is_open = not alone and not ask.what_if
@@ -93,7 +96,7 @@ class Course:
         if is_asked:
             offers, refusals = await self._quotes(ask, step_s=remaining_s * LOOKING_SHARE, is_dry=is_dry)
         elif not is_dry:
-            await self._tasks.note(ask.task_id, "sellers_found", alone or f"not asked: {needless}")
+            self._tasks.tell(ask.task_id, "sellers_found", alone or f"not asked: {needless}")
         if needless and not is_asked:
             self._surveyor.skipped(ask)
         survey = await self._surveyor.survey(ask, local, offers, refusals, alone=alone, needless=needless)
@@ -106,14 +109,14 @@ class Course:
         """Find sellers and ask them, each for `step_s` at most; a dry run logs nothing."""
         listings = await self._surveyor.listings(ask.skill, timeout_s=step_s)
         if not is_dry:
-            await self._tasks.note(ask.task_id, "sellers_found", _sellers_text(ask.skill, listings))
+            self._tasks.tell(ask.task_id, "sellers_found", _sellers_text(ask.skill, listings))
         (offers, refusals), (outside, unwilling) = await asyncio.gather(
             self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s),
             self._agents.offers(ask, timeout_s=step_s),
         )
         offers, refusals = [*offers, *outside], [*refusals, *unwilling]
         if not is_dry:
-            await self._tasks.note(ask.task_id, "quotes", _quotes_text(offers, refusals))
+            self._tasks.tell(ask.task_id, "quotes", _quotes_text(offers, refusals))
             loads_ppm = {one.seller.key: one.advert.load_ppm for one in listings}
             await self._watch.saw(ask.task_id, ask.skill, offers, refusals, loads_ppm)
         return offers, refusals
@@ -137,7 +140,7 @@ class Course:
                     if isinstance(outcome, Done):
                         return outcome
                     tried.append(outcome)
-                    await self._tasks.note(ask.task_id, "fell_back", outcome.text)
+                    self._tasks.tell(ask.task_id, "fell_back", outcome.text)
                     survey = await self._without(survey, decision, outcome, ends - loop.time())
                     decision = self._surveyor.decide(survey, remaining_s=ends - loop.time())
         except TimeoutError as error:
@@ -184,7 +187,7 @@ class Course:
     async def _decided(self, ask: Ask, survey: Survey, decision: Decision) -> None:
         await self._decisions.add(ask.task_id, decision.to_json(), self._env.unix_ms())
         view = await self.explained(ask, Surveyed(survey, decision))
-        await self._tasks.note(ask.task_id, "decided", _choice_text(view), decision=view)
+        self._tasks.tell(ask.task_id, "decided", _choice_text(view), decision=view)
 
     async def explained(self, ask: Ask, surveyed: Surveyed, *, is_dry: bool = False) -> DecisionView:
         """A decision as its owner sees it; off the event loop, since the break-even takes some ten decisions."""

@@ -154,7 +154,7 @@ class Orders:
         change = TaskChange(peer=offer.seller.key, price_micro=offer.terms.price_micro)
         await self._tasks.change(ask.task_id, change)
         text = f"to {offer.seller.name} for at most {usd(offer.terms.price_micro)}"
-        await self._tasks.note(ask.task_id, "awarded", text, peer=offer.seller.name)
+        self._tasks.tell(ask.task_id, "awarded", text, peer=offer.seller.name)
         data = ask.content.data
         return terms, Award(
             terms=body,
@@ -166,7 +166,7 @@ class Orders:
 
     def _listener(self, ask: Ask, offer: Offer, progress: ProgressLog, question: Question) -> Listener:
         async def accepted() -> None:
-            await self._tasks.note(ask.task_id, "accepted", "work has begun", peer=offer.seller.name)
+            self._tasks.tell(ask.task_id, "accepted", "work has begun", peer=offer.seller.name)
 
         async def moved(done_ppm: int, text: str) -> None:
             progress.put(done_ppm, text)
@@ -216,14 +216,14 @@ class Orders:
         receipt, height = settled
         text = f"signed by both sides: {usd(receipt.terms.paid_micro)} to {order.name}"
         view = receipt_view(order.task_id, receipt, height)
-        await self._tasks.note(order.task_id, "receipt", text, peer=order.name, receipt=view)
+        self._tasks.tell(order.task_id, "receipt", text, peer=order.name, receipt=view)
         if acceptance is not None:
             await self._community.rate(receipt, acceptance, order.task_id)
 
     async def _report(self, order: Order, fault: Fault, *, counts: bool = True) -> None:
         report, height = await self._settlement.record(order, fault)
         view = fault_view(order.task_id, report, order.skill, height)
-        await self._tasks.note(order.task_id, "receipt", f"fault recorded: {fault.kind}", receipt=view)
+        self._tasks.tell(order.task_id, "receipt", f"fault recorded: {fault.kind}", receipt=view)
         self._in_background(self._settlement.notify(order, report))
         if counts:
             await self._record(order, kind=fault.kind)

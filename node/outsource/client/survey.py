@@ -247,7 +247,14 @@ class Surveyor:
         now = self._unix_ms()
         keys = [offer.seller.key for offer in offers]
         caps = self._spending.caps
-        exposed = await self._spending.exposures_micro(keys, now)
+        # Asked together, they are read together.
+        exposed, used_micro, histories, memories, reputations = await asyncio.gather(
+            self._spending.exposures_micro(keys, now),
+            self._spending.day_used_micro(now),
+            self._outcomes.counts(keys, ask.skill, now),
+            self._memories.load(ask.skill, keys),
+            self._standings.of(keys),
+        )
         return Survey(
             ask=ask,
             local=local,
@@ -257,11 +264,11 @@ class Surveyor:
             offers=tuple(offers),
             refusals=tuple(refusals),
             charges={offer.seller.key: self._charge(offer) for offer in offers},
-            reputations=await self._standings.of(keys),
-            histories=await self._outcomes.counts(keys, ask.skill, now),
-            memories=await self._memories.load(ask.skill, keys),
+            reputations=reputations,
+            histories=histories,
+            memories=memories,
             exposure_left_micro={key: max(0, caps.peer_micro - used) for key, used in exposed.items()},
-            spend_left_micro=max(0, caps.day_micro - await self._spending.day_used_micro(now)),
+            spend_left_micro=max(0, caps.day_micro - used_micro),
         )
 
     def _charge(self, offer: Offer) -> Charge:
