@@ -1,5 +1,7 @@
 """VI.G.3: the four criteria that a future implementation must meet, as gates on the default policy."""
 
+from typing import NamedTuple
+
 import msgspec
 import numpy as np
 
@@ -68,8 +70,17 @@ def plan(runs: int) -> Plan:
     return groups
 
 
-def write(results: Results) -> str:
-    """The page."""
+class Gate(NamedTuple):
+    """One criterion, its bound, what was measured against it, and whether that holds."""
+
+    criterion: str
+    bound: str
+    measured: str
+    holds: bool
+
+
+def gates(results: Results) -> tuple[Gate, ...]:
+    """The four criteria, the last of them twice: by this node's settings, and by the threshold that the paper means."""
     default = results["expected-cost"]
     independent = estimated(default, "cost_reduction")
     shares = {
@@ -82,38 +93,43 @@ def write(results: Results) -> str:
     means = [mean(results[name], "cost_reduction") for name in SETTINGS]
     thetas = [mean(results[f"theta={theta}"], "cost_reduction") for theta in THETAS]
     variation = _variation(means)
-    gates = (
-        (
+    return (
+        Gate(
             "exploration independence",
             f"over {INDEPENDENCE_PERCENT:g} % without random choices",
             f"{independent.text()} %, {mean(default, 'explored'):.2f} % explored",
-            passed(independent.low > INDEPENDENCE_PERCENT),
+            independent.low > INDEPENDENCE_PERCENT,
         ),
-        (
+        Gate(
             "market adaptability",
             f"at least {ADAPTED_SHARE:.0%} of the oracle's saving in every disturbed market",
             f"{shares[worst]:.0%} in the worst ({worst})",
-            passed(shares[worst] >= ADAPTED_SHARE),
+            shares[worst] >= ADAPTED_SHARE,
         ),
-        (
+        Gate(
             "knowledge bootstrapping",
             f"at least {BOOTSTRAPPED_SHARE:.0%} of the oracle's saving over the first 100 tasks, 40 % dishonest",
             f"{cold:.0%}: {text(results['cold/expected-cost'], 'first_100')} %",
-            passed(cold >= BOOTSTRAPPED_SHARE),
+            cold >= BOOTSTRAPPED_SHARE,
         ),
-        (
+        Gate(
             "threshold resilience",
             f"variation over {len(SETTINGS)} settings below {RESILIENT_VARIATION}",
             f"{variation:.3f}: from {min(means):.1f} to {max(means):.1f} %",
-            passed(variation < RESILIENT_VARIATION),
+            variation < RESILIENT_VARIATION,
         ),
-        (
+        Gate(
             "threshold resilience, theta",
             f"variation over theta from .5 to .8, on the paper's skill sets, below {RESILIENT_VARIATION}",
             f"{_variation(thetas[:-1]):.3f}: {', '.join(f'{one:.1f}' for one in thetas)} % from .5 to .9",
-            passed(_variation(thetas[:-1]) < RESILIENT_VARIATION),
+            _variation(thetas[:-1]) < RESILIENT_VARIATION,
         ),
     )
+
+
+def write(results: Results) -> str:
+    """The page."""
+    judged = [(*gate[:-1], passed(gate.holds)) for gate in gates(results)]
     rows = [
         (
             name,
@@ -125,7 +141,7 @@ def write(results: Results) -> str:
     return "\n\n".join(
         (
             INTRODUCTION,
-            table(("criterion", "gate", "measured", ""), gates),
+            table(("criterion", "gate", "measured", ""), judged),
             THETA,
             table(("disturbed market", "default", "oracle"), rows),
         )
