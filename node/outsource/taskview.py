@@ -6,6 +6,7 @@ from typing import Any
 from crypto.identity import short_id
 from node.errors import exit_code_of
 from node.store.tasks import TaskRow
+from node.tasks.plan import Origin
 from node.views import EventView, ResultInfo, TaskError, TaskView
 from protocol.errors import RemoteProtocolError
 from protocol.packing import unpack
@@ -52,6 +53,17 @@ def specification_of(row: TaskRow) -> Specification | None:
         return unpack(Specification, row.specification)
     except RemoteProtocolError:
         return None
+
+
+def origin_of(view: TaskView, events: Sequence[EventView]) -> Origin:
+    """Who made a completed task's result, and how far it may be relied on."""
+    decided = [event.decision for event in events if event.decision is not None]
+    chosen = [option for option in decided[-1].options if option.chosen] if decided else []
+    success_ppm = chosen[0].success_ppm if chosen else 1_000_000
+    if view.choice != "outsource":
+        return Origin("this node", success_ppm=success_ppm)
+    is_verified = view.level not in ("", "none") and view.verdict == "accepted"
+    return Origin(view.peer, view.level, is_verified, success_ppm)
 
 
 def _result(row: TaskRow, events: Sequence[EventView]) -> ResultInfo | None:

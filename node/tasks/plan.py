@@ -15,11 +15,16 @@ A plan comes from a file (JSON or TOML, the same shape):
 
 or from the rule "one subtask per document, then merge". A step's needs become files of its input, named by
 step. A merge step is no work: it puts the results of its needs together, each with its source.
+
+A step may say more: `budget_usd = "0.01"` (what it may spend, of the plan's), `verify = "full"` (at least),
+`retries = 2`, `optional = true` (its failure ends what needs it, not the plan).
 """
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
@@ -28,6 +33,7 @@ from msgspec import Meta
 from node.errors import UsageError
 from node.tasks.content import Content, File
 from protocol.fields import Label
+from protocol.specification import Level
 
 StepName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 MAX_STEPS = 256
@@ -42,6 +48,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     text: Annotated[str, Meta(max_length=1_000_000)] = ""
     files: Annotated[tuple[str, ...], Meta(max_length=256)] = ()
     needs: Annotated[tuple[StepName, ...], Meta(max_length=MAX_STEPS)] = ()
+    budget_usd: Annotated[str, Meta(pattern=r"\A[0-9]{1,9}(\.[0-9]{1,6})?\Z")] | None = None
+    verify: Level | None = None
+    retries: Annotated[int, Meta(ge=0, le=5)] = 1
+    optional: bool = False
+
+    @property
+    def budget_micro(self) -> int | None:
+        """What it may spend, where that is said."""
+        return None if self.budget_usd is None else int(Decimal(self.budget_usd) * 1_000_000)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,10 +124,75 @@ def order(plan: Plan) -> tuple[tuple[Step, ...], ...]:
     return tuple(waves)
 
 
-def merge(results: tuple[tuple[str, Content], ...]) -> Content:
-    """One JSON result out of several, each part under the name of the step it came from."""
-    parts = [{"source": name, "media_type": content.media_type, **_body(content)} for name, content in results]
-    return Content("application/json", json.dumps({"parts": parts}, ensure_ascii=False).encode())
+def chain_lengths(plan: Plan) -> dict[str, int]:
+    """How many paid steps the longest way from each step to the end has, that step included; at least 1.
+
+    A step that takes no more than the time left divided by this leaves as much to each that waits for it.
+    """
+    below: dict[str, list[Step]] = {step.name: [] for step in plan.step}
+    for step in plan.step:
+        for need in step.needs:
+            below[need].append(step)
+    lengths: dict[str, int] = {}
+    for wave in reversed(order(plan)):
+        for step in wave:
+            after = max((lengths[one.name] for one in below[step.name]), default=0)
+            lengths[step.name] = after + (not step.merge)
+    return {name: max(1, length) for name, length in lengths.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a result comes from, and how far it may be relied on."""
+
+    by: str
+    """`this node`, a peer's short id, or `merge`."""
+    level: str = ""
+    """How it was verified; empty for work of this node's own."""
+    is_verified: bool = True
+    success_ppm: int = 1_000_000
+    """How likely it is good, with all that it rests on."""
+    rests_on: tuple[str, ...] = ()
+    """Steps above it whose results nobody verified."""
+
+
+def resting_on(origin: Origin, needs: Mapping[str, Origin]) -> Origin:
+    """The origin of a result, with what it inherits along the edges of the graph from what it was made of."""
+    success_ppm = origin.success_ppm
+    unverified: list[str] = []
+    for name, above in needs.items():
+        success_ppm = success_ppm * above.success_ppm // 1_000_000
+        unverified += [*above.rests_on, *([] if above.is_verified else [name])]
+    return Origin(origin.by, origin.level, origin.is_verified, success_ppm, tuple(dict.fromkeys(unverified)))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One result that goes into a merge; `content` None for a step that failed, `error` says how."""
+
+    name: str
+    content: Content | None
+    origin: Origin
+    error: str = ""
+
+
+def merge(parts: Sequence[Part]) -> Content:
+    """One JSON result out of several, each with the step it came from, who made it, and how it was verified."""
+    return Content(
+        "application/json", json.dumps({"parts": [_told(one) for one in parts]}, ensure_ascii=False).encode()
+    )
+
+
+def _told(part: Part) -> dict[str, object]:
+    told: dict[str, object] = {"source": part.name}
+    if part.content is None:
+        return {**told, "error": part.error}
+    origin = part.origin
+    told |= {"media_type": part.content.media_type, "by": origin.by, "verification": origin.level or "own work"}
+    told["p_good"] = origin.success_ppm / 1_000_000
+    if origin.rests_on:
+        told["rests_on_unverified"] = list(origin.rests_on)
+    return {**told, **_body(part.content)}
 
 
 def _body(content: Content) -> dict[str, object]:

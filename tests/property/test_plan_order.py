@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from node.errors import UsageError
 from node.tasks.content import Content, File
-from node.tasks.plan import Plan, Step, merge, order, parse_plan, per_document
+from node.tasks.plan import Origin, Part, Plan, Step, merge, order, parse_plan, per_document
 
 NAMES = [f"s{number}" for number in range(8)]
 
@@ -90,7 +90,7 @@ def test_one_step_a_document_and_one_merge(count: int) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["text/plain", "application/json", "image/png"]), st.binary(max_size=20))))
 def test_any_results_can_be_merged(results: list[tuple[str, bytes]]) -> None:
-    merged = merge(tuple((f"s{number}", Content(*result)) for number, result in enumerate(results)))
+    merged = merge(tuple(Part(f"s{number}", Content(*result), Origin("")) for number, result in enumerate(results)))
     assert merged.media_type == "application/json"
     assert merged.data
 

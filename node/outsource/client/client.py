@@ -13,13 +13,14 @@ from node.errors import CANCELLED, NodeError, RefusedError, UsageError
 from node.outsource.client.course import Course
 from node.outsource.client.finder import Finder
 from node.outsource.client.outcome import Done, Question
-from node.outsource.client.planrun import Share, plan_content, run_plan
+from node.outsource.client.planrun import Share, StepDone, plan_content, purse_of, run_plan
 from node.outsource.client.replaying import chosen, replayed
-from node.outsource.client.request import Ask, ask_of, files_of, plan_of, single_content, wishes_of
+from node.outsource.client.request import Ask, ask_of, files_of, only_of, plan_of, single_content, wishes_of
 from node.outsource.client.running import Running
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
 from node.outsource.tasklog import TaskLog
+from node.outsource.taskview import origin_of
 from node.skills.labels import is_label, unknown_label
 from node.store.blobs import Blobs
 from node.store.tasks import TaskChange, TaskRow, Tasks
@@ -144,6 +145,7 @@ class Client:
             what_if=request.what_if,
             words=skill if reading else "",
             reading=reading,
+            only=only_of(request),
             work=self._work,
         )
 
@@ -247,11 +249,13 @@ class Client:
         for step in plan.step:
             if step.skill is not None:
                 self._check_label(step.skill)
+        wishes = wishes_of(request, self._config)
+        purse_of(plan, wishes.budget_micro)
         return await ask_of(
             self._env.entropy(16),
             request.skill if request.split else PLAN_SKILL,
             plan_content(plan, files_of(request)),
-            wishes_of(request, self._config),
+            wishes,
             value_micro=None,
             prefer=request.prefer,
             work=None,
@@ -260,10 +264,13 @@ class Client:
     async def _run_plan(self, parent_id: bytes, request: AskRequest, plan: Plan) -> Done:
         await self._log.move(parent_id, "working")
 
-        async def run_step(step: Step, content: Content, share: Share) -> Done:
+        async def run_step(step: Step, content: Content, share: Share) -> StepDone:
             assert step.skill is not None
             wishes = replace(
-                wishes_of(request, self._config), budget_micro=share.budget_micro, deadline_s=share.deadline_s
+                wishes_of(request, self._config),
+                budget_micro=share.budget_micro,
+                deadline_s=share.deadline_s,
+                least_level=share.least_level,
             )
             ask = await ask_of(
                 self._env.entropy(16),
@@ -278,10 +285,11 @@ class Client:
             await self._open(ask, parent_id=parent_id, node_name=step.name)
             course = self._course.run(ask, question=self._question(ask.task_id))
             with self._running.adopted(ask.task_id):
-                return await self._settled(ask.task_id, course)
+                done = await self._settled(ask.task_id, course)
+            return StepDone(done, origin_of(await self._log.view(ask.task_id), await self._log.events(ask.task_id)))
 
-        async def report(name: str, done_ppm: int) -> None:
-            await self._log.note(parent_id, "progress", f"{name} is done", done_ppm=done_ppm)
+        async def report(text: str, done_ppm: int) -> None:
+            await self._log.note(parent_id, "progress", text, done_ppm=done_ppm)
 
         return await run_plan(
             plan,

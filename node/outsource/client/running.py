@@ -16,6 +16,10 @@ class TooManyTasksError(NodeError):
     code = "busy"
 
 
+class StepCancelledError(NodeError):
+    """The owner ended one step of a plan: it is not tried again."""
+
+
 class StoppingError(NodeError):
     """This node takes on nothing more."""
 
@@ -85,7 +89,7 @@ class Running:
             yield
         except asyncio.CancelledError:
             if entry.is_cancelled:
-                raise NodeError("it was cancelled") from None
+                raise StepCancelledError("it was cancelled") from None
             raise
         finally:
             self._ended(task_id)

@@ -1,0 +1,134 @@
+"""A plan's limits, whatever its graph and whatever happens to its steps: never exceeded in sum, never lost."""
+
+import asyncio
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from node.errors import NodeError, NoOfferError
+from node.outsource.client.outcome import Done
+from node.outsource.client.planrun import Share, StepDone, run_plan
+from node.tasks.content import Content
+from node.tasks.plan import Origin, Plan, Step, chain_lengths, parse_plan
+from node.tasks.purse import Purse
+from node.tasks.spec import Wishes
+
+BUDGET = 1_000
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """Graphs of up to eight steps, some merges, some optional, some with a budget of their own."""
+    steps = []
+    for number in range(draw(st.integers(1, 8))):
+        earlier = [f"s{n}" for n in range(number)]
+        needs: list[str] = draw(st.lists(st.sampled_from(earlier), unique=True, max_size=3)) if earlier else []
+        step: dict[str, Any] = {"name": f"s{number}", "needs": needs}
+        if needs and draw(st.booleans()):
+            step["merge"] = True
+        else:
+            step |= {
+                "skill": "sentiment",
+                "text": "t",
+                "retries": draw(st.integers(0, 2)),
+                "optional": draw(st.booleans()),
+            }
+            if draw(st.integers(0, 3)) == 0:
+                step["budget_usd"] = f"0.{draw(st.integers(0, 100)):06d}"
+        steps.append(step)
+    return parse_plan({"step": steps}, ())
+
+
+@given(plans(), st.data())
+@settings(deadline=None, max_examples=60)
+def test_what_steps_may_spend_at_once_and_what_they_spent_never_exceeds_the_budget(
+    plan: Plan, data: st.DataObject
+) -> None:
+    held: dict[str, int] = {}
+    spent: list[int] = []
+
+    async def run_step(step: Step, content: Content, share: Share) -> StepDone:
+        assert share.budget_micro >= 0
+        held[step.name] = share.budget_micro
+        assert sum(held.values()) + sum(spent) <= BUDGET
+        for _ in range(data.draw(st.integers(0, 3))):
+            await asyncio.sleep(0)
+        del held[step.name]
+        match data.draw(st.sampled_from(["paid", "free", "fails", "never"])):
+            case "fails":
+                raise NodeError("it failed")
+            case "never":
+                raise NoOfferError("nobody")
+            case "free":
+                paid = 0
+            case _:
+                paid = data.draw(st.integers(0, share.budget_micro))
+        spent.append(paid)
+        done = Done(Content("text/plain", b"x"), cost_micro=paid, paid_micro=paid)
+        return StepDone(done, Origin("peer", "none", is_verified=False, success_ppm=900_000))
+
+    async def report(text: str, done_ppm: int) -> None:
+        assert 0 <= done_ppm <= 1_000_000
+
+    wishes = Wishes(budget_micro=BUDGET, deadline_s=60)
+    running = run_plan(plan, (), wishes, max_input_bytes=10**6, max_steps_at_once=3, run_step=run_step, report=report)
+    try:
+        done = asyncio.run(running)
+    except NodeError:
+        return
+    assert done.paid_micro == sum(spent) <= BUDGET
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100), st.booleans()), max_size=40))
+def test_a_purse_neither_loses_nor_makes_money(moves: list[tuple[int, int, bool]]) -> None:
+    purse = Purse(BUDGET, {"s0": None, "s1": 100, "s2": None, "s3": 0, "s4": 250, "s5": None})
+    for number, percent, is_over in moves:
+        name = f"s{number}"
+        held = purse.take(name)
+        assert purse.is_whole
+        purse.give_back(name, held * percent // 100, is_over=is_over)
+        assert purse.is_whole
+    assert purse.spent_micro <= BUDGET
+
+
+@given(plans())
+def test_the_time_of_steps_that_follow_each_other_adds_up_to_no_more_than_the_deadline(plan: Plan) -> None:
+    chains = chain_lengths(plan)
+    latest: dict[str, float] = {}
+    for _ in plan.step:
+        for step in plan.step:
+            starts = max((latest.get(need, 0.0) for need in step.needs), default=0.0)
+            latest[step.name] = starts if step.merge else starts + (60 - starts) / chains[step.name]
+    assert max(latest.values()) <= 60 + 1e-9
+
+
+@given(plans(), st.sets(st.integers(0, 7)))
+@settings(deadline=None, max_examples=40)
+def test_a_step_on_unverified_input_is_verified_and_says_what_it_rests_on(plan: Plan, unverified: set[int]) -> None:
+    levels: dict[str, str] = {}
+
+    async def run_step(step: Step, content: Content, share: Share) -> StepDone:
+        levels[step.name] = share.least_level
+        origin = Origin("peer", "cheap", is_verified=int(step.name[1:]) not in unverified, success_ppm=900_000)
+        return StepDone(Done(Content("text/plain", b"x"), cost_micro=0, paid_micro=0), origin)
+
+    async def report(text: str, done_ppm: int) -> None:
+        return
+
+    wishes = Wishes(budget_micro=BUDGET, deadline_s=60)
+    running = run_plan(plan, (), wishes, max_input_bytes=10**6, max_steps_at_once=9, run_step=run_step, report=report)
+    done = asyncio.run(running)
+    above: dict[str, set[str]] = {}
+    for step in plan.step:
+        shaky = {need for need in step.needs if need in levels and int(need[1:]) in unverified}
+        above[step.name] = shaky.union(*(above[need] for need in step.needs))
+        if not step.merge:
+            assert (levels[step.name] != "none") == bool(above[step.name])
+    needed = {name for step in plan.step for name in step.needs}
+    sinks = [step.name for step in plan.step if step.name not in needed]
+    if len(sinks) > 1:
+        for part in json.loads(done.content.data)["parts"]:
+            assert set(part.get("rests_on_unverified", [])) == above[part["source"]]
+            assert 0 < part["p_good"] <= 1
