@@ -1,4 +1,4 @@
-"""`coalesced skills certify, keep, revoke, prove, attest`: certificates of other nodes and this one, and proofs."""
+"""`coalesced skills certify, keep, revoke, prove, attest, test`: certificates, proofs and tests of other nodes."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import click
 
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
+from coalesced.cli.params import MONEY
 from coalesced.control import shapes
 
 REFUSED_EXIT = 7
@@ -50,10 +51,7 @@ def certify(
 @command_options
 def keep(face: Face, /, file: Path) -> None:
     """Keep a credential that somebody issued to this node, and show it from now on."""
-    try:
-        document = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CliError(f"cannot read {file}: {error}") from error
+    document = _text_of(file)
     face.show(face.run(lambda client: client.keep_credential(document)))
 
 
@@ -100,4 +98,48 @@ def attest(face: Face, /, peer: str, size: str, rounds: int, memory_mib: int) ->
         raise click.exceptions.Exit(REFUSED_EXIT)
 
 
-COMMANDS = (attest, certify, keep, prove, revoke)
+@click.command()
+@click.argument("peer")
+@click.argument("label")
+@click.option(
+    "--items", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="JSON lines."
+)
+@click.option("--claimed", type=click.FloatRange(0.01, 0.999), default=0.8, show_default=True, help="Share it claims.")
+@click.option(
+    "--too-low", type=click.FloatRange(0.001, 0.99), default=0.6, show_default=True, help="Told apart from it."
+)
+@click.option("--most", type=click.IntRange(1, 1000), default=200, show_default=True, help="Items at most.")
+@click.option("--budget", type=MONEY, help="Dollars for all items together.")
+@command_options
+def test(
+    face: Face, /, peer: str, label: str, items: Path, claimed: float, too_low: float, most: int, budget: int | None
+) -> None:
+    """Put a skill of PEER to the test by hidden items with known answers.
+
+    Items are asked one by one as ordinary paid tasks until the answers suffice, and none is ever asked again.
+    A line of the file is {"input": ..., "expected": ..., "media_type": ..., "expected_media_type": ...}. Certify what
+    you found with `coalesced skills certify`. Exit code 7 unless the claim stands.
+    """
+    request: shapes.SkillTestRequest = {
+        "peer": peer,
+        "skill": label,
+        "items": _text_of(items),
+        "claimed_ppm": round(claimed * 1_000_000),
+        "too_low_ppm": round(too_low * 1_000_000),
+        "most": most,
+        "budget_micro": budget,
+    }
+    found = face.run(lambda client: client.test_skill(request))
+    face.show(found)
+    if found["verdict"] != "stands":
+        raise click.exceptions.Exit(REFUSED_EXIT)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CliError(f"cannot read {file}: {error}") from error
+
+
+COMMANDS = (attest, certify, keep, prove, revoke, test)

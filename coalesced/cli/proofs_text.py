@@ -65,8 +65,56 @@ def draw_attestation(view: shapes.Attestation, out: TextIO) -> None:
     draw_facts([*facts, ("checked", checked)], out)
 
 
+def draw_skill_test(view: shapes.SkillTest, out: TextIO) -> None:
+    """What was asked, what came of it."""
+    asked = view["good"] + view["bad"]
+    right = f"{view['good']} of {units.counted(asked, 'item')} right"
+    verdict = {"stands": "the claim stands", "falls": "the claim falls"}.get(view["verdict"], "undecided")
+    facts = [
+        ("peer", f"{view['peer']}  {view['did']}"),
+        (
+            "tested",
+            f"{view['skill']}: {right}, {units.money(view['paid_micro'])}",
+        ),
+        ("verdict", verdict + (f": {escaped(view['ended'])}" if view["ended"] else "")),
+        ("items", f"{view['items']} committed to by {view['items_root']}"),
+    ]
+    if view["verdict"] == "stands":
+        share = f"{100 * view['good'] / asked:.0f}%"
+        facts.append(("to certify", f"coalesced skills certify {view['peer']} --skill {view['skill']}={share}"))
+    draw_facts(facts, out)
+
+
+def draw_examined(view: shapes.Examined, out: TextIO) -> None:
+    """What this node found out by itself; nothing where it never looked."""
+    facts = []
+    if view["attested_unix_ms"] is not None:
+        held = f"at least {view['rate_gops']:.1f} billion operations a second"
+        what = held if view["attestation_holds"] else f"refused: {escaped(view['problem'])}"
+        facts.append(("attested", f"{units.moment(view['attested_unix_ms'])}: {what}"))
+    for row in view["tests"]:
+        asked = units.counted(row["good"] + row["bad"], "item")
+        text = f"{units.moment(row['unix_ms'])}: {row['skill']} {row['verdict']}, {row['good']} of {asked} right"
+        facts.append(("tested", text))
+    if view["leaks"]:
+        facts.append(("leaks", f"{units.counted(view['leaks'], 'honeytoken')} that it was sent turned up elsewhere"))
+    if view["drift"]:
+        facts.append(("examine again", escaped(view["drift"])))
+    if facts:
+        draw_facts(facts, out)
+
+
+def draw_leak(view: shapes.Leak, out: TextIO) -> None:
+    """Who was sent it."""
+    sellers = ", ".join(view["sellers"]) or "nobody: the task was done here"
+    out.write(f"{view['token']} was in task {units.short_task(view['task'])}, which was sent to {sellers}\n")
+
+
 DRAWERS = {
     "certificates": draw_certificates,
     "at-least": draw_at_least,
     "attestation": draw_attestation,
+    "skill-test": draw_skill_test,
+    "examined": draw_examined,
+    "leak": draw_leak,
 }

@@ -43,12 +43,14 @@ def list_skills(face: Face, /) -> None:
 @click.argument("label")
 @command_options
 def show(face: Face, /, label: str) -> None:
-    """Everything about one skill of this node; or, for a peer's id, who certifies what about it, and since when."""
+    """Everything about one skill of this node; or, for a peer's id, what is certified and known of it."""
     known = {skill["label"]: skill for skill in face.run(lambda client: client.skills())["skills"]}
     if label not in known:
         near = difflib.get_close_matches(label, known, 3)
         if label.startswith("did:") or (PEER_ID.fullmatch(label) and not near):
             face.show(face.run(lambda client: client.certificates(label)))
+            if not face.as_json:
+                face.show(face.run(lambda client: client.examined(label)))
             return
         hint = f"coalesced skills show {near[0]}" if near else "coalesced skills ls"
         raise CliError(f"this node has no skill {label!r}", hint=hint)

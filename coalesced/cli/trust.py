@@ -22,3 +22,14 @@ def show(face: Face, /, peer: str) -> None:
     members of the committee, and whoever agrees with them.
     """
     face.show(face.run(lambda client: client.trust(peer)))
+
+
+@trust.command("report-leak")
+@click.argument("text")
+@command_options
+def report_leak(face: Face, /, text: str) -> None:
+    """Tell the node where a string of its inputs turned up: which sellers were sent the task that it stood in.
+
+    TEXT is the honeytoken, or anything with it. From then on those sellers count as leaking.
+    """
+    face.show(face.run(lambda client: client.report_leak(text)))

@@ -29,6 +29,7 @@ Query = dict[str, str] | list[tuple[str, str]] | None
 CALL_TIMEOUT_S = 30.0
 """For calls that only read the daemon's state, or reach one peer."""
 LONG_CALL_TIMEOUT_S = 180.0
+SKILL_TEST_TIMEOUT_S = 3600.0
 """For calls that ask the network (quotes, lookups) or recompute much."""
 SILENCE_TIMEOUT_S = 60.0
 """A stream carries a heartbeat every 10 s; after six missing ones the daemon counts as lost."""
@@ -278,6 +279,19 @@ class ControlClient:
         path = f"/peers/{_peer(peer)}/attest"
         found = await self._call("POST", path, query=query, timeout_s=LONG_CALL_TIMEOUT_S)
         return cast("shapes.Attestation", found)
+
+    async def examined(self, peer: str) -> shapes.Examined:
+        """What this node found out about `peer` by itself."""
+        return cast("shapes.Examined", await self._call("GET", f"/peers/{_peer(peer)}/examined"))
+
+    async def test_skill(self, request: shapes.SkillTestRequest) -> shapes.SkillTest:
+        """Put a skill of a peer to the test: ordinary paid tasks with known answers, one after another."""
+        found = await self._call("POST", "/skill-tests", body=request, timeout_s=SKILL_TEST_TIMEOUT_S)
+        return cast("shapes.SkillTest", found)
+
+    async def report_leak(self, text: str) -> shapes.Leak:
+        """Tell the node of a honeytoken that was found where it should not be."""
+        return cast("shapes.Leak", await self._call("POST", "/leaks", body={"text": text}))
 
     # --- how ---
 

@@ -14,8 +14,11 @@ from node.views import (
     DecisionView,
     DoctorView,
     EventView,
+    ExaminedView,
     JournalEntryView,
     JournalView,
+    LeakRequest,
+    LeakView,
     LedgerAccountView,
     LedgerBlocksView,
     LedgerDoneView,
@@ -35,6 +38,8 @@ from node.views import (
     SellersView,
     SellRequest,
     SkillsView,
+    SkillTestRequest,
+    SkillTestView,
     StatusView,
     TasksView,
     TaskView,
@@ -94,6 +99,9 @@ class Node(Protocol):
     async def revoke_certificate(self, serial: str, /) -> OkView: ...
     async def at_least(self, peer: str, name: str, amount: int, /, *, hidden: bool) -> AtLeastView: ...
     async def attest(self, peer: str, /, *, size: int, rounds: int, memory_mib: int) -> AttestationView: ...
+    async def examined(self, peer: str, /) -> ExaminedView: ...
+    async def test_skill(self, request: SkillTestRequest, /) -> SkillTestView: ...
+    async def report_leak(self, request: LeakRequest, /) -> LeakView: ...
     def events(self) -> AsyncIterator[EventView]: ...
     async def reload(self) -> OkView: ...
     async def stop(self, *, drain: bool) -> OkView: ...

@@ -11,7 +11,16 @@ from coalesced.control.facade import Node
 from coalesced.control.replies import Handler, read_view, stream_reply, view_reply
 from node.errors import UsageError
 from node.tasks.lifecycle import TaskState
-from node.views import AskRequest, CertifyRequest, EventView, KeepRequest, SellRequest, View
+from node.views import (
+    AskRequest,
+    CertifyRequest,
+    EventView,
+    KeepRequest,
+    LeakRequest,
+    SellRequest,
+    SkillTestRequest,
+    View,
+)
 
 PREFIX = "/control/1"
 DEFAULT_TASKS = 50
@@ -97,6 +106,9 @@ class Routes:
             ("GET", "/peers/{peer}/certificates", self._certificates),
             ("GET", "/peers/{peer}/at-least", self._at_least),
             ("POST", "/peers/{peer}/attest", self._attest),
+            ("GET", "/peers/{peer}/examined", self._examined),
+            ("POST", "/skill-tests", self._test_skill),
+            ("POST", "/leaks", self._report_leak),
             ("POST", "/certificates", self._certify),
             ("POST", "/certificates/kept", self._keep),
             ("DELETE", "/certificates/{serial}", self._revoke),
@@ -297,6 +309,15 @@ class Routes:
             for name, least in (("size", 1), ("rounds", 1), ("memory_mib", 0))
         }
         return view_reply(await self._node.attest(request.match_info["peer"], **wanted))
+
+    async def _examined(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.examined(request.match_info["peer"]))
+
+    async def _test_skill(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.test_skill(await read_view(request, SkillTestRequest)))
+
+    async def _report_leak(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.report_leak(await read_view(request, LeakRequest)))
 
 
 def _max_price(request: web.Request) -> int | None:

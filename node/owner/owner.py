@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from node.daemon import Daemon
 from node.owner.doctor import Doctor
+from node.owner.examiner import Examiner
 from node.owner.ledger import LedgerDesk
 from node.owner.market import MarketDesk
 from node.owner.network import Network
@@ -23,8 +24,11 @@ from node.views import (
     DecisionView,
     DoctorView,
     EventView,
+    ExaminedView,
     JournalEntryView,
     JournalView,
+    LeakRequest,
+    LeakView,
     LedgerAccountView,
     LedgerBlocksView,
     LedgerDoneView,
@@ -44,6 +48,8 @@ from node.views import (
     SellersView,
     SellRequest,
     SkillsView,
+    SkillTestRequest,
+    SkillTestView,
     StatusView,
     TasksView,
     TaskView,
@@ -80,6 +86,7 @@ class Owner:
         self._trust = trust
         self._doctor = doctor
         self._proofs = ProofDesk(daemon.parts, network.keys)
+        self._examiner = Examiner(daemon.parts, network.keys)
         self._reload = reload
 
     # A line a method: the names and the views say it all.
@@ -135,6 +142,9 @@ class Owner:
         return await self._proofs.at_least(peer, name, amount, hidden=hidden)
     async def attest(self, peer: str, *, size: int, rounds: int, memory_mib: int) -> AttestationView:
         return await self._proofs.attest(peer, size=size, rounds=rounds, memory_mib=memory_mib)
+    async def examined(self, peer: str) -> ExaminedView: return await self._examiner.examined(peer)
+    async def test_skill(self, request: SkillTestRequest) -> SkillTestView: return await self._examiner.test(request)
+    async def report_leak(self, request: LeakRequest) -> LeakView: return await self._examiner.report_leak(request)
     def events(self) -> AsyncIterator[EventView]: return self._daemon.parts.hub.stream()
     # fmt: on
 

@@ -25,6 +25,7 @@ from node.proofs.leaves import (
 )
 from node.proofs.tiers import MAX_FIGURE
 from node.skills.labels import check_label
+from node.store.examinations import Attested
 from node.views import (
     AtLeastView,
     AttestationView,
@@ -159,7 +160,9 @@ class ProofDesk:
         try:
             found = await attest(session, work, own_key=own_key, env=parts.env, timeout_s=timeout_s)
         except AttestationError as error:
+            await self._remember(key, work, problem=str(error))
             return replace(view, problem=str(error))
+        await self._remember(key, work, rate_gops=found.rate_gops)
         return replace(
             view,
             holds=True,
@@ -170,6 +173,20 @@ class ProofDesk:
             received_bytes=found.received_bytes,
             fill_s=found.fill_s,
             answer_s=found.answer_s,
+        )
+
+    async def _remember(self, key: bytes, work: Work, *, rate_gops: float = 0.0, problem: str = "") -> None:
+        await self._parts.store.examinations.attested(
+            key,
+            Attested(
+                unix_ms=self._parts.env.unix_ms(),
+                holds=not problem,
+                size=work.size,
+                rounds=work.rounds,
+                memory_mib=work.memory_mib,
+                rate_mops=round(rate_gops * 1000),
+                problem=problem[:500],
+            ),
         )
 
     async def _grown_from(self, made: Credential) -> str | None:

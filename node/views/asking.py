@@ -39,6 +39,8 @@ class AskRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     """Asking again with the same key gives the same task."""
     policy: Annotated[str, Meta(max_length=64)] = ""
     """The rule that decides; empty takes the configured one. An unknown name is refused with the nearest."""
+    only: Annotated[str, Meta(max_length=64)] = ""
+    """The did:key of the seller that alone may be hired; this node does not do the task either."""
     what_if: Annotated[tuple[Annotated[str, Meta(max_length=128)], ...], Meta(max_length=32)] = ()
     """`name=value`, for a dry run only: decide as if that were so."""
     dry_run: bool = False

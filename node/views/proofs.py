@@ -101,3 +101,77 @@ class AttestationView(View, frozen=True, kw_only=True, tag="coalesced.attestatio
     received_bytes: int = 0
     fill_s: float | None = None
     answer_s: float | None = None
+
+
+class SkillTestRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.skill-test-order/1"):
+    """Put a peer's skill to the test. `items` is the text of an items file: one JSON object a line."""
+
+    peer: PeerText
+    skill: Annotated[str, Meta(min_length=1, max_length=100)]
+    items: Annotated[str, Meta(max_length=2**26)]
+    claimed_ppm: Annotated[int, Meta(ge=1, le=999_999)] = 800_000
+    """The share of right answers that is claimed, told apart from `too_low_ppm`."""
+    too_low_ppm: Annotated[int, Meta(ge=1, le=999_999)] = 600_000
+    most: Annotated[int, Meta(ge=1, le=1000)] = 200
+    """No more items than this: then the test ends open."""
+    budget_micro: Annotated[int, Meta(ge=0, le=10**12)] | None = None
+    """For all items together; None allows each item the node's default budget."""
+
+
+class SkillTestView(View, frozen=True, kw_only=True, tag="coalesced.skill-test/1"):
+    """How a skill test went: `stands`, `falls`, or `open` where items or budget ended first."""
+
+    peer: str
+    did: str
+    skill: str
+    verdict: str
+    good: int
+    bad: int
+    paid_micro: int
+    items_root: str
+    """Hexadecimal: what all items, asked or not, were committed to by before the first was asked."""
+    items: int
+    unix_ms: int
+    ended: str = ""
+    """Why an open test ended."""
+
+
+class TestedRow(Part, frozen=True, kw_only=True):
+    """The last test of one skill."""
+
+    skill: str
+    verdict: str
+    good: int
+    bad: int
+    items_root: str
+    unix_ms: int
+
+
+class ExaminedView(View, frozen=True, kw_only=True, tag="coalesced.examined/1"):
+    """What this node found out about a peer by itself, with when."""
+
+    peer: str
+    did: str
+    attested_unix_ms: int | None = None
+    attestation_holds: bool = False
+    rate_gops: float = 0.0
+    problem: str = ""
+    drift: str = ""
+    """Why it should be examined again, as a sentence."""
+    leaks: int = 0
+    tests: tuple[TestedRow, ...] = ()
+
+
+class LeakRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.leak-report/1"):
+    """A text in which a honeytoken was found."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=2**20)]
+
+
+class LeakView(View, frozen=True, kw_only=True, tag="coalesced.leak/1"):
+    """Whose task a leaked token was planted in, and which sellers were sent it."""
+
+    token: str
+    task: str
+    sellers: tuple[str, ...]
+    dids: tuple[str, ...]

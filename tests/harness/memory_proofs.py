@@ -7,8 +7,14 @@ from node.views import (
     CertificatesView,
     CertifyRequest,
     CredentialView,
+    ExaminedView,
+    LeakRequest,
+    LeakView,
     OkView,
+    SkillTestRequest,
+    SkillTestView,
     StatementRow,
+    TestedRow,
 )
 from tests.harness.memory_ledger import DID, NOW_UNIX_MS
 
@@ -74,3 +80,35 @@ class MemoryProofs:
             fill_s=2.0 if memory_mib else None,
             answer_s=0.1 if memory_mib else None,
         )
+
+    async def examined(self, peer: str, /) -> ExaminedView:
+        row = TestedRow(skill="risk", verdict="stands", good=11, bad=0, items_root="ab" * 32, unix_ms=NOW_UNIX_MS)
+        return ExaminedView(
+            peer=peer,
+            did=DID,
+            attested_unix_ms=NOW_UNIX_MS,
+            attestation_holds=True,
+            rate_gops=12.5,
+            drift="risk: its jobs take longer than they did",
+            leaks=1,
+            tests=(row,),
+        )
+
+    async def test_skill(self, request: SkillTestRequest, /) -> SkillTestView:
+        good = 11 if "right" in request.items else 0
+        return SkillTestView(
+            peer=request.peer,
+            did=DID,
+            skill=request.skill,
+            verdict="stands" if good else "open",
+            good=good,
+            bad=0,
+            paid_micro=1_100 * good,
+            items_root="ab" * 32,
+            items=14,
+            unix_ms=NOW_UNIX_MS,
+            ended="" if good else "the budget is spent",
+        )
+
+    async def report_leak(self, request: LeakRequest, /) -> LeakView:
+        return LeakView(token=request.text, task="ab" * 16, sellers=("q7wdjo3b",), dids=(DID,))

@@ -60,3 +60,25 @@ def test_an_attestation_is_told_with_its_rate_and_a_false_one_refused(served: Se
     assert "at least 12.5 billion operations a second" in result.out + result.err
     assert run(served, "attest", "q7wdjo3b", "--size", "4096").code == 7
     assert run(served, "attest", "q7wdjo3b", "--size", "1000").code == 2
+
+
+def test_a_skill_is_tested_and_what_was_found_is_shown_with_the_peer(served: ServedNode, tmp_path: Path) -> None:
+    items = tmp_path / "items.jsonl"
+    items.write_text("right")
+    stands = run(served, "test", "q7wdjo3b", "risk", "--items", str(items), "--budget", ".5")
+    assert stands.code == 0, stands.out + stands.err
+    assert "11 of 11 items right" in stands.out
+    assert "skills certify q7wdjo3b --skill risk=100%" in stands.out
+    items.write_text("none")
+    unsure = run(served, "test", "q7wdjo3b", "risk", "--items", str(items))
+    assert unsure.code == 7
+    assert "undecided: the budget is spent" in unsure.out
+    shown = run(served, "show", "q7wdjo3b").out
+    for said in ("12.5 billion operations", "risk stands, 11 of 11 items", "take longer", "1 honeytoken"):
+        assert said in shown
+
+
+def test_a_leak_names_the_sellers(served: ServedNode) -> None:
+    result = Ran(served.home, "trust", "report-leak", "ABCD-EFGH-2345-67AB")
+    assert result.code == 0, result.out + result.err
+    assert "which was sent to q7wdjo3b" in result.out

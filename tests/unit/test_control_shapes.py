@@ -15,7 +15,15 @@ VIEWS = {
     for name, kind in vars(views).items()
     if isinstance(kind, type) and issubclass(kind, views.View | views.Part) and kind not in (views.View, views.Part)
 }
-REQUESTS = {"AskRequest", "CertifyRequest", "InputFile", "KeepRequest", "SellRequest"}
+REQUESTS = {
+    "AskRequest",
+    "CertifyRequest",
+    "InputFile",
+    "KeepRequest",
+    "LeakRequest",
+    "SellRequest",
+    "SkillTestRequest",
+}
 
 
 def in_json(kind: object) -> str:

@@ -25,6 +25,7 @@ class AskRequest(TypedDict, total=False):
     min_score_ppm: int | None
     idempotency_key: str
     policy: str
+    only: str
     what_if: Sequence[str]
     dry_run: bool
     plan: str

@@ -77,3 +77,62 @@ class Attestation(TypedDict):
     received_bytes: int
     fill_s: float | None
     answer_s: float | None
+
+
+class SkillTestRequest(TypedDict, total=False):
+    peer: Required[str]
+    skill: Required[str]
+    items: Required[str]
+    claimed_ppm: int
+    too_low_ppm: int
+    most: int
+    budget_micro: int | None
+
+
+class SkillTest(TypedDict):
+    schema: str
+    peer: str
+    did: str
+    skill: str
+    verdict: str
+    good: int
+    bad: int
+    paid_micro: int
+    items_root: str
+    items: int
+    unix_ms: int
+    ended: str
+
+
+class TestedRow(TypedDict):
+    skill: str
+    verdict: str
+    good: int
+    bad: int
+    items_root: str
+    unix_ms: int
+
+
+class Examined(TypedDict):
+    schema: str
+    peer: str
+    did: str
+    attested_unix_ms: int | None
+    attestation_holds: bool
+    rate_gops: float
+    problem: str
+    drift: str
+    leaks: int
+    tests: list[TestedRow]
+
+
+class Leak(TypedDict):
+    schema: str
+    token: str
+    task: str
+    sellers: list[str]
+    dids: list[str]
+
+
+class LeakRequest(TypedDict):
+    text: str

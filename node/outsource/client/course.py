@@ -89,7 +89,7 @@ class Course:
             self._tasks.tell(ask.task_id, "local_priced", _local_text(local))
         alone = await self._surveyor.alone(ask)
         # What a dry run supposes is not what is known.
-        is_open = not alone and not ask.what_if
+        is_open = not alone and not ask.what_if and ask.only is None
         needless = await self._surveyor.needless(ask, local, remaining_s=remaining_s) if is_open else ""
         offers, refusals = list[Offer](), list[NoOffer]()
         is_asked = not alone and (not needless or is_dry)
@@ -110,10 +110,15 @@ class Course:
         listings = await self._surveyor.listings(ask.skill, timeout_s=step_s)
         if not is_dry:
             self._tasks.tell(ask.task_id, "sellers_found", _sellers_text(ask.skill, listings))
-        (offers, refusals), (outside, unwilling) = await asyncio.gather(
-            self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s),
-            self._agents.offers(ask, timeout_s=step_s),
-        )
+        if ask.only is None:
+            (offers, refusals), (outside, unwilling) = await asyncio.gather(
+                self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s),
+                self._agents.offers(ask, timeout_s=step_s),
+            )
+        else:
+            listings = [one for one in listings if one.seller.key == ask.only]
+            offers, refusals = await self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s)
+            outside, unwilling = [], []
         offers, refusals = [*offers, *outside], [*refusals, *unwilling]
         if not is_dry:
             self._tasks.tell(ask.task_id, "quotes", _quotes_text(offers, refusals))

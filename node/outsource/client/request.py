@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import TypeVar
 
+from crypto.identity import parse_did_key
 from node.decision.policies.settings import PolicyName
 from node.errors import UsageError
 from node.outsource.config import ClientConfig
@@ -37,6 +38,8 @@ class Ask:
     """What was asked for, where that was no label: the skill was found by what it means."""
     reading: str = ""
     """How those words were understood, as a sentence."""
+    only: bytes | None = None
+    """The seller that alone may be hired; None = whoever is best, or this node."""
 
     @property
     def skill(self) -> str:
@@ -101,6 +104,7 @@ async def ask_of(
     what_if: tuple[str, ...] = (),
     words: str = "",
     reading: str = "",
+    only: bytes | None = None,
     work: LocalWork | None,
 ) -> Ask:
     """One task for one skill. InputError when this node has the skill and the input is malformed.
@@ -122,12 +126,21 @@ async def ask_of(
         what_if=what_if,
         words=words,
         reading=reading,
+        only=only,
     )
 
 
 def single_content(request: AskRequest, config: ClientConfig) -> Content:
     """The input of a request without a plan."""
     return assemble(request.text, files_of(request), config.max_input_bytes)
+
+
+def only_of(request: AskRequest) -> bytes | None:
+    """The key of the seller that the request is for; UsageError where it names none."""
+    try:
+        return parse_did_key(request.only) if request.only else None
+    except ValueError as error:
+        raise UsageError(f"only: {error}") from error
 
 
 def _policy_name(text: str) -> PolicyName:
