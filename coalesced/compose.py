@@ -278,7 +278,13 @@ def _selling(base: _Base, paying: _Paying) -> _Selling:
         discovery=base.sources,
         advertised=ground.addresses.advertised,
         turns=turns,
-        signposts=Signposts(network=network, discovery=base.sources, advertised=ground.addresses.advertised, env=env),
+        signposts=Signposts(
+            network=network,
+            discovery=base.sources,
+            advertised=ground.addresses.advertised,
+            has=config.contractor.has,
+            env=env,
+        ),
         in_background=base.in_background,
     )
     desk = QuoteDesk(
@@ -378,6 +384,7 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
         outcomes=store.outcomes,
         places=store.places,
         reader=Reader(config.meaning),
+        has=config.contractor.has,
         is_blocked=base.peers.is_blocked,
         env=env,
         timeout_s=config.client.find_timeout_s,

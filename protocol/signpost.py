@@ -12,6 +12,7 @@ from protocol.packing import pack, unpack
 MAX_BODY_BYTES = 512
 """Of a record in the DHT."""
 MAX_POSTED = 6
+MAX_TERMS = 6
 
 
 class PostedOffer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -27,6 +28,8 @@ class Signpost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     host: Annotated[str, Meta(min_length=1, max_length=64)]
     port: Annotated[int, Meta(ge=1, le=65535)]
+    terms: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=MAX_TERMS)] = ()
+    """What the seller says it has: resource terms, which clients that need one look for."""
     offers: Annotated[tuple[PostedOffer, ...], Meta(min_length=1, max_length=MAX_POSTED)]
 
 

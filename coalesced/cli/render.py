@@ -46,6 +46,7 @@ MATCHES = (
     Column("fit", "score_ppm", "ratio"),
     Column("a unit from", "price_hint_micro", "money"),
     Column("p(good)", "success_ppm", "ratio"),
+    Column("has", "terms", "words", optional=True),
     Column("shown by", "source", optional=True),
     Column("caption", "caption", optional=True),
 )

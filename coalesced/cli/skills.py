@@ -114,17 +114,23 @@ def plural(unit: str) -> str:
     default=0.0,
     help="Only sellers whose work is good with this probability, .9 say.",
 )
+@click.option("--needs", multiple=True, metavar="TERM", help="Only agents that say they have it: hasResource/gpu, say.")
 @click.option("--explain", is_flag=True, help="Show what the fit is made of, and under which captions was looked.")
 @command_options
-def find(face: Face, /, what: str, max_price: int | None, min_trust: float, explain: bool) -> None:
+def find(
+    face: Face, /, what: str, max_price: int | None, min_trust: float, needs: tuple[str, ...], explain: bool
+) -> None:
     """Ask the network who sells WHAT: a label, or what is to be done in your own words."""
     from coalesced.cli.render import draw_matches
 
-    if not explain and not min_trust and (sellers := face.run(lambda client: _sellers(client, what, max_price))):
+    by_label = not (explain or min_trust or needs)
+    if by_label and (sellers := face.run(lambda client: _sellers(client, what, max_price))):
         face.show(sellers)
         return
     trust_ppm = round(min_trust * 1_000_000)
-    found = face.run(lambda client: client.find_meaning(what, max_price_micro=max_price, min_trust_ppm=trust_ppm))
+    found = face.run(
+        lambda client: client.find_meaning(what, max_price_micro=max_price, min_trust_ppm=trust_ppm, needs=needs)
+    )
     if explain and not face.as_json:
         draw_matches(found, face.out, parts=True)
     else:

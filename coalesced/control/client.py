@@ -119,12 +119,17 @@ class ControlClient:
         return cast("shapes.Sellers", found)
 
     async def find_meaning(
-        self, text: str, *, max_price_micro: int | None = None, min_trust_ppm: int = 0
+        self,
+        text: str,
+        *,
+        max_price_micro: int | None = None,
+        min_trust_ppm: int = 0,
+        needs: Sequence[str] = (),
     ) -> shapes.Matches:
-        """Which skills fit `text` by what it means, here and on the network, best first."""
-        query = {"text": _words(text), "min_trust_ppm": str(min_trust_ppm)}
+        """Which skills fit `text` by what it means, of agents that have all they need, here and on the network."""
+        query = [("text", _words(text)), ("min_trust_ppm", str(min_trust_ppm)), *(("needs", need) for need in needs)]
         if max_price_micro is not None:
-            query["max_price_micro"] = str(max_price_micro)
+            query.append(("max_price_micro", str(max_price_micro)))
         found = await self._call("GET", "/matches", query=query, timeout_s=LONG_CALL_TIMEOUT_S)
         return cast("shapes.Matches", found)
 

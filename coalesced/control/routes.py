@@ -180,7 +180,10 @@ class Routes:
     async def _matches(self, request: web.Request) -> web.Response:
         trust = _whole(request.query.get("min_trust_ppm", "0"), "min_trust_ppm", least=0, most=1_000_000)
         found = await self._node.find_meaning(
-            _query(request, "text"), max_price_micro=_max_price(request), min_trust_ppm=trust
+            _query(request, "text"),
+            max_price_micro=_max_price(request),
+            min_trust_ppm=trust,
+            needs=request.query.getall("needs", []),
         )
         return view_reply(found)
 

@@ -49,6 +49,8 @@ class ContractorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     by_meaning: bool = True
     """Also publish each at the captions that it is near, so that those find it who do not know its label: about five
     records more for each skill."""
+    has: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=6)] = ()
+    """Resource terms of what this node has, such as `hasResource/gpu/nvidia/h100`: published beside its skills."""
     quote_valid_s: PositiveSeconds = 60.0
     """How long a quoted price binds: long enough to compare, short enough that load has not changed."""
     max_queued_jobs: Annotated[int, Meta(ge=0, le=10_000)] = 8

@@ -1,6 +1,7 @@
 """The owner's view of other nodes: who is there, how far away, who sells what, who is blocked."""
 
 import asyncio
+from collections.abc import Sequence
 
 from crypto.identity import did_key, short_id
 from dht.contacts import Contact
@@ -143,14 +144,16 @@ class Network:
             )
         return SellersView(skill=label, sellers=tuple(sorted(rows, key=lambda row: (row.price_hint_micro, row.peer))))
 
-    async def matches(self, text: str, max_price_micro: int | None, min_trust_ppm: int) -> MatchesView:
+    async def matches(
+        self, text: str, max_price_micro: int | None, min_trust_ppm: int, needs: Sequence[str]
+    ) -> MatchesView:
         """What fits a request by its meaning, best first: at most that dear a unit, at least that sure to be good.
 
         This node's own skills have no price and need no trust. UsageError for a text of nothing but spaces.
         """
         if not text.strip():
             raise UsageError("there is nothing to look for: write what is to be done, in your own words")
-        search = await self._parts.finder.find(text)
+        search = await self._parts.finder.find(text, needs)
         pairs = {(found.skill, found.seller.key) for found in search.found if found.seller is not None}
         histories = {
             (skill, key): history
@@ -195,6 +198,7 @@ def _match_row(found: Found, success_ppm: int | None) -> MatchRow:
         performance_ppm=round(fit.performance * PPM),
         success_ppm=success_ppm,
         source=found.source,
+        terms=found.terms,
     )
 
 

@@ -103,9 +103,14 @@ class Owner:
     async def find_skill(self, label: str, *, max_price_micro: int | None = None) -> SellersView:
         return await self._network.sellers(label, max_price_micro)
     async def find_meaning(
-        self, text: str, *, max_price_micro: int | None = None, min_trust_ppm: int = 0
+        self,
+        text: str,
+        *,
+        max_price_micro: int | None = None,
+        min_trust_ppm: int = 0,
+        needs: Sequence[str] = (),
     ) -> MatchesView:
-        return await self._network.matches(text, max_price_micro, min_trust_ppm)
+        return await self._network.matches(text, max_price_micro, min_trust_ppm, needs)
     async def market(self, skill: str | None) -> MarketView: return await self._market.market(skill)
     async def sell(self, request: SellRequest) -> OfferView: return await self._daemon.parts.sales.sell(request)
     async def offers(self) -> OffersView: return await self._daemon.parts.sales.offers()

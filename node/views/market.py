@@ -171,6 +171,8 @@ class MatchRow(Part, frozen=True, kw_only=True):
     """Pessimistic success probability from receipts; None for a stranger, and for this node."""
     source: str = ""
     """Who showed it: DHT, registry HOST:PORT, cache, local network; empty for this node."""
+    terms: tuple[str, ...] = ()
+    """Resource terms of what the agent says it has."""
 
 
 class MatchesView(View, frozen=True, kw_only=True, tag="coalesced.matches/1"):

@@ -203,7 +203,13 @@ class MemoryNode(MemoryLedger, MemoryProofs):
         return SellersView(skill=label, sellers=tuple(rows))
 
     async def find_meaning(
-        self, text: str, /, *, max_price_micro: int | None = None, min_trust_ppm: int = 0
+        self,
+        text: str,
+        /,
+        *,
+        max_price_micro: int | None = None,
+        min_trust_ppm: int = 0,
+        needs: Sequence[str] = (),
     ) -> MatchesView:
         row = MatchRow(
             skill="nlp/upper",
@@ -216,6 +222,7 @@ class MemoryNode(MemoryLedger, MemoryProofs):
             embedding_ppm=720_000,
             performance_ppm=500_000,
             success_ppm=min_trust_ppm or None,
+            terms=tuple(needs),
         )
         is_affordable = max_price_micro is None or max_price_micro >= 900
         return MatchesView(text=text, captions=("language_processing",), matches=(row,) if is_affordable else ())

@@ -37,6 +37,20 @@ async def test_a_seller_is_found_by_those_who_do_not_know_its_label(tmp_path: Pa
         assert best.skill not in [row.skill for row in too_new.matches]
 
 
+async def test_only_those_are_found_who_say_they_have_what_is_needed(tmp_path: Path) -> None:
+    async with world() as made:
+        has = ContractorConfig(skills=(), has=("hasResource/gpu/nvidia/h100",))
+        seller = await made.seller(functions=True, sections={"contractor": has})
+        await seller.sell(tmp_path, TRANSLATE, label="acme/babel", caption="Translate text to English")
+        buyer = await made.buyer()
+        await until(lambda: bool(seller.parts.shop.signposts.standing))
+        (found,) = (await buyer.owner.find_meaning(WISH, needs=["hasResource/gpu"])).matches
+        assert (found.skill, found.terms) == ("acme/babel", ("hasResource/gpu/nvidia/h100",))
+        assert (await buyer.owner.find_meaning(WISH, needs=["supportsProtocol/mcp"])).matches == ()
+        with pytest.raises(UsageError, match="did you mean hasResource/gpu"):
+            await buyer.owner.find_meaning(WISH, needs=["hasResource/gpus"])
+
+
 async def test_what_is_taken_off_sale_is_found_no_more(tmp_path: Path) -> None:
     async with world() as made:
         seller, buyer = await made.trade(tmp_path, TRANSLATE, label="acme/babel", caption="Translate text to English")

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.errors import UsageError
 from node.skills.meaning.anchors import anchors
 from node.skills.meaning.embedding import Embedding, embedding
 from node.skills.meaning.fit import Fit, fit
 from node.skills.meaning.grams import Grams
 from node.skills.meaning.learned import MOST_SHARE, NOTHING, UNIT, learned, placed, scaled
-from node.skills.meaning.ontology import RELATIONS, ancestors, jaccard, shares, taxonomy
+from node.skills.meaning.ontology import RELATIONS, ancestors, check_resource, has, jaccard, resources, shares, taxonomy
 from node.skills.meaning.table import FILE, SHA256, TableError, read_table
 from node.skills.meaning.vector import DIMENSIONS, cosine, dot
 from node.skills.meaning.words import Vocabulary, words
@@ -99,7 +100,18 @@ def test_the_taxonomy_is_whole_and_every_class_of_a_term_is_in_it() -> None:
     assert len(terms) == 513
     assert all(above in terms for path in terms for above in ancestors(path))
     assert all(term.caption and term.description for term in terms.values())
-    assert len(RELATIONS) == 5
+    assert {path.split("/")[0] for path in resources()} == set(RELATIONS)
+    assert all(above in resources() for path in resources() for above in ancestors(path))
+
+
+def test_a_kind_of_what_is_needed_will_do() -> None:
+    h100 = check_resource("hasResource/gpu/nvidia/h100")
+    assert has([h100], "hasResource/gpu")
+    assert has([h100], h100)
+    assert not has(["hasResource/gpu"], h100)
+    assert not has(["hasResource/gpus"], "hasResource/gpu")
+    with pytest.raises(UsageError, match=r"is not a resource term of resources-1: they begin with hasResource"):
+        check_resource("a lot of money")
 
 
 def test_ancestors_count_partly() -> None:

@@ -125,6 +125,7 @@ class MatchRow(TypedDict):
     performance_ppm: int
     success_ppm: int | None
     source: str
+    terms: list[str]
 
 
 class Matches(TypedDict):

@@ -13,14 +13,15 @@ from node.errors import UsageError
 from node.execute.executor import Executor
 from node.net.endpoint import Endpoint, endpoint
 from node.outsource.client.offers import Seller
-from node.registry.sources import Sources
 from node.outsource.client.reader import Reader
+from node.registry.sources import Sources
 from node.skills.labels import nearest
 from node.skills.meaning.anchors import ASKED, WIDENED, anchors
 from node.skills.meaning.embedding import embedding
 from node.skills.meaning.fit import Fit
 from node.skills.meaning.learned import NOTHING
 from node.skills.meaning.offer import offer_text
+from node.skills.meaning.ontology import check_resource, has
 from node.skills.meaning.rank import ENOUGH, Offered, rank
 from node.store.history import Outcomes
 from node.store.places import Places
@@ -40,6 +41,8 @@ class Found:
     skill: str
     caption: str
     price_hint_micro: int | None
+    terms: tuple[str, ...]
+    """The resource terms that the agent says it has."""
     fit: Fit
     source: str = ""
     """Who showed it; empty for this node's own."""
@@ -59,6 +62,7 @@ class _Posted:
     skill: str
     caption: str
     price_hint_micro: int | None
+    terms: tuple[str, ...]
     source: str = ""
 
 
@@ -76,6 +80,7 @@ class Finder:
         outcomes: Outcomes,
         places: Places,
         reader: Reader,
+        has: Sequence[str],
         is_blocked: Callable[[bytes], bool],
         env: Env,
         timeout_s: float,
@@ -88,14 +93,22 @@ class Finder:
         self._outcomes = outcomes
         self._places = places
         self._reader = reader
+        self._has = tuple(has)
         self._is_blocked = is_blocked
         self._env = env
         self._timeout_s = timeout_s
 
-    async def find(self, text: str) -> Search:
-        """Everything that fits `text`, best first; nothing for a text without meaning, or when nothing is like it."""
+    async def find(self, text: str, needs: Sequence[str] = ()) -> Search:
+        """Everything that fits `text`, best first; nothing for a text without meaning, or when nothing is like it.
+
+        `needs`: resource terms, each of which an agent must say it has; UsageError for one that is none.
+        """
+        for need in needs:
+            check_resource(need)
         posted: dict[tuple[bytes, str], _Posted] = {
-            (self._own_key, skill.label): _Posted(None, skill.label, f"{skill.caption}. {skill.description}", None)
+            (self._own_key, skill.label): _Posted(
+                None, skill.label, f"{skill.caption}. {skill.description}", None, self._has
+            )
             for skill in self._executor.skills
         }
         looked: tuple[str, ...] = ()
@@ -104,7 +117,8 @@ class Finder:
             paths = await self._env.offload(anchors().asked, text, count)
             await self._look(paths[len(looked) :], posted)
             looked = paths
-            found = await self._ranked(text, posted)
+            able = {pair: one for pair, one in posted.items() if all(has(one.terms, need) for need in needs)}
+            found = await self._ranked(text, able)
             if sum(one.seller is not None for one in found) >= ENOUGH:
                 break
         return Search(found, looked)
@@ -146,7 +160,10 @@ class Finder:
         if not where.may_be_dialled_from(self._own_endpoint):
             return []
         seller = Seller(record.public_key, where)
-        return [_Posted(seller, one.skill, one.caption, one.price_hint_micro, source) for one in signpost.offers]
+        return [
+            _Posted(seller, one.skill, one.caption, one.price_hint_micro, signpost.terms, source)
+            for one in signpost.offers
+        ]
 
     async def _ranked(self, text: str, posted: dict[tuple[bytes, str], _Posted]) -> tuple[Found, ...]:
         records = await self._records(posted)
@@ -165,6 +182,7 @@ class Finder:
                 skill=every[at].skill,
                 caption=every[at].caption,
                 price_hint_micro=every[at].price_hint_micro,
+                terms=every[at].terms,
                 fit=fit,
                 source=every[at].source,
             )

@@ -32,6 +32,11 @@ class Embedding(Protocol):
 
 @cache
 def embedding() -> Embedding:
+    """The embedding of this process; see `open_embedding`."""
+    return open_embedding()
+
+
+def open_embedding() -> Embedding:
     """The static table, or letter triples when its file is missing or damaged, which is logged."""
     try:
         return read_table()

@@ -4,13 +4,17 @@ The taxonomy is data with a version (`data/`, made by scripts/embedding). A term
 `language_processing/language_generation/summarization` is a skill of a class of a category.
 """
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from node.errors import UsageError
+
 TAXONOMY = "oasf-1.1.1"
 DATA = Path(__file__).parent / "data"
+RESOURCES = "resources-1"
 RELATIONS = ("hasResource", "hasAccessTo", "canExecute", "hasKnowledgeBase", "supportsProtocol")
 """Of an agent to what it has (COALESCE, section III.C): the first part of a resource term, `hasResource/gpu/h100`."""
 ANCESTOR_SHARE = 0.5
@@ -34,7 +38,31 @@ class Term:
 @cache
 def taxonomy() -> Mapping[str, Term]:
     """All terms by path, in the order of their paths."""
-    rows = (line.split("\t") for line in (DATA / f"{TAXONOMY}.tsv").read_text(encoding="utf-8").splitlines())
+    return _terms(TAXONOMY)
+
+
+@cache
+def resources() -> Mapping[str, Term]:
+    """All resource terms by path; each begins with a relation."""
+    return _terms(RESOURCES)
+
+
+def check_resource(path: str) -> str:
+    """Return `path` if it is a resource term; UsageError names the nearest for any other."""
+    if path not in resources():
+        near = difflib.get_close_matches(path, resources(), 3, 0.5)
+        advice = f"did you mean {' or '.join(near)}?" if near else f"they begin with {', '.join(RELATIONS)}"
+        raise UsageError(f"{path[:80]!r} is not a resource term of {RESOURCES}: {advice}")
+    return path
+
+
+def has(terms: Iterable[str], need: str) -> bool:
+    """Whether one of the terms is what is needed, or a kind of it: `gpu/nvidia/h100` is a `gpu`."""
+    return any(term == need or term.startswith(f"{need}/") for term in terms)
+
+
+def _terms(name: str) -> dict[str, Term]:
+    rows = (line.split("\t") for line in (DATA / f"{name}.tsv").read_text(encoding="utf-8").splitlines())
     return {path: Term(path, caption, description) for path, caption, description in rows}
 
 
