@@ -23,6 +23,8 @@ from dht.stats import DhtStats
 
 MAX_LOOKUP_S = 30.0
 """No look-up takes longer, whatever its peers do: ten times the worst that 40 % dead nodes cause."""
+THOROUGH_RATIO = 2
+"""A thorough look-up has so many times the slots: it asks all of a region, and the way there is a small part of it."""
 REFRESH_WIDTH = 3
 """Width of a look-up that only refreshes a bucket: it wants some live contacts there, not the k closest."""
 
@@ -36,6 +38,8 @@ class Found:
     tokens: dict[bytes, bytes] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     total: int = 0
+    events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+    """What became of the queries. At most one event a transmission of one, so the look-up's limit on them bounds it."""
 
 
 class Searcher:
@@ -77,6 +81,7 @@ class Searcher:
         goal = replace(
             self._goal(key, self._config.k),
             max_records=self._config.max_found,
+            slots=self._config.slots * (THOROUGH_RATIO if thorough else 1),
             agreeing=0 if thorough else self._config.agreeing_holders,
         )
         return await self._run(goal, min(timeout_s, MAX_LOOKUP_S), sees_region=thorough)
@@ -140,20 +145,18 @@ class Searcher:
         return list(named.values())
 
     async def _drive(self, lookup: Lookup, effects: list[Effect], found: Found) -> None:
-        # At most one event a transmission of one query, so the look-up's own limit on queries bounds it.
-        events: asyncio.Queue[Event] = asyncio.Queue()
         while True:
             for effect in effects:
                 match effect:
                     case Ask():
-                        self._ask(effect, lookup.goal, found, events)
+                        self._ask(effect, lookup.goal, found)
                     case Finish():
                         return
                     case _ as unreachable:
                         assert_never(unreachable)
-            effects = lookup.step(await events.get())
+            effects = lookup.step(await found.events.get())
 
-    def _ask(self, ask: Ask, goal: Goal, found: Found, events: "asyncio.Queue[Event]") -> None:
+    def _ask(self, ask: Ask, goal: Goal, found: Found) -> None:
         if goal.max_records:
             start = ask.after if ask.after is not None else self._rng.getrandbits(ID_BITS).to_bytes(ID_BYTES, "big")
             body: FindNode | FindValue = FindValue(goal.target, start)
@@ -163,28 +166,27 @@ class Searcher:
             ask.node,
             body,
             rtt_s=self._routing.rtt_s(ask.node.id),
-            on_slow=lambda times: events.put_nowait(Slow(ask.node.id, times)),
+            on_slow=lambda times: found.events.put_nowait(Slow(ask.node.id, times)),
         )
-        future.add_done_callback(partial(self._ended, ask.node, goal, found, events))
+        future.add_done_callback(partial(self._ended, ask.node, goal, found))
 
     def _ended(
         self,
         node: NodeAddress,
         goal: Goal,
         found: Found,
-        events: "asyncio.Queue[Event]",
         future: "asyncio.Future[Answer | None]",
     ) -> None:
         answer = future.result()
         match answer.body if answer is not None else None:
             case Nodes(token, nodes):
                 found.tokens[node.id] = token
-                events.put_nowait(Answered(node.id, nodes))
+                found.events.put_nowait(Answered(node.id, nodes))
             case Values(token, total, raws, nodes):
                 found.tokens[node.id] = token
-                events.put_nowait(Answered(node.id, nodes, self._opened(raws, goal.target), total))
+                found.events.put_nowait(Answered(node.id, nodes, self._opened(raws, goal.target), total))
             case _:
-                events.put_nowait(Failed(node.id))
+                found.events.put_nowait(Failed(node.id))
 
     def _opened(self, raws: tuple[bytes, ...], key: bytes) -> tuple[Record, ...]:
         """Those of the records that are what was asked for; the others are counted."""

@@ -126,7 +126,7 @@ class Surveyor:
         self._audit_key = audit_key
         self._id_key = id_key
         self._asked = AskMemory(config.unasked_most)
-        self._looking: dict[bytes, asyncio.Future[Looked]] = {}
+        self._looking: dict[tuple[bytes, bool], asyncio.Future[Looked]] = {}
 
     async def alone(self, ask: Ask) -> str:
         """Why nobody else may be asked for this task, as a sentence; empty when they may."""
@@ -154,11 +154,14 @@ class Surveyor:
         """Remember for tasks like this one what asking has led to."""
         self._asked.learn(ask, decision, self._unix_ms() / 1000)
 
-    async def listings(self, skill: str, *, timeout_s: float | None = None) -> list[Listing]:
-        """Who sells `skill`, by the first source that knows anybody: never this node, nobody blocked, each once."""
+    async def listings(self, skill: str, *, timeout_s: float | None = None, thorough: bool = False) -> list[Listing]:
+        """Who sells `skill`, by the first source that knows anybody: never this node, nobody blocked, each once.
+
+        `thorough`: when money is about to be committed. Whoever crowds around the skill's key hides nobody then.
+        """
         limit_s = self._config.find_timeout_s if timeout_s is None else min(timeout_s, self._config.find_timeout_s)
         found: list[Listing] = []
-        looked = await self._look(skill_key(self._network, skill), limit_s)
+        looked = await self._look(skill_key(self._network, skill), limit_s, thorough=thorough)
         for record in looked.records:
             if record.public_key == self._own_key or self._is_blocked(record.public_key):
                 continue
@@ -173,23 +176,23 @@ class Surveyor:
                 found.append(Listing(seller, advert, record.expires_unix_ms, looked.source(record)))
         return found
 
-    async def _look(self, key: bytes, timeout_s: float) -> Looked:
-        """Who is published under `key`. Who asks while a look-up is under way takes what it finds."""
+    async def _look(self, key: bytes, timeout_s: float, *, thorough: bool) -> Looked:
+        """Who is published under `key`. Who asks while such a look-up is under way takes what it finds."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_s
-        while (looking := self._looking.get(key)) is not None:
+        while (looking := self._looking.get((key, thorough))) is not None:
             await asyncio.wait([looking], timeout=max(0.0, ends - loop.time()))
             if not looking.done():
                 return NOBODY
             if not looking.cancelled():
                 return looking.result()
-        looking = self._looking[key] = loop.create_future()
+        looking = self._looking[key, thorough] = loop.create_future()
         try:
-            found = await self._sources.look(key, timeout_s=max(0.0, ends - loop.time()))
+            found = await self._sources.look(key, timeout_s=max(0.0, ends - loop.time()), thorough=thorough)
             looking.set_result(found)
             return found
         finally:
-            del self._looking[key]
+            del self._looking[key, thorough]
             looking.cancel()  # Where the one who looked was cut short, the next one looks.
 
     def nearest(self, skill: str) -> tuple[str, ...]:
