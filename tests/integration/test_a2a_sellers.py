@@ -32,10 +32,10 @@ async def agent(nodes: World, **config: Any) -> Node:
     return await nodes.node(bootstrap=(), sections={"a2a": A2aConfig(enabled=True, **config)})
 
 
-async def buyer(nodes: World, *sellers: A2aSeller, bootstrap: Any = ()) -> Node:
-    """A node on a dear machine that knows agents."""
+async def buyer(nodes: World, *sellers: A2aSeller, bootstrap: Any = (), unit_s: float = 0.05) -> Node:
+    """A node on a dear machine that knows agents, and believes that it takes so long a work unit itself."""
     sections = {"machine": DEAR, "contractor": ContractorConfig(sell=False), "a2a": A2aConfig(sellers=sellers)}
-    return await nodes.node(speeds=dict.fromkeys(BUILTIN, 0.05), sections=sections, bootstrap=bootstrap)
+    return await nodes.node(speeds=dict.fromkeys(BUILTIN, unit_s), sections=sections, bootstrap=bootstrap)
 
 
 def seller(node: Node, **fields: Any) -> A2aSeller:
@@ -65,6 +65,8 @@ async def test_an_agent_with_signed_prices_is_hired_under_a_contract(nodes: Worl
     quoted = next(option.quoted_micro for option in decision.options if option.chosen)
     assert quoted
     assert task.cost_micro == quoted
+    earned = (await contractor.parts.store.earnings.by_skill())["sentiment"]
+    assert (earned.jobs, earned.paid_micro) == (1, quoted)
 
 
 async def test_an_agent_competes_with_peers(nodes: World) -> None:
@@ -101,6 +103,41 @@ async def test_a_cancelled_task_is_cancelled_at_the_agent(nodes: World) -> None:
             await asyncio.sleep(0.01)
     assert (await node.ended(task_id)).state == "cancelled"
     assert await node.parts.store.spending.open_reservations() == []
+
+
+async def gone(contractor: Node) -> None:
+    """Wait until nothing is open at an agent."""
+    async with asyncio.timeout(20):
+        while await contractor.parts.store.a2a.unfinished():  # noqa: ASYNC110  # another node's database
+            await asyncio.sleep(0.01)
+
+
+async def test_quotes_that_are_not_taken_are_cancelled_at_the_agent(nodes: World) -> None:
+    first, second = await agent(nodes), await agent(nodes)
+    node = await buyer(nodes, seller(first), seller(second))
+    decision = await node.parts.client.decide(_asked())
+    assert sum(option.name != "local" for option in decision.options) == 2
+    await gone(first)
+    await gone(second)
+    task = await node.ask("sentiment", TEXT)
+    assert (task.state, task.choice) == ("completed", "outsource")
+    await gone(first)
+    await gone(second)
+
+
+async def test_a_redundant_check_compares_what_an_agent_delivers_with_the_work_done_here(nodes: World) -> None:
+    contractor, second = await agent(nodes, free_skills=("sentiment",)), await agent(nodes)
+    offered = seller(contractor, price_micro=PRICE_MICRO), seller(second, price_micro=2 * PRICE_MICRO)
+    node = await buyer(nodes, *offered, unit_s=1.0)
+    task = await node.ask("sentiment", TEXT, least_level="redundant")
+    assert (task.state, task.choice) == ("completed", "outsource")
+    assert await node.parts.store.spending.day_used_micro(node.parts.env.unix_ms()) == PRICE_MICRO
+    assert await verdicts(node, task.id) == [("redundant", "accepted")]
+
+
+async def verdicts(node: Node, task_id: str) -> list[tuple[str, str]]:
+    events = await node.parts.tasks.events(bytes.fromhex(task_id))
+    return [(event.level, event.verdict) for event in events if event.name == "verified"]
 
 
 # --- agents that are not what they say
@@ -162,6 +199,58 @@ async def test_an_agent_that_delivers_nothing_of_use_is_fallen_back_from_and_owe
         assert await node.parts.store.spending.day_used_micro(node.parts.env.unix_ms()) == 0
         (outcome,) = (await node.parts.store.outcomes.counts([_key(config)], "sentiment", 0)).values()
         assert (outcome.successes, outcome.failures) == (0, 1)
+    finally:
+        await server.close()
+
+
+async def test_a_redundant_check_refuses_what_differs_from_the_work_done_here(nodes: World) -> None:
+    other = await agent(nodes, free_skills=("sentiment",))
+    of_another_text = await other.ask("sentiment", "Revenue fell sharply and losses widened.")
+    result, _ = await other.owner.result(of_another_text.id)
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(completed(result.decode()))
+
+    server, config = await stranger(answer)
+    try:
+        node = await buyer(nodes, config, seller(other, price_micro=PRICE_MICRO), unit_s=1.0)
+        task = await node.ask("sentiment", TEXT, least_level="redundant")
+        assert task.state == "completed"
+        assert ("redundant", "refused") in await verdicts(node, task.id)
+        (outcome,) = (await node.parts.store.outcomes.counts([_key(config)], "sentiment", 0)).values()
+        assert (outcome.successes, outcome.failures) == (0, 1)
+    finally:
+        await server.close()
+
+
+async def test_an_agent_that_has_not_answered_yet_is_told_all_the_same_that_its_task_is_cancelled(
+    nodes: World,
+) -> None:
+    called = asyncio.Queue[str]()
+    go = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        call = await request.json()
+        called.put_nowait(call["method"] + str(call["params"].get("id", "")))
+        await go.wait()
+        return web.json_response(
+            {"jsonrpc": "2.0", "id": 1, "result": {"task": {"id": "t", "status": {"state": "TASK_STATE_WORKING"}}}}
+        )
+
+    server, config = await stranger(answer)
+    try:
+        node = await buyer(nodes, config)
+        task_id = await node.submit("sentiment", TEXT)
+        async with asyncio.timeout(20):
+            assert await called.get() == "SendMessage"
+            cancelling = asyncio.create_task(node.owner.cancel(task_id.hex()))
+            await asyncio.sleep(0)  # It has been asked for, and the agent does not know.
+            go.set()
+            while (method := await called.get()) == "GetTaskt":
+                pass
+            assert method == "CancelTaskt"
+            await cancelling
+        assert (await node.ended(task_id)).state == "cancelled"
     finally:
         await server.close()
 

@@ -19,12 +19,15 @@ from jwt.api_jwk import PyJWK
 
 from coalesced.gateway.a2a.config import A2aConfig
 from coalesced.gateway.a2a.shared import ECONOMICS
+from crypto.group import fastest_group
 from crypto.identity import Identity, parse_did_key
 from crypto.jcs import canonical
 from crypto.jws import encode_base64url, verify_parts
+from node.proofs.certificate import Terms, read
+from node.proofs.credential import Wanted, certify, encode_credential
 from tests.harness.a2a_calls import Caller, call, message
 from tests.harness.a2a_kit import KitExecutor
-from tests.harness.nodes import LIMIT_S, Node, World, world
+from tests.harness.nodes import LIMIT_S, NETWORK, Node, World, world
 
 ANNA, BELA = Identity(b"a" * 32), Identity(b"b" * 32)
 TOKEN = "0123456789abcdefghij"
@@ -62,6 +65,49 @@ async def parked(caller: Caller) -> dict[str, Any]:
     task: dict[str, Any] = answer.result["task"]
     assert task["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
     return task
+
+
+async def test_a_task_that_is_cancelled_before_it_was_heard_of_does_not_go_on_in_the_node(
+    nodes: World, session: aiohttp.ClientSession
+) -> None:
+    config = A2aConfig(enabled=True, free_skills=("sentiment",))
+    node = await nodes.node(sections={"a2a": config}, pace_s=LIMIT_S)
+    caller = at(node, session)
+    for _ in range(5):
+        asked = message(metadata={"skill": "sentiment"}) | {"configuration": {"returnImmediately": True}}
+        task = (await caller.rpc("SendMessage", asked)).result["task"]
+        assert task["status"]["state"] == "TASK_STATE_SUBMITTED"
+        cancelled = await caller.rpc("CancelTask", {"id": task["id"]})
+        assert cancelled.result["status"]["state"] == "TASK_STATE_CANCELED"
+    async with asyncio.timeout(LIMIT_S / 2):
+        while await node.parts.store.tasks.unfinished():  # noqa: ASYNC110  # the tasks are not ours to await
+            await asyncio.sleep(0.01)
+
+
+async def test_the_card_shows_what_others_certify(nodes: World, session: aiohttp.ClientSession) -> None:
+    node = await serve(nodes, kit=False, free_skills=("sentiment",))
+    now_unix_s = node.parts.env.unix_ms() // 1000
+    terms = Terms(
+        subject=node.key,
+        network=NETWORK,
+        issued_unix_s=now_unix_s,
+        expires_unix_s=now_unix_s + 3600,
+        serial="00" * 16,
+    )
+    wanted = Wanted({"sentiment": 900_000}, {})
+    made = certify(BELA, terms, wanted, None, group=fastest_group(), entropy=node.parts.env.entropy)
+    await node.parts.store.credentials.keep(
+        made.certificate.issuer,
+        made.token,
+        encode_credential(made),
+        expires_unix_s=terms.expires_unix_s,
+        unix_ms=now_unix_s * 1000,
+        replaces=None,
+    )
+    card = (await at(node, session, None).send("GET", "/.well-known/agent-card.json")).body
+    told = next(one for one in card["capabilities"]["extensions"] if one["uri"] == ECONOMICS)["params"]
+    assert told["certificates"] == [made.token]
+    assert read(told["certificates"][0]).issuer == BELA.public_key
 
 
 # --- what was measured as a trap

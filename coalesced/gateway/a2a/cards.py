@@ -33,6 +33,8 @@ MAX_AGE_S: Final = 60
 ROLE: Final = "caller"
 """The one role there is: a requirement without one would be an empty object."""
 MAX_EXAMPLE_CHARS: Final = 400
+MAX_CERTIFICATES: Final = 4
+"""Each has a few kilobytes at most; a card has to stay small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Cards:
         base_url: str,
         version: str,
         skills: Callable[[], Awaitable[Sequence[SkillRow]]],
+        certificates: Callable[[], Awaitable[Sequence[str]]],
         required: frozenset[str],
         unix_ms: Callable[[], int],
     ) -> None:
@@ -66,6 +69,7 @@ class Cards:
         self._base_url = base_url.rstrip("/")
         self._version = version
         self._skills = skills
+        self._certificates = certificates
         self._required = required
         self._unix_ms = unix_ms
         self._last: tuple[int, tuple[str, ...], Card] | None = None
@@ -80,7 +84,7 @@ class Cards:
         rows = [row for row in await self._skills() if row.label in offered]
         if not rows:
             return None
-        card = self._served(rows, now)
+        card = self._served(rows, tuple(await self._certificates())[:MAX_CERTIFICATES], now)
         if self._last is not None and self._last[2].etag == card.etag:
             card = self._last[2]  # It says what it said: unmodified since then.
         self._last = (now, offered, card)
@@ -105,19 +109,19 @@ class Cards:
             }
         )
 
-    def _served(self, rows: Sequence[SkillRow], now: int) -> Card:
-        message = self._message(rows, extended=False)
+    def _served(self, rows: Sequence[SkillRow], certificates: Sequence[str], now: int) -> Card:
+        message = self._message(rows, certificates, extended=False)
         shown = agent_card_to_dict(message) if self._config.legacy_0_3 else MessageToDict(message)
         body = msgspec.json.encode(shown)
         return Card(
             message=message,
-            extended=self._message(rows, extended=True),
+            extended=self._message(rows, certificates, extended=True),
             body=body,
             etag=f'"{hashlib.sha256(body).hexdigest()}"',
             modified=formatdate(now / 1000, usegmt=True),
         )
 
-    def _message(self, rows: Sequence[SkillRow], *, extended: bool) -> pb.AgentCard:
+    def _message(self, rows: Sequence[SkillRow], certificates: Sequence[str], *, extended: bool) -> pb.AgentCard:
         """The signed card; the extended one tells prices and checks too."""
         node = short_id(self._identity.public_key)
         card = pb.AgentCard(
@@ -129,7 +133,7 @@ class Cards:
                 streaming=self._config.streaming,
                 push_notifications=self._config.push_notifications,
                 extended_agent_card=self._config.extended_card,
-                extensions=self._extensions(rows, extended=extended),
+                extensions=self._extensions(rows, certificates, extended=extended),
             ),
             default_input_modes=_distinct(kind for row in rows for kind in row.input_media_types) or ["text/plain"],
             default_output_modes=_distinct(row.output_media_type for row in rows) or ["text/plain"],
@@ -149,10 +153,12 @@ class Cards:
             for binding, path, version in rows
         ]
 
-    def _extensions(self, rows: Sequence[SkillRow], *, extended: bool) -> list[pb.AgentExtension]:
+    def _extensions(
+        self, rows: Sequence[SkillRow], certificates: Sequence[str], *, extended: bool
+    ) -> list[pb.AgentExtension]:
         prices = {row.label: row.price_hint_micro or 0 for row in rows} if extended else {}
         told: dict[str, Any] = parameters(
-            did_key(self._identity.public_key), prices, {row.label: row.levels for row in rows}
+            did_key(self._identity.public_key), prices, {row.label: row.levels for row in rows}, certificates
         )
         text = f'Prices: ask for a quote with metadata {{"want": "quote"}}; a message names its skill as "{SKILL}".'
         offered = [

@@ -8,7 +8,7 @@ unnoticed. Money is decimal dollars as text.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
@@ -179,8 +179,16 @@ def contract(identity: Identity, quote_token: str, quote: QuoteTerms, *, now_uni
     )
 
 
-def parameters(node_id: str, prices_micro: Mapping[str, int], levels: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """What the card says of this extension: per skill the price of a work unit, and the checks that there are."""
+def parameters(
+    node_id: str,
+    prices_micro: Mapping[str, int],
+    levels: Mapping[str, tuple[str, ...]],
+    certificates: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What the card says of this extension: per skill the price of a work unit, and the checks that there are.
+
+    `certificates`: what others certify about this node, as tokens (node/proofs/certificate).
+    """
     return {
         "roles": ["contractor"],
         "node_id": node_id,
@@ -189,4 +197,5 @@ def parameters(node_id: str, prices_micro: Mapping[str, int], levels: Mapping[st
             label: {"unit_price_usd": dollars(micro), "verification": list(levels.get(label, ("none",)))}
             for label, micro in prices_micro.items()
         },
+        "certificates": list(certificates),
     }

@@ -1,8 +1,9 @@
 """The SDK's executor: a message becomes a task of this node, and the node's events become the caller's."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from a2a.server.agent_execution import AgentExecutor, RequestContext
@@ -25,10 +26,14 @@ from coalesced.gateway.a2a.shared import ECONOMICS
 from coalesced.gateway.a2a.terms import Offered, Refused, Terms, Work, quote_in
 from coalesced.gateway.a2a.words import PROGRESS, said, struct, text_of
 from crypto.identity import Identity
+from node.background import came
 from node.errors import NodeError
+from node.store.earnings import Earnings
 from node.tasks.lifecycle import ENDED
 from node.views import AskRequest, EventView, TaskView
 
+BEGINS_S: Final = 5.0
+"""For a task of this node to be written down, after which it can be cancelled."""
 LEAST_STEP_MS: Final = 500
 """Between two reports of progress: each is a write to the database and a line to every listener."""
 OUTCOMES: Final = {
@@ -61,15 +66,20 @@ class _Course:
     node_task: str = ""
     told: int = 0
     is_cancelled: bool = False
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once `node_task` is known, or never will be."""
 
 
 class NodeExecutor(AgentExecutor):
     """Runs callers' tasks. Of a task that waits for its caller nothing is held but a few fields."""
 
-    def __init__(self, node: NodeCalls, terms: Terms, identity: Identity, unix_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, node: NodeCalls, terms: Terms, identity: Identity, earnings: Earnings, unix_ms: Callable[[], int]
+    ) -> None:
         self._node = node
         self._terms = terms
         self._identity = identity
+        self._earnings = earnings
         self._unix_ms = unix_ms
         self._courses: dict[str, _Course] = {}
 
@@ -95,10 +105,13 @@ class NodeExecutor(AgentExecutor):
     async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
         """End a task, and the one of this node behind it."""
         course = self._courses.pop(context.task_id or "", None)
-        if course is not None and course.node_task:
+        if course is not None:
             course.is_cancelled = True
-            with suppress(NodeError):  # it has just ended by itself
-                await self._node.cancel(course.node_task)
+            # In its first moment the node's task is there, and nobody knows yet what it is called.
+            await came(course.begun, BEGINS_S)
+            if course.node_task:
+                with suppress(NodeError):  # it has just ended by itself
+                    await self._node.cancel(course.node_task)
         await _Teller(event_queue, context, self._unix_ms).end(TaskState.TASK_STATE_CANCELED, "cancelled as asked")
 
     async def _go(self, teller: "_Teller", terms: Work | Offered | Refused) -> None:
@@ -132,6 +145,7 @@ class NodeExecutor(AgentExecutor):
                     if number <= course.told:
                         continue
                     course.told, course.node_task = number, event.task_id
+                    course.begun.set()
                     if course.is_cancelled:
                         return
                     match event.name:
@@ -151,6 +165,8 @@ class NodeExecutor(AgentExecutor):
         except NodeError as error:
             self._courses.pop(teller.task_id, None)
             await teller.end(TaskState.TASK_STATE_REJECTED, _public(error.code, str(error)))
+        finally:
+            course.begun.set()
 
     async def _ended(self, teller: "_Teller", course: _Course, event: EventView) -> None:
         self._courses.pop(teller.task_id, None)
@@ -158,7 +174,9 @@ class NodeExecutor(AgentExecutor):
             data, media_type = await self._node.result(course.node_task)
             metadata = {}
             if course.agreed is not None:
-                token = receipt(self._identity, course.agreed, data, finished_unix_ms=self._unix_ms())
+                now = self._unix_ms()
+                token = receipt(self._identity, course.agreed, data, finished_unix_ms=now)
+                await self._earnings.add(course.agreed.quote.skill, course.agreed.price_micro, now)
                 metadata = {ECONOMICS: {"receipt": token}}
             await teller.deliver(data, media_type, metadata)
             await teller.end(TaskState.TASK_STATE_COMPLETED)

@@ -61,6 +61,7 @@ class A2aServer:
             base_url=config.public_url or base_url,
             version=__version__,
             skills=self._skills,
+            certificates=self._certificates,
             required=required,
             unix_ms=unix_ms,
         )
@@ -68,7 +69,7 @@ class A2aServer:
         push_store = NodePushStore(self._tasks, unix_ms)
         self._push = PushSender(push_store, allow_private=config.push_to_private_addresses)
         self._handler = Handler(
-            executor or NodeExecutor(node, terms, parts.identity, unix_ms),
+            executor or NodeExecutor(node, terms, parts.identity, parts.store.earnings, unix_ms),
             NodeTaskStore(self._tasks, unix_ms),
             push_store=push_store if config.push_notifications else None,
             push_sender=self._push if config.push_notifications else None,
@@ -124,6 +125,9 @@ class A2aServer:
 
     async def _skills(self) -> Sequence[SkillRow]:
         return (await skills_view(self._parts)).skills
+
+    async def _certificates(self) -> Sequence[str]:
+        return [one.token for one in await self._parts.proofs.desk.held()]
 
     async def _price(self, request: AskRequest) -> Price:
         return await price_of(self._parts, request)

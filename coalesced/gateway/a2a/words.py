@@ -7,6 +7,8 @@ from a2a.types.a2a_pb2 import Message, Part, Role
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
+from coalesced.cli.escape import escaped_block
+
 PROGRESS: Final = "urn:coalesced:a2a:progress:1"
 """Metadata of a status: how far the work is, in parts per million."""
 MAX_TEXT_CHARS: Final = 2_000
@@ -14,13 +16,13 @@ MAX_TEXT_CHARS: Final = 2_000
 
 
 def said(text: str, *, task_id: str, context_id: str, metadata: dict[str, Any] | None = None) -> Message:
-    """A message of this agent about a task."""
+    """A message of this agent about a task. It may quote a seller: nothing in it hides or steers a terminal."""
     return Message(
         message_id=uuid.uuid4().hex,
         role=Role.ROLE_AGENT,
         task_id=task_id,
         context_id=context_id,
-        parts=[Part(text=text[:MAX_TEXT_CHARS])],
+        parts=[Part(text=escaped_block(text[:MAX_TEXT_CHARS]))],
         metadata=struct(metadata) if metadata else None,
     )
 

@@ -4,7 +4,7 @@ Nothing of such an agent's is signed in our form, so that only its price binds, 
 in the configuration; what this node owes it is written down by this node alone (agentorders.py).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -55,6 +55,9 @@ class Agents(Protocol):
     async def work(self, job: AgentJob) -> AgentWork | Fault:
         """Have one of them do it. Every outcome is a value; cancellation is passed on to the agent."""
 
+    def release(self, offers: Iterable[Offer]) -> None:
+        """Tell those of them whose quotes are among `offers` that these are not taken; waits for nobody."""
+
 
 class NoAgents:
     """There are none."""
@@ -66,6 +69,9 @@ class NoAgents:
     async def work(self, job: AgentJob) -> AgentWork | Fault:
         """Nobody to do it."""
         return Fault("failed", "no agent from outside is known any more")
+
+    def release(self, offers: Iterable[Offer]) -> None:
+        """Nobody to tell."""
 
 
 NO_AGENTS: Final[Agents] = NoAgents()

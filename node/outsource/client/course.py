@@ -101,7 +101,9 @@ class Course:
             self._surveyor.skipped(ask)
         survey = await self._surveyor.survey(ask, local, offers, refusals, alone=alone, needless=needless)
         decision = self._surveyor.decide(survey, remaining_s=remaining_s - (loop.time() - began))
-        if is_asked and not is_dry:
+        if is_dry:
+            self._agents.release(offers)
+        elif is_asked:
             self._surveyor.asked(ask, decision)
         return Surveyed(survey, decision)
 
@@ -131,14 +133,18 @@ class Course:
         loop = asyncio.get_running_loop()
         ends = loop.time() + ask.specification.constraints.deadline_ms / 1000
         tried: list[Failed] = []
+        quoted, taken = set[Offer](), set[Offer]()
         try:
             async with asyncio.timeout_at(ends):
                 surveyed = await self.look(ask, remaining_s=ends - loop.time())
                 survey, decision = surveyed.survey, surveyed.decision
                 while True:
+                    quoted.update(survey.offers)
                     await self._decided(ask, survey, decision)
                     if decision.choice == "none":
                         raise _nothing_left(survey, decision, tried, self._surveyor.nearest(ask.skill))
+                    if decision.contractor is not None:
+                        taken.add(survey.offer(decision.contractor))
                     await self._tasks.move(ask.task_id, "working")
                     outcome = await self._attempt(ask, survey, decision, ends - loop.time(), question)
                     await self._learn(ask, decision, outcome)
@@ -151,6 +157,8 @@ class Course:
         except TimeoutError as error:
             deadline_s = ask.specification.constraints.deadline_ms / 1000
             raise DeadlineError(_listed(f"the deadline of {deadline_s:g} s has passed", tried)) from error
+        finally:
+            self._agents.release(quoted - taken)
 
     async def _attempt(
         self, ask: Ask, survey: Survey, decision: Decision, remaining_s: float, question: Question

@@ -1,7 +1,7 @@
 """The A2A agents of the configuration as sellers: their offers, and work at them from first message to result."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ import structlog
 
 from coalesced.gateway.a2a.buying.agent import Agent
 from coalesced.gateway.a2a.buying.card import CardError, ReadCard, read_card
-from coalesced.gateway.a2a.buying.course import Course
+from coalesced.gateway.a2a.buying.course import Course, told_to_cancel
 from coalesced.gateway.a2a.buying.exchange import (
     OVERHEAD_BYTES,
     WAITS,
@@ -34,7 +34,7 @@ from node.market.quotes import hold_received
 from node.net.endpoint import Endpoint
 from node.outsource.client.agents import AgentJob, AgentOffer, AgentWork
 from node.outsource.client.hiring import Fault
-from node.outsource.client.offers import NoOffer, Seller
+from node.outsource.client.offers import NoOffer, Offer, Seller
 from node.outsource.client.request import Ask
 from protocol import signed
 from protocol.messages import Quote
@@ -46,6 +46,8 @@ CARD_S: Final = 300.0
 """How long a card that was read is believed to be current."""
 PRICE_KEPT_S: Final = 3600.0
 """A price by configuration binds for as long as anybody works on a task."""
+MAX_TELLING: Final = 64
+"""Agents that are told at the same time that their quotes are not taken; beyond it quotes just run out."""
 P95_FACTOR: Final = 3
 """Between what is expected of an agent that nobody has measured, and what it takes at worst."""
 
@@ -69,6 +71,7 @@ class A2aAgents:
         self._output_type = output_type
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         self._agents = [self._made(one) for one in sellers]
+        self._telling: set[asyncio.Task[None]] = set()
 
     def _made(self, seller: A2aSeller) -> Agent:
         url = seller.card if urlsplit(seller.card).path.strip("/") else seller.card.rstrip("/") + WELL_KNOWN
@@ -79,6 +82,10 @@ class A2aAgents:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        telling = list(self._telling)
+        for one in telling:
+            one.cancel()
+        await asyncio.gather(*telling, return_exceptions=True)
         await self._session.close()
 
     # --- offers
@@ -178,7 +185,7 @@ class A2aAgents:
 
     async def work(self, job: AgentJob) -> AgentWork | Fault:
         """Have an agent do a task; it is told when nobody waits for it any more."""
-        agent = next((one for one in self._agents if one.url == job.offer.address), None)
+        agent = self._of(job.offer)
         if agent is None or agent.card is None:
             return Fault("failed", "it is not configured any more")
         course = Course(self._identity, self._env, agent, agent.card, job, self._output_type(job.ask.skill))
@@ -195,6 +202,19 @@ class A2aAgents:
             return Fault("failed", str(error))
         except EconomicsError as error:
             return Fault("invalid", str(error))
+
+    def release(self, offers: Iterable[Offer]) -> None:
+        """Cancel the tasks that were only quoted: an agent holds each for its caller, and holds few for one."""
+        for offer in offers:
+            if isinstance(offer, AgentOffer) and offer.order and len(self._telling) < MAX_TELLING:
+                agent = self._of(offer)
+                if agent is not None and agent.card is not None:
+                    telling = asyncio.create_task(told_to_cancel(agent, agent.card, offer.order))
+                    self._telling.add(telling)
+                    telling.add_done_callback(self._telling.discard)
+
+    def _of(self, offer: AgentOffer) -> Agent | None:
+        return next((one for one in self._agents if one.url == offer.address), None)
 
 
 def _seller(agent: Agent) -> Seller:

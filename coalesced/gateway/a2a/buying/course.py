@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,6 +50,8 @@ class Course:
     media_type: str
     task_id: str = ""
     contract: str = ""
+    sending: asyncio.Future[dict[str, Any]] | None = None
+    """The last message's answer, which is waited for even where the task is cut short meanwhile."""
 
     async def run(self) -> AgentWork | Fault:
         """From the first message to the result."""
@@ -89,11 +92,13 @@ class Course:
 
     async def cancel(self) -> None:
         """Tell the agent that nobody waits any more, if it can be told soon."""
+        if not self.task_id and self.sending is not None:
+            # It has the message, and only its answer says what the task is called there.
+            with suppress(AgentError, TimeoutError):
+                async with asyncio.timeout(CANCEL_S):
+                    self.task_id = str(task_in(await self.sending)["id"])
         if self.task_id:
-            try:
-                await self.agent.wire.call(self.card, "CancelTask", {"id": self.task_id}, OVERHEAD_BYTES, CANCEL_S)
-            except AgentError as error:
-                log.info("a2a.agent_not_told", agent=self.agent.url, error=str(error))
+            await told_to_cancel(self.agent, self.card, self.task_id)
 
     async def _say(
         self, parts: list[dict[str, Any]], economics: dict[str, str] | None, *, task_id: str
@@ -101,7 +106,8 @@ class Course:
         told = message(parts, skill=self.agent.skill_id, economics=economics, task_id=task_id)
         told["configuration"] = {"returnImmediately": True}
         self.task_id = task_id
-        task = task_in(await self._call("SendMessage", told))
+        self.sending = asyncio.ensure_future(self._call("SendMessage", told))
+        task = task_in(await asyncio.shield(self.sending))
         self.task_id = str(task["id"])
         return task
 
@@ -117,3 +123,11 @@ class Course:
     async def _call(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         most_bytes = 2 * self.job.ask.specification.output.max_bytes + OVERHEAD_BYTES
         return await self.agent.wire.call(self.card, operation, params, most_bytes, self.job.remaining_s)
+
+
+async def told_to_cancel(agent: Agent, card: ReadCard, task_id: str) -> None:
+    """Tell an agent that a task is not wanted any more, if it can be told soon."""
+    try:
+        await agent.wire.call(card, "CancelTask", {"id": task_id}, OVERHEAD_BYTES, CANCEL_S)
+    except AgentError as error:
+        log.info("a2a.agent_not_told", agent=agent.url, error=str(error))

@@ -92,7 +92,8 @@ def content_of(task: Mapping[str, Any], media_type: str, max_bytes: int) -> Cont
 
 def _content(part: Mapping[str, Any], media_type: str) -> Content:
     stated = part.get("mediaType")
-    kind = stated if isinstance(stated, str) and 0 < len(stated) <= 128 and stated.isascii() else ""
+    is_sound = isinstance(stated, str) and 0 < len(stated) <= 128 and stated.isascii() and stated.isprintable()
+    kind = str(stated) if is_sound else ""  # It becomes a header of whoever hands the result on.
     match part:
         case {"text": str(text)}:
             return Content(kind or media_type or "text/plain", text.encode(errors="replace"))
