@@ -66,6 +66,22 @@ def test_with_two_percent_loss_and_forty_percent_dead_everything_is_found_within
     run(3, main, LOSSY)
 
 
+def test_a_thorough_look_up_ends_with_what_is_there_though_datagrams_are_lost_and_nodes_dead() -> None:
+    """Who had not answered when the region came into view was once waited for until the time was up."""
+
+    async def main(loop: SimLoop) -> None:
+        world = await world_of(loop, 4, 36)
+        await world.nodes[0].publish(KEY, b"x")
+        for number in range(30, 36):
+            world.kill(number)
+        for asker in range(1, 30):
+            start_s = loop.time()
+            assert await world.find(asker, KEY, thorough=True) == [b"x"]
+            assert loop.time() - start_s < 4
+
+    run(4, main, Link(loss=0.05))
+
+
 def test_what_is_not_there_is_not_found_and_the_search_ends() -> None:
     async def main(loop: SimLoop) -> None:
         world = await world_of(loop, 5, 25)

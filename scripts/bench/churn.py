@@ -1,0 +1,193 @@
+"""A network whose nodes come and go, in virtual time: sellers found that live, and records of some that do not.
+
+A node lives for an exponentially distributed time, with the half-life given; a new one, with another key and address,
+takes its place at once. Leaving is a crash, or a proper stop, which withdraws what was published. The first nodes sell:
+each publishes under a name of its own, and so does whoever takes its place. Every ten minutes random nodes look names
+up. A seller counts from a minute after its start. Nothing is signed. Stale are records of sellers that are gone, among
+all that were found; whoever asks those for a quote gets none.
+"""
+
+import argparse
+import asyncio
+import math
+import random
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from coalesced.sim.loop import SimLoop, run
+from coalesced.sim.network import Link
+from crypto.identity import Identity
+from dht.config import DhtConfig
+from dht.contacts import Address
+from dht.ids import skill_key
+from dht.service import KademliaDiscovery
+from scripts.bench.report import heading, table
+from scripts.bench.swarms import leave_signatures_out
+
+NETWORK = "bench"
+PORT = 4_000
+NEW_S = 60.0
+LOOK_EVERY_S = 600.0
+LOOKS = 20
+HOUR_S = 3_600.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of look-ups."""
+
+    live: int = 0
+    live_found: int = 0
+    records: int = 0
+    stale: int = 0
+
+    def row(self) -> list[str]:
+        """Three cells."""
+        share = f"{100 * self.live_found / max(1, self.live):.1f} %"
+        return [f"{self.live_found} of {self.live}", share, f"{100 * self.stale / max(1, self.records):.1f} %"]
+
+
+@dataclass(slots=True)
+class Seat:
+    """A place in the network, and who has it now."""
+
+    number: int
+    node: KademliaDiscovery
+    address: Address
+    since_s: float
+    lives: int = 0
+
+
+@dataclass(slots=True)
+class Town:
+    """Seats, each taken at all times; the first `sellers` of them sell."""
+
+    loop: SimLoop
+    sellers: int
+    half_life_s: float
+    crashing: float
+    seats: list[Seat] = field(default_factory=list)
+    ordinary: Tally = field(default_factory=Tally)
+    thorough: Tally = field(default_factory=Tally)
+
+    async def settle(self, count: int) -> None:
+        """Take all seats."""
+        for number in range(count):
+            seat = Seat(number, *self._made(number, 0), 0.0)
+            self.seats.append(seat)
+            await self._enter(seat)
+            await asyncio.sleep(0.5)
+
+    async def live(self, for_s: float) -> None:
+        """Come and go, and look, for so long."""
+        async with asyncio.TaskGroup() as group:
+            coming = [group.create_task(self._turn_over(seat)) for seat in self.seats]
+            rng = random.Random(f"{self.loop.seed}/look")
+            for _ in range(int(for_s / LOOK_EVERY_S)):
+                await asyncio.sleep(LOOK_EVERY_S)
+                for _ in range(LOOKS):
+                    await self._look(rng)
+            for task in coming:
+                task.cancel()
+
+    async def _look(self, rng: random.Random) -> None:
+        wanted = self.seats[rng.randrange(self.sellers)]
+        asker = rng.choice([seat for seat in self.seats if seat is not wanted and self._is_settled(seat)]).node
+        for thorough, tally in ((False, self.ordinary), (True, self.thorough)):
+            seller, was_settled = wanted.node, self._is_settled(wanted)
+            found = await asker.find(_key(wanted.number), timeout_s=10, thorough=thorough)
+            if seller is not wanted.node or not was_settled:
+                continue  # It changed while we looked, or is too new.
+            names = [record.body for record in found]
+            tally.live += 1
+            tally.live_found += _body(wanted) in names
+            tally.records += len(names)
+            tally.stale += sum(name != _body(wanted) for name in names)
+
+    def _is_settled(self, seat: Seat) -> bool:
+        return self.loop.time() - seat.since_s >= NEW_S
+
+    async def _turn_over(self, seat: Seat) -> None:
+        rng = random.Random(f"{self.loop.seed}/{seat.number}/life")
+        while True:
+            await asyncio.sleep(rng.expovariate(math.log(2) / self.half_life_s))
+            if rng.random() < self.crashing:
+                self.loop.network.unplugged.add(seat.address[0])
+            await seat.node.stop()
+            self.loop.network.unplugged.discard(seat.address[0])  # Nobody is there any more.
+            seat.lives += 1
+            seat.node, seat.address = self._made(seat.number, seat.lives)
+            await self._enter(seat)
+
+    async def _enter(self, seat: Seat) -> None:
+        seat.since_s = self.loop.time()
+        others = [other for other in self.seats if other is not seat]
+        rng = random.Random(f"{self.loop.seed}/{seat.address}")
+        seat.node.add_bootstrap([other.address for other in rng.sample(others, min(3, len(others)))])
+        await seat.node.start([seat.address])
+        if seat.number < self.sellers:
+            await asyncio.sleep(5)
+            await seat.node.publish(_key(seat.number), _body(seat))
+
+    def _made(self, number: int, lives: int) -> tuple[KademliaDiscovery, Address]:
+        rng = random.Random(f"{self.loop.seed}/{number}/{lives}")
+        node = KademliaDiscovery(
+            Identity(rng.randbytes(32)),
+            NETWORK,
+            DhtConfig(),
+            unix_ms=self.loop.unix_ms,
+            rng=rng,
+            entropy=rng.randbytes,
+        )
+        return node, (f"10.{number}.{lives >> 8}.{lives & 255}", PORT)
+
+
+def _key(number: int) -> bytes:
+    return skill_key(NETWORK, f"name-{number}")
+
+
+def _body(seat: Seat) -> bytes:
+    return b"%d/%d" % (seat.number, seat.lives)
+
+
+async def measure(loop: SimLoop, given: argparse.Namespace, half_life_h: float, crashing: float) -> list[list[str]]:
+    """One run: its two rows."""
+    town = Town(loop, given.sellers, half_life_h * HOUR_S, crashing)
+    await town.settle(given.nodes)
+    before, began_s = loop.network.sent, loop.time()
+    await town.live(given.hours * HOUR_S)
+    pace = (loop.network.sent - before) / (loop.time() - began_s) / given.nodes
+    given_cells = [f"{half_life_h:g} h", f"{100 * crashing:.0f} %"]
+    tallies = {"ordinary": town.ordinary, "thorough": town.thorough}
+    return [[*given_cells, name, *tally.row(), f"{pace:.2f}"] for name, tally in tallies.items()]
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(prog="scripts/bench_lookup churn", description=__doc__)
+    parser.add_argument("--nodes", type=int, default=100)
+    parser.add_argument("--sellers", type=int, default=30)
+    parser.add_argument("--hours", type=float, default=24)
+    parser.add_argument("--half-lives", type=float, nargs="*", default=[1, 6], help="in hours")
+    parser.add_argument("--crashing", type=float, nargs="*", default=[1.0, 0.0], help="share that leaves unannounced")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    leave_signatures_out()
+    print(heading("scripts/bench_lookup churn " + " ".join(sys.argv[1:])), flush=True)
+    rows, began = list[list[str]](), time.process_time()
+    for half_life_h in given.half_lives:
+        for crashing in given.crashing:
+            new = run(given.seed, lambda loop, h=half_life_h, c=crashing: measure(loop, given, h, c), Link(loss=0.02))
+            rows += new
+            print(new, flush=True)
+    head = ["half-life", "crash", "look-up", "live found", "share", "stale among found", "messages a second, a node"]
+    print("\n" + table(head, rows))
+    print(f"\n{time.process_time() - began:.0f} s of processor time")
+
+
+if __name__ == "__main__":
+    main()
