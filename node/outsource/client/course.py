@@ -109,7 +109,7 @@ class Course:
 
     async def _quotes(self, ask: Ask, *, step_s: float, is_dry: bool = False) -> tuple[list[Offer], list[NoOffer]]:
         """Find sellers and ask them, each for `step_s` at most; a dry run logs nothing."""
-        listings = await self._surveyor.listings(ask.skill, timeout_s=step_s)
+        listings = await self._surveyor.listings(ask.skill, timeout_s=step_s, thorough=not is_dry)
         if not is_dry:
             self._tasks.tell(ask.task_id, "sellers_found", _sellers_text(ask.skill, listings))
         if ask.only is None:
