@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from coalesced.cli.escape import escaped
+from coalesced.cli.plangraph import graph_lines
 from coalesced.cli.units import decimals_for, duration, money, percent, share, short_task
 from coalesced.control import shapes
 
@@ -150,10 +151,12 @@ def why_lines(why: shapes.Why) -> Iterator[str]:
         at = "" if receipt["journal_height"] is None else f", journal height {receipt['journal_height']}"
         yield ""
         yield f"Receipt {receipt['id'][:12]}: {signed}, {money(receipt['price_micro'])}{at}."
-    if why["subtasks"]:
+    if why["steps"]:
         yield ""
-        yield "Subtasks (each has its own: coalesced why ID):"
-        yield from (f"  {short_task(sub['id'])}  {outcome(sub)}" for sub in why["subtasks"])
+        yield "Steps (each has its own: coalesced why ID):"
+        yield from graph_lines(why["steps"])
+        failed = [sub for sub in why["subtasks"] if sub["state"] != "completed"]
+        yield from (f"  {short_task(sub['id'])}  {outcome(sub)}" for sub in failed)
 
 
 def judged(level: str, verdict: str, score_ppm: int | None) -> str:

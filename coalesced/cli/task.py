@@ -9,6 +9,7 @@ from coalesced.cli.answer import print_answer
 from coalesced.cli.ask import finish
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
+from coalesced.cli.plangraph import graph_lines
 from coalesced.cli.progress import Progress
 from coalesced.control.client import ControlClient
 
@@ -41,7 +42,9 @@ def show(face: Face, /, task_id: str) -> None:
 @click.argument("task_id", metavar="TASK")
 @command_options
 def watch(face: Face, /, task_id: str) -> int:
-    """A task's events, from its beginning to its end, then its answer. ^C stops watching, not the task."""
+    """A task's events, from its beginning to its end, then its answer; a plan's graph before it: what ran where, at
+    which cost. ^C stops watching, not the task.
+    """
 
     async def call(client: ControlClient) -> int:
         with Progress(face.err, always=not face.as_json) as progress:
@@ -49,6 +52,12 @@ def watch(face: Face, /, task_id: str) -> int:
                 progress.show(event)
                 if face.as_json:
                     face.print_json(event)
+        steps = (await client.why(task_id))["steps"]
+        if steps and face.as_json:
+            face.print_json({"schema": "coalesced.steps/1", "steps": steps})
+        else:
+            for line in graph_lines(steps):
+                face.note(line)
         return await finish(face, client, task_id, None)
 
     return face.run(call)

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 
 from node.daemon import Parts
-from node.errors import NoOfferError
+from node.errors import NodeError, NoOfferError
 from node.outsource.taskview import task_view
 from node.owner.names import find_task
+from node.owner.plangraph import steps_of
 from node.owner.records import Records
 from node.skills.labels import nearest
 from node.store.tasks import TaskRow
@@ -76,7 +77,8 @@ class TaskDesk:
         row = await self._row(text)
         events = await self._parts.tasks.events(row.task_id)
         view = await self._parts.tasks.view(row.task_id)
-        children = await self._parts.store.tasks.select(parent_id=row.task_id, limit=1000)
+        rows = await self._parts.store.tasks.select(parent_id=row.task_id, limit=1000)
+        children = [(child, await self._view(child)) for child in reversed(rows)]
         return WhyView(
             task=view,
             decision=_last_decision(events),
@@ -87,12 +89,22 @@ class TaskDesk:
             ),
             tried=view.tried,
             receipt=await self._records.receipt_of(row),
-            subtasks=tuple([await self._view(child) for child in reversed(children)]),
+            subtasks=tuple(view for _, view in children),
+            steps=steps_of(await self._input(row), children) if children else (),
         )
 
     async def replay(self, text: str, *, number: int | None, what_if: Sequence[str]) -> ReplayView:
         """A stored decision of a task, made again."""
         return await self._parts.client.replay((await self._row(text)).task_id, number, what_if)
+
+    async def _input(self, row: TaskRow) -> bytes | None:
+        """A task's stored input; None when it is not kept any more."""
+        uses = await self._parts.store.blobs.of_task(row.task_id)
+        kept = [use.sha256 for use in uses if use.part == "input"]
+        try:
+            return await self._parts.store.blobs.get(kept[0]) if kept else None
+        except NodeError:
+            return None
 
     async def _row(self, text: str) -> TaskRow:
         return await find_task(self._parts.store.tasks, text)

@@ -123,6 +123,24 @@ class TimelineRow(Part, frozen=True, kw_only=True):
     text: str
 
 
+class StepView(Part, frozen=True, kw_only=True):
+    """One step of a plan, as it stands."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    skill: str = ""
+    """Empty for a merge."""
+    state: str
+    """Of its last attempt; `waiting` for one that has not begun, `left out` for one whose needs failed."""
+    task: str = ""
+    by: str = ""
+    """`this node`, or the contractor."""
+    level: str = ""
+    verdict: str = ""
+    cost_micro: int | None = None
+    spent_s: float | None = None
+
+
 class WhyView(View, frozen=True, kw_only=True, tag="coalesced.why/1"):
     """Everything about one task on one screen. For a plan, `subtasks` are explained by `why` one by one."""
 
@@ -132,3 +150,5 @@ class WhyView(View, frozen=True, kw_only=True, tag="coalesced.why/1"):
     tried: tuple[str, ...] = ()
     receipt: ReceiptView | None = None
     subtasks: tuple[TaskView, ...] = ()
+    steps: tuple[StepView, ...] = ()
+    """A plan's graph: what ran where, at which cost."""

@@ -21,12 +21,14 @@ BUDGET = 1_000
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     """Graphs of up to eight steps, some merges, some optional, some with a budget of their own."""
-    steps = []
+    steps: list[dict[str, Any]] = []
     for number in range(draw(st.integers(1, 8))):
         earlier = [f"s{n}" for n in range(number)]
-        needs: list[str] = draw(st.lists(st.sampled_from(earlier), unique=True, max_size=3)) if earlier else []
+        most = 3 if earlier else 0
+        needs = draw(st.lists(st.sampled_from(earlier or ["s0"]), unique_by=str, max_size=most))
         step: dict[str, Any] = {"name": f"s{number}", "needs": needs}
-        if needs and draw(st.booleans()):
+        is_merge = draw(st.booleans())
+        if needs and is_merge:
             step["merge"] = True
         else:
             step |= {

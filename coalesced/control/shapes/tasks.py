@@ -100,6 +100,19 @@ class TimelineRow(TypedDict):
     text: str
 
 
+class Step(TypedDict):
+    name: str
+    needs: list[str]
+    skill: str
+    state: str
+    task: str
+    by: str
+    level: str
+    verdict: str
+    cost_micro: int | None
+    spent_s: float | None
+
+
 class Why(TypedDict):
     schema: str
     task: Task
@@ -108,3 +121,4 @@ class Why(TypedDict):
     tried: list[str]
     receipt: Receipt | None
     subtasks: list[Task]
+    steps: list[Step]
