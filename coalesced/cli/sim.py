@@ -146,7 +146,7 @@ def _print(face: Face, name: str, summaries: "dict[str, Summary]", found: "dict[
         "regret": "regret",
         "hired": "hired",
         "explored": "explored",
-        "missed": "bad accepted",
+        "missed": "missed",
         "to_dishonest": "to dishonest",
     }
     columns = (
