@@ -27,9 +27,11 @@ from node.net.transport import Transport
 from node.outsource.client.agentorders import AgentOrders
 from node.outsource.client.agents import NO_AGENTS, Agents
 from node.outsource.client.attempt import Attempts
+from node.outsource.client.canaries import Canaries, canary_items
 from node.outsource.client.client import Client
 from node.outsource.client.course import Course
 from node.outsource.client.finder import Finder
+from node.outsource.client.honeytokens import Honeytokens
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import Market
 from node.outsource.client.orders import Orders
@@ -68,7 +70,8 @@ from protocol.messages import Message
 
 AUDIT_LABEL = b"coalesced audit key 1"
 ORDER_LABEL = b"coalesced order key 1"
-"""Both sign nothing else, so that no signature that is ever sent can be the key."""
+EXAMINING_LABEL = b"coalesced examining key 1"
+"""They sign nothing else, so that no signature that is ever sent can be the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,6 +393,7 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
         timeout_s=config.client.find_timeout_s,
     )
     running = Running(base.ground.group, config.client.max_running_tasks)
+    examining_key = identity.sign(EXAMINING_LABEL, config.node.network.encode())
     client = Client(
         env=env,
         config=config.client,
@@ -409,6 +413,18 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
         log_=base.tasks,
         tasks=store.tasks,
         blobs=store.blobs,
+        canaries=Canaries(
+            env=env,
+            items=canary_items(config.verification.canaries),
+            share=config.verification.canary_share,
+            key=examining_key,
+            examinations=store.examinations,
+            outcomes=store.outcomes,
+            in_background=base.in_background,
+        ),
+        honeytokens=Honeytokens(
+            env=env, key=examining_key, examinations=store.examinations, is_on=config.client.honeytokens
+        ),
     )
     unanswered = Unanswered(journal=store.journal, orders=orders, peers=store.peers, surveyor=surveyor)
     return _Buying(surveyor, finder, promises, unanswered, running, client)

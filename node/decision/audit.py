@@ -43,16 +43,20 @@ def audit_option(options: Iterable[VerificationOption]) -> VerificationOption | 
     return min(usable, key=lambda option: (option.cost_micro / option.detection, -option.detection), default=None)
 
 
-def audit_of(candidate: Candidate, option: VerificationOption | None, config: DecisionConfig) -> Audit | None:
+def audit_of(
+    candidate: Candidate, option: VerificationOption | None, config: DecisionConfig, canary_share: float = 0.0
+) -> Audit | None:
     """The audit of one seller's unseen work: max(q*, the published least rate). Strangers often, partners rarely.
 
-    B is the bond and the margin on as many later jobs as it has done well so far: to a stranger, 0.
+    B is the bond and the margin on as many later jobs as it has done well so far: to a stranger, 0. Canaries, sent with
+    so many an order, deter as well; a known answer tells for certain, so each saves 1/d audits.
     """
     if option is None:
         return None
     price = float(candidate.price_micro)
     stakes = candidate.bond_micro + config.repeat_margin * price * candidate.successes
-    rate = max(config.audit_least, deterring_rate(config.shirk_share * price, price, stakes, option.detection))
+    deterring = deterring_rate(config.shirk_share * price, price, stakes, option.detection)
+    rate = max(config.audit_least, deterring - canary_share / option.detection)
     return Audit(option.level, rate) if rate > 0.0 else None
 
 
@@ -62,6 +66,7 @@ def audited(unseen: VerificationOption, option: VerificationOption, rate: float)
         level=unseen.level,
         cost_micro=rate * option.cost_micro,
         time_s=rate * option.time_s,
+        price_share=unseen.price_share,
         detection=rate * option.detection,
         assumed=option.assumed,
     )

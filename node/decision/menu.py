@@ -57,7 +57,10 @@ def seller_of(
         text = "checking its work at any allowed level goes over the budget, a cap or the deadline"
         return Excluded(contractor=candidate.key, name=candidate.name, code="level", text=text)
     audit = None
-    if auditing is not None and auditing in usable and (audit := audit_of(candidate, auditing, config)) is not None:
+    canary_share = next((option.price_share for option in usable if option.level == "none"), 0.0)
+    if auditing is not None and auditing in usable:
+        audit = audit_of(candidate, auditing, config, canary_share)
+    if audit is not None and auditing is not None:
         rate = audit.rate
         usable = tuple(audited(one, auditing, rate) if one.level == "none" else one for one in usable)
     return Seller(candidate, terms, usable, audit)

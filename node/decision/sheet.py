@@ -108,7 +108,8 @@ class Sheet:
         """The levels among `options` that the task allows."""
         allowed = levels_allowed(facts, options)
         auditing = audit_option(allowed)
-        audits = [audit_of(one, auditing, self._config) for one in self.candidates]
+        canary_share = next((option.price_share for option in allowed if option.level == "none"), 0.0)
+        audits = [audit_of(one, auditing, self._config, canary_share) for one in self.candidates]
         rate = array(audit.rate if audit else 0.0 for audit in audits)
         fields = np.zeros((FIELDS, len(self.candidates)))
         doubt = 1.0 - self.careful
@@ -217,5 +218,6 @@ def _weights(
         found[FIXED, of_price] -= check.detection
         found[FIXED, one] += check.cost_micro
         found[SECOND, one] += check.time_s
+    if option is not None:
         found[FIXED, PRICE] += option.price_share
     return found

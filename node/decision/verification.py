@@ -33,6 +33,15 @@ class VerificationConfig(Checked, frozen=True, kw_only=True):
     """Measured figures by skill label and level; they come before the assumed table."""
 
     measured: dict[Label, dict[Level, CheckFigures]] = msgspec.field(default_factory=dict)
+    canaries: dict[Label, str] = msgspec.field(default_factory=dict)
+    """By skill, a file of items with known answers (as for `skills test`), some of which are sent among real orders."""
+    canary_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.05
+    """How many canaries an order, of skills that have any: a seller that makes up everything is found after 59 orders,
+    19 times of 20. They are paid like any order, and that is in the price of accepting work unseen."""
+
+    def canary_share_of(self, skill: str) -> float:
+        """c: 0 where there is nothing to send."""
+        return self.canary_share if skill in self.canaries else 0.0
 
 
 ASSUMED: Mapping[Level, CheckFigures] = {
@@ -89,10 +98,12 @@ def verification_options(
     `work_micro` and `work_s` are what the work itself costs and takes here.
     """
     chosen = set(supported) - {"none"}
-    options = [NO_VERIFICATION]
+    chosen_config = config or VerificationConfig()
+    share = chosen_config.canary_share_of(skill)
+    options = [VerificationOption(level="none", price_share=share, assumed=False) if share else NO_VERIFICATION]
     for level in LEVELS:
         if level in chosen:
-            found = figures(skill, level, config or VerificationConfig())
+            found = figures(skill, level, chosen_config)
             options.append(
                 VerificationOption(
                     level=level,

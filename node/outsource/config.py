@@ -20,6 +20,8 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     default_budget_micro: MicroSetting = 250_000
     """A quarter a task: what one peer may cost at most by the default caps."""
     default_privacy: Privacy = "internal"
+    honeytokens: bool = False
+    """Whether confidential text gets a last line with a unique reference, by which a leak names who was sent it."""
     default_effort: Effort = "full"
     default_least_level: Level = "none"
     """The engine chooses the verification level; this is only its floor."""

@@ -1,26 +1,30 @@
 """Sellers put to the test by hidden items over ordinary paid tasks; leaks reported; attestations remembered."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
+from coalesced.compose import EXAMINING_LABEL
 from crypto.identity import did_key, short_id
 from node.attestation.config import AttestationConfig
+from node.decision.verification import VerificationConfig
 from node.errors import UsageError
+from node.examination.honeytokens import honeytoken
 from node.execute.corpus import sentiment_case
-from node.outsource.config import ContractorConfig
-from node.views import LeakRequest, SkillTestRequest
-from tests.harness.nodes import DEAR, Node, World
+from node.outsource.config import ClientConfig, ContractorConfig
+from node.views import AskRequest, InputFile, LeakRequest, SkillTestRequest
+from tests.harness.nodes import DEAR, LIMIT_S, NETWORK, Node, World
 
 SKILL = "sentiment"
 
 
-async def items_for(node: Node, count: int, *, wrong: bool = False, start: int = 0) -> str:
+async def items_for(node: Node, count: int, *, wrong: bool = False, sentences: int = 2) -> str:
     """An items file whose answers are those of the skill itself, or false ones."""
     lines = []
-    for seed in range(start, start + count):
-        data = sentiment_case(seed, texts=1, sentences=2).input
+    for seed in range(count):
+        data = sentiment_case(seed, texts=1, sentences=sentences).input
         done = await node.parts.executor.run(
             SKILL, data, "application/json", effort="full", timeout_s=20, memory_bytes=None
         )
@@ -86,3 +90,41 @@ async def test_an_attestation_is_remembered_with_its_age(tmp_path: Path) -> None
         assert found.attested_unix_ms is not None
         assert found.attestation_holds
         assert found.rate_gops == pytest.approx(shown.rate_gops, abs=0.001)
+
+
+async def test_a_canary_follows_a_real_order_and_a_wrong_answer_counts_against_the_seller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.examination.canaries.MEAN_DELAY_S", 0.001)
+    async with World() as world:
+        seller = await world.seller()
+        file = tmp_path / "canaries.jsonl"
+        file.write_text(await items_for(seller, 12, wrong=True, sentences=300))
+        canaries = VerificationConfig(canaries={SKILL: str(file)}, canary_share=0.5)
+        buyer = await world.buyer(sections={"verification": canaries})
+        outcomes, real = buyer.parts.store.outcomes, 0
+        async with asyncio.timeout(LIMIT_S):
+            while not any(job.kind == "canary" for job in await outcomes.recent(seller.key)):
+                real += 1
+                data = sentiment_case(100 + real, texts=1, sentences=300).input
+                files = (InputFile(name="input", media_type="application/json", data=data),)
+                await buyer.ended(
+                    await buyer.parts.client.submit(AskRequest(skill=SKILL, files=files, privacy="public"))
+                )
+                await asyncio.sleep(0.05)  # for the canary, whose delay is short here
+
+
+async def test_a_confidential_text_carries_a_token_that_leads_to_the_seller_and_others_none() -> None:
+    async with World() as world:
+        seller = await world.seller()
+        buyer = await world.buyer(sections={"client": ClientConfig(honeytokens=True)})
+        fields = {"only": did_key(seller.key), "value_micro": 10**7, "budget_micro": 10**6}
+        task = await buyer.ask(SKILL, "It is good.", **{**fields, "privacy": "confidential"})
+        assert task.state == "completed"
+        row = await buyer.parts.store.tasks.get(bytes.fromhex(task.id))
+        assert row.peer == seller.key
+        token = honeytoken(buyer.identity.sign(EXAMINING_LABEL, NETWORK.encode()), row.task_id)
+        leak = await buyer.owner.report_leak(LeakRequest(text=f"Ref. {token}"))
+        assert (leak.task, leak.dids) == (task.id, (did_key(seller.key),))
+        other = await buyer.ask(SKILL, "It is good.", **{**fields, "privacy": "public"})
+        assert other.input_bytes == len("It is good.")

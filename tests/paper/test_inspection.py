@@ -9,12 +9,14 @@ from node.decision.audit import (
     audit_draw,
     audit_of,
     audit_option,
+    audited,
     committed_cost,
     deterring_rate,
     simultaneous,
 )
 from node.decision.config import DecisionConfig
 from node.decision.inputs import NO_VERIFICATION, Candidate, VerificationOption
+from node.decision.verification import VerificationConfig, verification_options
 
 CASES = json.loads((Path(__file__).parent / "data" / "inspection.json").read_text())["cases"]
 FULL = VerificationOption(level="full", cost_micro=5, detection=0.9)
@@ -49,6 +51,19 @@ def test_strangers_are_checked_often_and_partners_rarely_but_never_less_than_pub
     assert rates[0] == pytest.approx(0.75 / 0.9)
     assert rates[2] == pytest.approx(0.75 / (0.9 * (1 + 0.2 * 10)))
     assert rates[-1] == 0.05
+
+
+def test_canaries_cost_their_share_of_the_price_and_save_audits() -> None:
+    config = VerificationConfig(canaries={"risk": "items.jsonl"}, canary_share=0.09)
+    unseen, *_ = verification_options("risk", (), work_micro=100, work_s=1, config=config)
+    assert (unseen.level, unseen.price_share, unseen.detection) == ("none", 0.09, 0.0)
+    assert verification_options("portfolio", (), work_micro=100, work_s=1, config=config) == (NO_VERIFICATION,)
+    seller = Candidate(key=b"s", name="s", price_micro=20, duration_s=1, p95_s=1)
+    without, with_ = (audit_of(seller, FULL, DecisionConfig(), share) for share in (0.0, 0.09))
+    assert without is not None
+    assert with_ is not None
+    assert with_.rate == pytest.approx(without.rate - 0.09 / 0.9)
+    assert audited(unseen, FULL, with_.rate).price_share == 0.09
 
 
 def test_the_audit_takes_the_check_that_finds_most_for_its_cost_and_buys_nothing() -> None:

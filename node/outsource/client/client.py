@@ -10,8 +10,10 @@ import structlog
 
 from node.env import Env
 from node.errors import CANCELLED, NodeError, RefusedError, UsageError
+from node.outsource.client.canaries import Canaries
 from node.outsource.client.course import Course
 from node.outsource.client.finder import Finder
+from node.outsource.client.honeytokens import Honeytokens
 from node.outsource.client.outcome import Done, Question
 from node.outsource.client.planrun import Share, StepDone, plan_content, purse_of, run_plan
 from node.outsource.client.replaying import chosen, replayed
@@ -51,6 +53,8 @@ class Client:
         log_: TaskLog,
         tasks: Tasks,
         blobs: Blobs,
+        canaries: Canaries,
+        honeytokens: Honeytokens,
     ) -> None:
         self._env = env
         self._config = config
@@ -61,6 +65,8 @@ class Client:
         self._log = log_
         self._tasks = tasks
         self._blobs = blobs
+        self._canaries = canaries
+        self._honeytokens = honeytokens
 
     # --- what the owner asks
 
@@ -76,7 +82,7 @@ class Client:
                 ask = await self._plan_ask(request, plan)
                 course = self._run_plan(ask.task_id, request, plan)
             else:
-                ask = await self._ask(request, request.skill, single_content(request, self._config))
+                ask = await self._ask(request, request.skill, single_content(request, self._config), plant=True)
                 course = self._course.run(ask, question=self._question(ask.task_id))
             try:
                 row, is_new = await self._open(ask, request.idempotency_key)
@@ -84,7 +90,7 @@ class Client:
                 course.close()
                 raise
             if is_new:
-                self._running.start(ask.task_id, self._see_through(ask.task_id, course))
+                self._running.start(ask.task_id, self._see_through(ask, course))
             else:
                 course.close()
             return row.task_id
@@ -131,14 +137,17 @@ class Client:
 
     # --- one task
 
-    async def _ask(self, request: AskRequest, skill: str, content: Content) -> Ask:
+    async def _ask(self, request: AskRequest, skill: str, content: Content, *, plant: bool = False) -> Ask:
         """One task of the request. What is no label is looked for by what it means; UsageError when nothing fits."""
         label, reading = (skill, "") if is_label(skill) else await self._finder.label(skill)
+        task_id, wishes = self._env.entropy(16), wishes_of(request, self._config)
+        if plant:
+            content = await self._honeytokens.plant(task_id, content, wishes.privacy)
         return await ask_of(
-            self._env.entropy(16),
+            task_id,
             label,
             content,
-            wishes_of(request, self._config),
+            wishes,
             value_micro=request.value_micro,
             prefer=request.prefer,
             policy=request.policy,
@@ -180,14 +189,25 @@ class Client:
                 await self._blobs.finish(ask.task_id, now)
         return row, is_new
 
-    async def _see_through(self, task_id: bytes, course: Coroutine[Any, Any, Done]) -> None:
+    async def _see_through(self, ask: Ask, course: Coroutine[Any, Any, Done]) -> None:
         """A task that nobody waits for: however it ends stands in its row, and the daemon goes on."""
+        task_id = ask.task_id
         try:
-            await self._settled(task_id, course)
+            done = await self._settled(task_id, course)
+            if done.paid_micro and ask.only is None and (seller := (await self._tasks.get(task_id)).peer) is not None:
+                self._canaries.follow(task_id, ask.skill, seller, len(ask.content.data), self._ordered)
         except NodeError as error:
             log.info("task.ended_without_result", task=task_id.hex()[:8], code=error.code)
         except asyncio.CancelledError:
             log.info("task.cancelled", task=task_id.hex()[:8])
+
+    async def _ordered(self, request: AskRequest) -> Content | None:
+        """A task of the node's own, seen through; None where it came to no result."""
+        task_id = await self.submit(request)
+        async for _ in self._log.watch(task_id):
+            pass
+        row = await self._tasks.get(task_id)
+        return await self.result(task_id) if row.result_sha256 is not None else None
 
     async def _settled(self, task_id: bytes, course: Coroutine[Any, Any, Done]) -> Done:
         """The end of a course, once it is written down."""
