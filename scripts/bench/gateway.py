@@ -82,7 +82,7 @@ async def some_at_once(one: Callable[[int], Awaitable[str]], count: int) -> None
 def cpu_s(process: psutil.Process) -> float:
     """CPU time of a process so far."""
     used = process.cpu_times()
-    return used.user + used.system
+    return float(used.user + used.system)
 
 
 Load = Callable[[aiohttp.ClientSession, str, int], Awaitable[None]]
@@ -151,6 +151,28 @@ async def tasks(count: int) -> None:
     print(f"     ratio: {statistics.median(used['A2A']) / statistics.median(used['native']):.2f}")
 
 
+async def protocol(rounds: int, count: int) -> None:
+    """The messages alone of such a task, in turns; CPU of both ends."""
+    from scripts.bench.gateway_protocol import native, over_a2a
+
+    process = psutil.Process()
+    used: dict[str, list[float]] = {"native": [], "A2A": []}
+    async with native(TEXT) as channel, over_a2a(TEXT) as http:
+        for turn in range(rounds + 1):
+            for kind, exchange in (("native", channel), ("A2A", http)):
+                before = cpu_s(process)
+                for _ in range(count):
+                    await exchange()
+                if turn:  # the first warms up
+                    used[kind].append((cpu_s(process) - before) / count * 1000)
+    for kind, found in used.items():
+        print(
+            f"{kind:>10}: {statistics.median(found):6.2f} CPU ms from quote to receipt, both ends, the protocol alone"
+        )
+    ratios = [http_ms / channel_ms for channel_ms, http_ms in zip(used["native"], used["A2A"], strict=True)]
+    print(f"     ratio: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -161,6 +183,7 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}")
     asyncio.run(bindings("SendMessage", send, wanted.rounds, wanted.messages))
     asyncio.run(bindings("GetTask", get, wanted.rounds, 3 * wanted.messages))
+    asyncio.run(protocol(wanted.rounds, wanted.messages))
     asyncio.run(tasks(wanted.tasks))
 
 
