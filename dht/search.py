@@ -91,9 +91,14 @@ class Searcher:
         target = self._rng.randint(low, high).to_bytes(ID_BYTES, "big")
         await self._sample(target, min(REFRESH_WIDTH, self._config.k))
 
-    async def _sample(self, target: bytes, width: int) -> None:
-        """Look up an id that nobody can foresee or choose, which also shows how large the network is."""
+    async def _sample(self, target: bytes, width: int, *, anew: bool = False) -> None:
+        """Look up an id that nobody can foresee or choose, which also shows how large the network is.
+
+        `anew`: what earlier such look-ups showed is replaced.
+        """
         found = await self._run(self._goal(target, width), MAX_LOOKUP_S, sees_region=False)
+        if anew and found.nodes:
+            self.size.forget()
         self.size.note(target, found.nodes)
 
     def _goal(self, target: bytes, width: int) -> Goal:
@@ -123,8 +128,7 @@ class Searcher:
         """Go on until everyone in the region was asked: of a crowded one; where records are wanted, of any."""
         goal, k = lookup.goal, self._config.k
         if self.size.is_doubtful:
-            self.size.forget()
-            await self._sample(self._rng.randbytes(ID_BYTES), k)
+            await self._sample(self._rng.randbytes(ID_BYTES), k, anew=True)
         radius, nodes = self.size.radius(k), list[NodeAddress]()
         if is_crowded(goal.target, lookup.closest, k, radius):
             nodes = await self._sweep(goal.target, radius)
