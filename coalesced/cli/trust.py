@@ -30,6 +30,6 @@ def show(face: Face, /, peer: str) -> None:
 def report_leak(face: Face, /, text: str) -> None:
     """Tell the node where a string of its inputs turned up: which sellers were sent the task that it stood in.
 
-    TEXT is the honeytoken, or anything with it. From then on those sellers count as leaking.
+    TEXT is the honeytoken, or anything with it. To each of them it counts as a failed job.
     """
     face.show(face.run(lambda client: client.report_leak(text)))

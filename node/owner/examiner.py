@@ -1,5 +1,6 @@
 """The owner's side of examining sellers: test a skill by hidden items, look at what is known, report a leak."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,7 @@ from node.owner.names import find_peer
 from node.proofs.errors import ProofError
 from node.skills.labels import check_label
 from node.store.examinations import Tested
+from node.store.history import JobOutcome
 from node.tasks.verify import FULL_SCORE_PPM, check_agreement
 from node.views import (
     AskRequest,
@@ -176,11 +178,22 @@ class Examiner:
         return "; ".join(said)
 
     async def report_leak(self, request: LeakRequest) -> LeakView:
-        """Which sellers were sent the input that a honeytoken stood in. UsageError where there is none of ours."""
+        """Which sellers were sent the input that a honeytoken stood in. UsageError where there is none of ours.
+
+        To each it counts as a failed job, once: what a decision knows of a seller are its jobs.
+        """
         now = self._parts.env.unix_ms()
         for token in tokens_in(request.text):
             if (found := await self._parts.store.examinations.leaked(token, now)) is not None:
                 task_id, sellers = found
+                skill = (await self._parts.store.tasks.get(task_id)).skill
+                leak_id = hashlib.sha256(token.encode()).digest()[:16]
+                for key in sellers:
+                    await self._parts.store.outcomes.record(
+                        JobOutcome(
+                            task_id=leak_id, contractor=key, skill=skill, unix_ms=now, success=False, kind="leak"
+                        )
+                    )
                 return LeakView(
                     token=token,
                     task=task_id.hex(),

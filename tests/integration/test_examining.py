@@ -73,6 +73,7 @@ async def test_a_leaked_token_names_the_seller_that_was_sent_it() -> None:
         leak = await buyer.owner.report_leak(LeakRequest(text=f"found on a forum: {token.lower()}."))
         assert leak.dids == (did_key(seller.key),)
         assert (await buyer.owner.examined(did_key(seller.key))).leaks == 1
+        assert [job.kind for job in await buyer.parts.store.outcomes.recent(seller.key)].count("leak") == 1
         with pytest.raises(UsageError, match="no honeytoken"):
             await buyer.owner.report_leak(LeakRequest(text="ZZZZ-ZZZZ-ZZZZ-ZZZZ"))
 
