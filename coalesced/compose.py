@@ -28,6 +28,7 @@ from node.outsource.client.agentorders import AgentOrders
 from node.outsource.client.agents import NO_AGENTS, Agents
 from node.outsource.client.attempt import Attempts
 from node.outsource.client.canaries import Canaries, canary_items
+from node.outsource.client.clearance import Clearance
 from node.outsource.client.client import Client
 from node.outsource.client.course import Course
 from node.outsource.client.finder import Finder
@@ -332,6 +333,7 @@ def _buying(base: _Base, community: Community, paying: _Paying) -> _Buying:
         market=Market(base.peers, env.unix_ms),
         settling=paying.settling,
         standings=Standings(identity.public_key, community, env),
+        clearance=Clearance(config.security, store.shown, store.examinations),
         outcomes=store.outcomes,
         spending=store.spending,
         journal=store.journal,

@@ -27,6 +27,7 @@ from node.attestation.config import AttestationConfig
 from node.community.config import LedgerConfig
 from node.decision.config import DecisionConfig
 from node.decision.internal_cost import MachineRates
+from node.decision.security_config import SecurityConfig
 from node.decision.verification import VerificationConfig
 from node.errors import UsageError
 from node.execute.config import ExecuteConfig
@@ -125,6 +126,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     proofs: ProofsConfig = ProofsConfig()
     attestation: AttestationConfig = AttestationConfig()
     registry: RegistryConfig = RegistryConfig()
+    security: SecurityConfig = SecurityConfig()
 
 
 SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {

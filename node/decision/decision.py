@@ -10,7 +10,7 @@ from protocol.specification import Level
 
 Choice = Literal["local", "outsource", "none"]
 ExclusionCode = Literal[
-    "over_budget", "over_cap", "exposure", "late", "privacy", "region", "skill", "unproven", "level"
+    "over_budget", "over_cap", "exposure", "late", "privacy", "region", "skill", "unproven", "level", "security"
 ]
 
 

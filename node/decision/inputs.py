@@ -12,7 +12,9 @@ from node.decision.checked import Checked, Count, MicroFloat, Probability, Secon
 from node.decision.config import DecisionConfig
 from node.decision.policies.settings import CRITERIA, FEATURES, PolicyConfig
 from node.decision.reliability import Reputation, Told, told
+from node.decision.security import Demand, Grant
 from node.views import Preference
+from node.views.base import Proof
 from protocol.fields import Micro, Size
 from protocol.specification import Level, Privacy
 
@@ -42,6 +44,10 @@ class TaskFacts(Checked, frozen=True, kw_only=True):
     """What one second of waiting costs; None takes the configured figure."""
     spend_left_micro: Micro | None = None
     """What is left of the owner's spending cap; None = no cap."""
+    media_type: str = ""
+    """Of the input."""
+    demand: Demand = Demand()
+    """Whom it may go to and what they must have shown, beyond the owner's grants."""
 
 
 class InternalCost(Checked, frozen=True, kw_only=True):
@@ -162,6 +168,10 @@ class Candidate(Checked, frozen=True, kw_only=True):
     regions: tuple[str, ...] = ()
     most_private: Privacy = "confidential"
     """The most private data that this node's policy lets it see."""
+    advertised_regions: tuple[str, ...] = ()
+    """Where its advert says that it is."""
+    shown: tuple[Proof, ...] = ()
+    """What it proved to this node, as far as that still counts."""
     exposure_left_micro: Micro | None = None
     """What is left of the cap on money outstanding with this seller; None = no cap."""
     bond_micro: MicroFloat = 0.0
@@ -214,6 +224,8 @@ class Inputs(Checked, frozen=True, kw_only=True):
     options: tuple[VerificationOption, ...]
     config: DecisionConfig
     memory: PolicyMemory = PolicyMemory()
+    grants: tuple[Grant, ...] = ()
+    """The owner's security budget; empty: no limit of its own."""
     seed: Whole = 0
     """What a policy's random draws come from: fresh entropy for every decision of every node."""
 

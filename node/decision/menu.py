@@ -11,7 +11,7 @@ from node.decision.decision import Excluded
 from node.decision.external_cost import SellerTerms, Stakes, level_base, seller_terms
 from node.decision.inputs import Candidate, Inputs, TaskFacts, VerificationOption
 from node.decision.policies.interface import CheckTerms, Floats, Menu, TailTerms
-from node.decision.screening import affordable, exclusion, levels_allowed
+from node.decision.screening import affordable, exclusion, levels_allowed, unsafe
 from protocol.specification import PRIVACY_LEVELS
 
 
@@ -30,7 +30,10 @@ def sellers_of(inputs: Inputs, stakes: Stakes) -> tuple[tuple[Seller, ...], tupl
     facts, config = inputs.facts, inputs.config
     allowed = levels_allowed(facts, inputs.options)
     auditing = audit_option(allowed)
-    found = [seller_of(candidate, facts, allowed, auditing, config, stakes) for candidate in by_key(inputs.candidates)]
+    found = [
+        unsafe(inputs, candidate, stakes) or seller_of(candidate, facts, allowed, auditing, config, stakes)
+        for candidate in by_key(inputs.candidates)
+    ]
     sellers = tuple(one for one in found if isinstance(one, Seller))
     return sellers, tuple(one for one in found if isinstance(one, Excluded))
 

@@ -1,10 +1,12 @@
 """Who is out before any cost is compared: hard limits of the task, the owner and this node's policy."""
 
+from crypto.identity import did_key
 from node.decision.config import DecisionConfig
 from node.decision.decision import Excluded, ExclusionCode
-from node.decision.external_cost import transfer_s
-from node.decision.inputs import Candidate, TaskFacts, VerificationOption
+from node.decision.external_cost import Stakes, transfer_s
+from node.decision.inputs import Candidate, Inputs, TaskFacts, VerificationOption
 from node.decision.reliability import wilson
+from node.decision.security import Demand, Exposure, Recipient, gate
 from node.wording import duration, usd
 from protocol.specification import LEVELS, PRIVACY_LEVELS
 
@@ -50,6 +52,23 @@ def exclusion(
     if not allowed:
         return out("level", f"does work that cannot be checked at level {facts.least_level}, which the task insists on")
     return None
+
+
+def unsafe(inputs: Inputs, candidate: Candidate, stakes: Stakes) -> Excluded | None:
+    """Why the security budget keeps this task from this seller; None when it does not."""
+    facts = inputs.facts
+    if not inputs.grants and facts.demand == Demand():
+        return None
+    what = Exposure(
+        skill=facts.skill,
+        media_type=facts.media_type,
+        privacy=facts.privacy,
+        value_micro=stakes.value_micro,
+        input_bytes=facts.input_bytes,
+    )
+    to = Recipient(did=did_key(candidate.key), regions=candidate.advertised_regions, shown=candidate.shown)
+    text = gate(inputs.grants, facts.demand, what, to)
+    return Excluded(contractor=candidate.key, name=candidate.name, code="security", text=text) if text else None
 
 
 def affordable(facts: TaskFacts, candidate: Candidate, option: VerificationOption, time_s: float) -> bool:

@@ -36,6 +36,7 @@ from node.views import (
     OkView,
     StatementRow,
 )
+from node.views.base import Proof
 
 DAY_S = 86_400
 PPM_OF_PERCENT = 10_000
@@ -52,6 +53,9 @@ class ProofDesk:
         """What others certify about a peer, asked of it and checked now."""
         proofs, key = self._parts.proofs, find_peer(text, await self._peer_keys())
         checked = await proofs.inspector.certificates(await proofs.session(key))
+        ends = [one.certificate.exp * 1000 for one in checked if one.certificate is not None and _is_believed(one)]
+        if ends:
+            await self._proved(key, "certificate", max(ends))
         return CertificatesView(peer=short_id(key), did=did_key(key), certificates=tuple(map(_row, checked)))
 
     async def certify(self, request: CertifyRequest) -> CredentialView:
@@ -128,6 +132,7 @@ class ProofDesk:
         try:
             by = await proofs.inspector.at_least(session, name, amount, hidden=hidden)
             issuers, reason, problem = tuple(short_id(one.issuer) for one in by), "", ""
+            await self._proved(key, "at-least", min(one.exp for one in by) * 1000)
         except ProofError as error:
             if error.reason == "not_a_tier":
                 raise UsageError(str(error)) from error
@@ -189,6 +194,10 @@ class ProofDesk:
             ),
         )
 
+    async def _proved(self, key: bytes, proof: Proof, until_unix_ms: int) -> None:
+        """Remember for the security budget what a peer has shown."""
+        await self._parts.store.shown.proved(key, proof, self._parts.env.unix_ms(), until_unix_ms)
+
     async def _grown_from(self, made: Credential) -> str | None:
         """The token of the held credential that this one grew from."""
         for held in await self._parts.proofs.desk.held():
@@ -196,6 +205,12 @@ class ProofDesk:
             if same and held.leaves == made.leaves[: len(held.leaves)]:
                 return held.token
         return None
+
+
+def _is_believed(checked: Checked) -> bool:
+    """Whether a certificate holds, and says of a skill what this node believes its issuer."""
+    skills = (said for said in checked.said if isinstance(said.statement, SkillStatement))
+    return checked.problem is None and any(said.doubt is None for said in skills)
 
 
 def _row(checked: Checked) -> CertificateRow:

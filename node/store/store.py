@@ -27,6 +27,7 @@ from node.store.peers import KnownPeers
 from node.store.places import Places
 from node.store.policy import PolicyMemories
 from node.store.quoterounds import QuoteRounds
+from node.store.shown import ShownProofs
 from node.store.spending import Caps, Spending
 from node.store.successions import Successions
 from node.store.tasks import Tasks
@@ -58,6 +59,7 @@ class Store:
     quote_rounds: QuoteRounds
     places: Places
     found: FoundRecords
+    shown: ShownProofs
     earnings: Earnings
     a2a: A2aTasks
     credentials: Credentials
@@ -115,6 +117,7 @@ class Store:
                 quote_rounds=QuoteRounds(database),
                 places=Places(database),
                 found=FoundRecords(database),
+                shown=ShownProofs(database),
                 earnings=Earnings(database),
                 a2a=A2aTasks(database),
                 credentials=Credentials(database),

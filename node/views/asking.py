@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from node.views.base import Part, Preference, View
+from node.views.base import Part, Preference, Proof, View
 from protocol.fields import MediaType, Micro, Name, Ppm
 from protocol.specification import Effort, Level, Privacy
 
@@ -41,6 +41,10 @@ class AskRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     """The rule that decides; empty takes the configured one. An unknown name is refused with the nearest."""
     only: Annotated[str, Meta(max_length=64)] = ""
     """The did:key of the seller that alone may be hired; this node does not do the task either."""
+    proofs: Annotated[tuple[Proof, ...], Meta(max_length=3)] = ()
+    """What a seller must have shown, beyond the node's security budget."""
+    only_to: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...], Meta(max_length=64)] = ()
+    """did:keys, with * for anything, of those whom it may go to; empty: anybody whom the node's budget allows."""
     what_if: Annotated[tuple[Annotated[str, Meta(max_length=128)], ...], Meta(max_length=32)] = ()
     """`name=value`, for a dry run only: decide as if that were so."""
     dry_run: bool = False

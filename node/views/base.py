@@ -6,6 +6,8 @@ import msgspec
 
 Side = Literal["client", "contractor"]
 Preference = Literal["auto", "local", "cheap", "fast"]
+Proof = Literal["certificate", "at-least", "attestation"]
+"""What a seller can have shown: see docs/trust.md."""
 CheckStatus = Literal["pass", "warn", "fail", "skip"]
 EventName = Literal[
     "submitted",

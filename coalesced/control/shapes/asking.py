@@ -26,6 +26,8 @@ class AskRequest(TypedDict, total=False):
     idempotency_key: str
     policy: str
     only: str
+    proofs: Sequence[str]
+    only_to: Sequence[str]
     what_if: Sequence[str]
     dry_run: bool
     plan: str

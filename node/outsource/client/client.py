@@ -17,7 +17,7 @@ from node.outsource.client.honeytokens import Honeytokens
 from node.outsource.client.outcome import Done, Question
 from node.outsource.client.planrun import Share, StepDone, plan_content, purse_of, run_plan
 from node.outsource.client.replaying import chosen, replayed
-from node.outsource.client.request import Ask, ask_of, files_of, only_of, plan_of, single_content, wishes_of
+from node.outsource.client.request import Ask, ask_of, demand_of, files_of, only_of, plan_of, single_content, wishes_of
 from node.outsource.client.running import Running
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
@@ -152,6 +152,7 @@ class Client:
             prefer=request.prefer,
             policy=request.policy,
             what_if=request.what_if,
+            demand=demand_of(request),
             words=skill if reading else "",
             reading=reading,
             only=only_of(request),
@@ -300,6 +301,7 @@ class Client:
                 value_micro=None,
                 prefer=request.prefer,
                 policy=request.policy,
+                demand=demand_of(request),
                 work=self._work,
             )
             await self._open(ask, parent_id=parent_id, node_name=step.name)

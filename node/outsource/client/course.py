@@ -36,7 +36,7 @@ LOOKING_SHARE: Final = 0.25
 """Part of the time left that looking for sellers may take, and asking them for quotes: the work needs the rest."""
 SHOWN_REFUSALS: Final = 3
 ENGINE: Final = "node.decision.explain"
-REFUSING: Final = frozenset({"over_budget", "over_cap", "exposure", "privacy", "region", "level"})
+REFUSING: Final = frozenset({"over_budget", "over_cap", "exposure", "privacy", "region", "level", "security"})
 """Exclusions that are the owner's own rules: nothing is wrong with the market."""
 OWN_LIMITS: Final = frozenset({"over_budget", "privacy", "region"})
 """Declines that the task's own constraints cause: a larger budget or another place would do."""

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from crypto.identity import parse_did_key
 from node.decision.policies.settings import PolicyName
+from node.decision.security import Demand
 from node.errors import UsageError
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
@@ -16,6 +17,7 @@ from node.views import AskRequest, Preference
 from protocol.specification import Specification
 
 T = TypeVar("T")
+NO_DEMAND = Demand()
 DEFAULT_SCORE_PPM = 500_000
 """Half of what was asked for, where nothing is known about the skill's scores."""
 
@@ -34,6 +36,8 @@ class Ask:
     """Which rule decides; None = the configured one."""
     what_if: tuple[str, ...] = ()
     """What a dry run changes, as `name=value`."""
+    demand: Demand = NO_DEMAND
+    """Whom it may go to and what they must have shown, beyond the node's security budget."""
     words: str = ""
     """What was asked for, where that was no label: the skill was found by what it means."""
     reading: str = ""
@@ -50,6 +54,11 @@ class Ask:
     def specification_sha256(self) -> bytes:
         """What quotes and receipts commit to."""
         return digest(self.encoded)
+
+
+def demand_of(request: AskRequest) -> Demand:
+    """What the request asks of sellers."""
+    return Demand(only_to=request.only_to, proofs=request.proofs)
 
 
 def wishes_of(request: AskRequest, config: ClientConfig) -> Wishes:
@@ -102,6 +111,7 @@ async def ask_of(
     prefer: Preference,
     policy: str = "",
     what_if: tuple[str, ...] = (),
+    demand: Demand = NO_DEMAND,
     words: str = "",
     reading: str = "",
     only: bytes | None = None,
@@ -124,6 +134,7 @@ async def ask_of(
         prefer=prefer,
         policy=_policy_name(policy) if policy else None,
         what_if=what_if,
+        demand=demand,
         words=words,
         reading=reading,
         only=only,

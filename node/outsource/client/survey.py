@@ -18,6 +18,7 @@ from node.decision.whatif import changed
 from node.errors import UsageError
 from node.net.endpoint import Endpoint, endpoint
 from node.outsource.client.askmemory import AskMemory
+from node.outsource.client.clearance import Clearance
 from node.outsource.client.offers import Market, NoOffer, Offer, Seller, Tender
 from node.outsource.client.request import Ask
 from node.outsource.client.standings import Standings
@@ -30,6 +31,7 @@ from node.store.history import Outcomes
 from node.store.journal_store import Journal
 from node.store.policy import Memories, PolicyMemories
 from node.store.spending import Spending
+from node.views.base import Proof
 from protocol.errors import RemoteProtocolError
 from protocol.messages import Advert, decode_advert
 
@@ -72,6 +74,9 @@ class Survey:
     """What the community chain says of each."""
     histories: dict[bytes, History]
     memories: Memories
+    shown: dict[bytes, tuple[Proof, ...]]
+    """What each proved to this node."""
+    advertised_regions: dict[bytes, tuple[str, ...]]
     exposure_left_micro: dict[bytes, int]
     spend_left_micro: int
 
@@ -96,6 +101,7 @@ class Surveyor:
         market: Market,
         settling: Adapter,
         standings: Standings,
+        clearance: Clearance,
         outcomes: Outcomes,
         spending: Spending,
         journal: Journal,
@@ -116,6 +122,7 @@ class Surveyor:
         self._market = market
         self._settling = settling
         self._standings = standings
+        self._clearance = clearance
         self._outcomes = outcomes
         self._spending = spending
         self._journal = journal
@@ -173,6 +180,7 @@ class Surveyor:
                 continue
             if advert.skill == skill and where.may_be_dialled_from(self._own_endpoint):
                 seller = Seller(record.public_key, where)
+                self._clearance.says(record.public_key, advert.regions)
                 found.append(Listing(seller, advert, record.expires_unix_ms, looked.source(record)))
         return found
 
@@ -251,12 +259,13 @@ class Surveyor:
         keys = [offer.seller.key for offer in offers]
         caps = self._spending.caps
         # Asked together, they are read together.
-        exposed, used_micro, histories, memories, reputations = await asyncio.gather(
+        exposed, used_micro, histories, memories, reputations, shown = await asyncio.gather(
             self._spending.exposures_micro(keys, now),
             self._spending.day_used_micro(now),
             self._outcomes.counts(keys, ask.skill, now),
             self._memories.load(ask.skill, keys),
             self._standings.of(keys),
+            self._clearance.shown(keys, now),
         )
         return Survey(
             ask=ask,
@@ -270,6 +279,8 @@ class Surveyor:
             reputations=reputations,
             histories=histories,
             memories=memories,
+            shown=shown,
+            advertised_regions={key: self._clearance.regions(key) for key in keys},
             exposure_left_micro={key: max(0, caps.peer_micro - used) for key, used in exposed.items()},
             spend_left_micro=max(0, caps.day_micro - used_micro),
         )
@@ -295,6 +306,7 @@ class Surveyor:
             options=survey.checks,
             config=self._config_of(ask),
             memory=survey.memories.client,
+            grants=self._clearance.grants,
             # Fresh for every decision: two nodes, or two runs of one, never explore alike.
             seed=int.from_bytes(self._entropy(SEED_BYTES), "big"),
         )
@@ -333,6 +345,8 @@ def _facts(ask: Ask, remaining_s: float, *, spend_left_micro: int | None = None)
         least_level=specification.verification.least_level,
         prefer=ask.prefer,
         spend_left_micro=spend_left_micro,
+        media_type=specification.input.media_type,
+        demand=ask.demand,
     )
 
 
@@ -354,6 +368,8 @@ def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
         failures=history.failures,
         jobs=history.jobs,
         regions=survey.ask.specification.constraints.regions,
+        advertised_regions=survey.advertised_regions.get(key, ()),
+        shown=survey.shown.get(key, ()),
         exposure_left_micro=survey.exposure_left_micro.get(key),
         audit_draw=audit_draw(audit_key, terms.quote_id + survey.ask.task_id),
         memory=survey.memories.sellers.get(key, SellerMemory()),
