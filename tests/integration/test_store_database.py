@@ -95,6 +95,42 @@ async def test_writes_that_wait_share_one_transaction(tmp_path: Path) -> None:
     await database.close()
 
 
+async def test_a_write_that_nobody_waits_for_is_committed_before_what_follows_and_with_it(tmp_path: Path) -> None:
+    groups: list[int] = []
+    database = await Database.open(tmp_path / "node.db", NODE, before_commit=lambda _: groups.append(1))
+    await database.write(make_table)
+    groups.clear()
+    posted = [database.post(add, n) for n in range(3)]
+    await database.write(add, 3)
+    assert [await one for one in posted] == [0, 1, 2]
+    assert len(groups) == 1
+    assert await database.read(numbers) == [0, 1, 2, 3]
+    await database.close()
+
+
+async def test_closing_commits_what_nobody_waited_for(tmp_path: Path) -> None:
+    database = await open_numbers(tmp_path / "node.db")
+    posted = database.post(add, 7)
+    await database.close()
+    assert posted.result() == 7
+    again = await Database.open(tmp_path / "node.db", NODE)
+    assert await again.read(numbers) == [7]
+    await again.close()
+
+
+async def test_of_reads_that_go_together_a_failing_one_fails_alone(database: Database) -> None:
+    def fail(connection: sqlite3.Connection) -> None:
+        connection.execute("SELECT nothing FROM nowhere")
+
+    await database.write(add, 1)
+    found = await asyncio.gather(
+        database.read(numbers), database.read(fail), database.read(numbers), return_exceptions=True
+    )
+    assert (found[0], found[2]) == ([1], [1])
+    assert isinstance(found[1], sqlite3.OperationalError | StorageError)
+    await database.close()
+
+
 async def test_a_full_disk_fails_the_write_and_nothing_else(tmp_path: Path) -> None:
     database = await open_numbers(tmp_path / "node.db")
 
