@@ -28,6 +28,8 @@ from protocol.signed import AcceptanceTerms, AwardTerms, Body, RatingTerms, open
 
 MAX_CREDITS = 10**15
 """As for money: sums of a thousand of these stay inside 64 bits."""
+REMEMBERED: Final = 8192
+"""Transactions whose id and content are not worked out again: what waits in a full pool, some 12 MB of it."""
 
 Credits = Annotated[int, Meta(ge=0, le=MAX_CREDITS)]
 PositiveCredits = Annotated[int, Meta(ge=1, le=MAX_CREDITS)]
@@ -298,31 +300,40 @@ def sign_transaction(terms: Transaction, *signers: Identity) -> bytes:
 
 def cosign(tx: bytes, signer: Identity) -> bytes:
     """`tx` with one more signature; as it was when the signer's is there already."""
-    envelope = unpack(_Envelope, tx, MAX_TX_BYTES)
+    envelope = _envelope(tx)
     if any(key == signer.public_key for key, _ in envelope.signatures):
         return tx
     signature = (signer.public_key, signer.sign(_label(envelope.kind), envelope.body))
     return pack(msgspec.structs.replace(envelope, signatures=(*envelope.signatures, signature)))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=REMEMBERED)
 def transaction_id(tx: bytes) -> bytes:
     """32 bytes that all copies of a transaction share, however they are signed. Total: any bytes have one."""
     try:
-        envelope = unpack(_Envelope, tx, MAX_TX_BYTES)
+        return _id_of(_envelope(tx))
     except RemoteProtocolError:
         return tagged_hash(b"not-a-transaction", tx)
+
+
+def _id_of(envelope: _Envelope) -> bytes:
     return tagged_hash(b"transaction", envelope.kind.encode(), envelope.body)
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=1024)
+def _envelope(tx: bytes) -> _Envelope:
+    """Taken apart once for what it says and for its id, which are asked for one after the other."""
+    return unpack(_Envelope, tx, MAX_TX_BYTES)
+
+
+@lru_cache(maxsize=REMEMBERED)
 def open_transaction(tx: bytes) -> Opened:
     """What a transaction says, every signature in it checked; RemoteProtocolError otherwise.
 
     Remembered, because a replica looks at each several times and signatures are most of the cost: a pool of threads may
     open transactions ahead of the loop that needs them.
     """
-    envelope = unpack(_Envelope, tx, MAX_TX_BYTES)
+    envelope = _envelope(tx)
     kind = KINDS.get(envelope.kind)
     if kind is None:
         raise RemoteProtocolError("bad_transaction", f"{envelope.kind!r} is no kind of transaction")
@@ -337,7 +348,7 @@ def open_transaction(tx: bytes) -> Opened:
     return Opened(
         terms,
         signers,
-        tagged_hash(b"transaction", envelope.kind.encode(), envelope.body),
+        _id_of(envelope),
         _open_rating(terms) if isinstance(terms, RevealRating) else None,
         _open_delivery(terms) if isinstance(terms, FileUnrated) else None,
     )

@@ -139,12 +139,11 @@ class Following:
         outcome = self._waiters.expect(tx_id)
         if not self.inbox.put(None, tx):
             raise NotCommittedError("more transactions wait here than are let in: try again in a moment")
-        try:
-            async with asyncio.timeout(timeout_s):
-                done = await asyncio.shield(outcome)
-        except TimeoutError as error:
+        await asyncio.wait((outcome,), timeout=timeout_s)  # others may wait for it too: it is not cancelled
+        if not outcome.done():
             text = f"transaction {tx_id.hex()[:16]} is not committed after {timeout_s:g} s: it goes on waiting here"
-            raise NotCommittedError(text) from error
+            raise NotCommittedError(text)
+        done = outcome.result()
         if isinstance(done, NotCommittedError):
             raise done
         return done

@@ -39,6 +39,10 @@ from node.net.peers import Peers
 from node.store.ledger_store import LedgerStore, Loaded, Write
 from protocol.consensus import AnyConsensus, Equivocation, encode_consensus
 
+INLINE_BYTES = 4096
+INLINE_TXS = 8
+"""What is no more than that, a few votes or transactions, is done at once on the event loop, in a millisecond or two:
+handing it to a thread and back takes as long as the work, and blocks wait for it."""
 PARALLEL_FROM = 16
 """Fewer messages than this are verified in one thread: handing them over would cost more than it saves."""
 THREADS = 2
@@ -97,7 +101,11 @@ class Shell:
         return Now(asyncio.get_running_loop().time(), self._env.unix_ms())
 
     async def _turn(self, batch: list[Incoming]) -> Turn:
-        """A batch through the core, off the loop: what is much is verified in several threads first, order kept."""
+        """A batch through the core: what is little at once, what is more off the loop, what is much verified in several
+        threads first, order kept."""
+        is_little = sum(len(one.data) for one in batch) <= INLINE_BYTES and len(self._core.replica.pool) <= INLINE_TXS
+        if is_little:
+            return _open_and_take(self._core, self._now(), batch)
         if len(batch) < PARALLEL_FROM:
             return await self._env.offload(_open_and_take, self._core, self._now(), batch)
         share = -(-len(batch) // THREADS)

@@ -5,7 +5,6 @@ the last block, and can give that after the block which its first one follows.
 """
 
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,9 +31,9 @@ class Point:
         return decode_header(self.header).height
 
 
-def write_state(connection: sqlite3.Connection, before: Trie[Entry], after: Trie[Entry]) -> None:
+def write_state(connection: sqlite3.Connection, before: Trie[Entry], after: State) -> None:
     """Turn the stored state, which is `before`, into `after`; note what the latest point needs to go back."""
-    changes: Mapping[bytes, Entry | None] = after.changes(before) if after is not before else {}
+    changes = after.changes(before)
     (point,) = connection.execute("SELECT max(height) FROM points").fetchone()
     if point is not None:
         olds = ((key, before.get(key)) for key in changes)
@@ -73,8 +72,8 @@ def load_points(connection: sqlite3.Connection, state: State) -> tuple[Point, ..
     found = list[Point]()
     trie = state.trie
     for height, header, certificate in connection.execute("SELECT * FROM points ORDER BY height DESC").fetchall():
-        for key, value in connection.execute("SELECT key, value FROM before WHERE point = ?", (height,)):
-            trie = trie.remove(key) if value is None else trie.put(key, decode_entry(key, value))
+        olds = connection.execute("SELECT key, value FROM before WHERE point = ?", (height,))
+        trie = trie.update({key: None if value is None else decode_entry(key, value) for key, value in olds})
         if trie.root() == decode_header(header).state_root:
             found.append(Point(header, unpack(Certificate, certificate), State(trie)))
     return tuple(reversed(found))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from node.ledger.chain.genesis import chain_id
 from node.ledger.chain.machine import ChainMachine
 from node.ledger.chain.state import State, imported
 from node.ledger.pbft.certified import open_header
@@ -90,6 +89,7 @@ class LedgerStore:
         self._database = database
         self._name = name
         self._mark = mark
+        self._chain = b""
         self._instance = b""
         self._keep_blocks = 0
         self.own_ratings = OwnRatings(database)
@@ -120,7 +120,7 @@ class LedgerStore:
 
         From now on at least the last `keep_blocks` blocks are kept, and at most twice as many; with 0, all.
         """
-        self._keep_blocks = keep_blocks
+        self._keep_blocks, self._chain = keep_blocks, machine.chain
         mark = self._mark.read()
         try:
             self._instance, forgot = await self._database.write(_remember, mark, machine.chain)
@@ -136,8 +136,8 @@ class LedgerStore:
         if not any(isinstance(write, Persist) for write in writes):
             await self._database.write_relaxed(_append, writes, before, self._keep_blocks)
             return
-        chain, votes = await self._database.write(_append, writes, before, self._keep_blocks)
-        self._mark.write(Mark(chain, self._instance, votes))
+        votes = await self._database.write(_append, writes, before, self._keep_blocks)
+        self._mark.write(Mark(self._chain, self._instance, votes))
 
     async def check_room(self) -> None:
         """DiskFullError unless the disk has room for some votes."""
@@ -266,12 +266,10 @@ def _header(connection: sqlite3.Connection, height: int) -> tuple[bytes, Certifi
     return None
 
 
-def _append(
-    connection: sqlite3.Connection, writes: Sequence[Write], before: State, keep_blocks: int
-) -> tuple[bytes, int]:
-    """What the mark has to say of it: the chain, and the number of records ever written."""
+def _append(connection: sqlite3.Connection, writes: Sequence[Write], before: State, keep_blocks: int) -> int:
+    """The number of records ever written, for the mark."""
     # Before the first block nothing is stored: that state follows from the genesis.
-    stored, after = (before.trie if _height(connection) else State().trie), before
+    stored, after = (before.trie if before.chain.height else State().trie), before
     for write in writes:
         match write:
             case Persist(record=record):
@@ -283,7 +281,7 @@ def _append(
                 _store_block(connection, write, is_turn=write.state.members != after.members)
                 after = write.state
                 if keep_blocks and block.header.height % keep_blocks == 0:
-                    write_state(connection, stored, after.trie)
+                    write_state(connection, stored, after)
                     stored = after.trie
                     add_point(connection, block.header.height, block.block.header, certificate.certificate)
                     prune(connection)
@@ -296,10 +294,8 @@ def _append(
                 connection.execute("UPDATE memory SET forgot = 0")
             case _:
                 assert_never(write)
-    write_state(connection, stored, after.trie)
-    pinned = _pinned(connection)
-    chain = b"" if pinned is None else chain_id(pinned.genesis)
-    return chain, _votes(connection)
+    write_state(connection, stored, after)
+    return _votes(connection)
 
 
 def _install(connection: sqlite3.Connection, install: Install[State]) -> None:

@@ -1,5 +1,6 @@
 """The authenticated map against a plain dictionary: same content, same root, whatever happened on the way."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,3 +81,31 @@ def test_a_prefix_selects_the_keys_that_begin_with_it(content: dict[bytes, int],
 @given(st.integers(0, 2**64 - 1))
 def test_a_value_is_packed_as_everything_else_is(number: int) -> None:
     assert encode_value(Commitment(number)) == pack(Commitment(number))
+
+
+@given(CHANGES, st.lists(st.dictionaries(KEYS, st.one_of(st.none(), st.integers(0, 3)), max_size=20), max_size=6))
+def test_changes_made_together_come_to_the_same_as_one_by_one(
+    before: list[tuple[bytes, int | None]], blocks: list[dict[bytes, int | None]]
+) -> None:
+    content = {key: value for key, value in before if value is not None}
+    trie = built(content)
+    for block in blocks:
+        for key, value in block.items():
+            if value is None:
+                content.pop(key, None)
+            else:
+                content[key] = value
+        earlier, root = trie, trie.root()
+        trie = trie.update({key: None if value is None else Commitment(value) for key, value in block.items()})
+        assert trie.root() == built(content).root()
+        assert [(key, entry.epoch) for key, entry in trie.items()] == sorted(content.items())
+        assert earlier.root() == root
+
+
+@pytest.mark.parametrize("there", [{b"ab": 1}, {b"ab": 1, b"zz": 2}])
+@pytest.mark.parametrize("key", [b"a", b"abc", b""])
+def test_a_key_that_begins_another_is_refused_and_none_goes_for_its_sake(there: dict[bytes, int], key: bytes) -> None:
+    trie = built(there)
+    with pytest.raises(ValueError, match="beginning of the other"):
+        trie.put(key, Commitment(1))
+    assert trie.remove(key).root() == trie.root()

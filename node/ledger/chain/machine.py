@@ -60,6 +60,8 @@ class ChainMachine:
         """From a packed genesis; RemoteProtocolError when it is none."""
         self.genesis = decode_genesis(genesis)
         self.chain = chain_id(genesis)
+        self._tried: Draft | None = None
+        """What `admit` reads of a state, kept for the next transaction on top of the same one."""
 
     def start(self) -> State:
         """The state before block 1."""
@@ -81,11 +83,16 @@ class ChainMachine:
 
     def admit(self, state: State, tx: bytes, *, time_unix_ms: int) -> str | None:
         """Why `tx` cannot be in a block on top of `state` now; None if it can."""
-        draft = self._draft(state, state.chain.height + 1, max(time_unix_ms, state.chain.time_unix_ms))
+        if self._tried is None or self._tried.state is not state:
+            self._tried = self._draft(state, state.chain.height + 1, time_unix_ms)
+        draft = self._tried
+        draft.set_time(max(time_unix_ms, draft.chain.time_unix_ms))
         try:
             self._perform(draft, tx)
         except RemoteProtocolError as error:
             return error.text
+        finally:
+            draft.drop()
         return None
 
     def apply(self, state: State, txs: Sequence[bytes], *, height: int, time_unix_ms: int) -> State:

@@ -94,8 +94,6 @@ def state_of(pieces: Sequence[bytes]) -> State:
 
 
 def _trie_of(pieces: Iterable[bytes]) -> Trie[Entry]:
-    trie: Trie[Entry] = Trie()
-    for piece in pieces:
-        for key, value in unpack(_Piece, piece).entries:
-            trie = trie.put(key, decode_entry(key, value))
-    return trie
+    entries = (entry for piece in pieces for entry in unpack(_Piece, piece).entries)
+    empty: Trie[Entry] = Trie()
+    return empty.update({key: decode_entry(key, value) for key, value in entries})

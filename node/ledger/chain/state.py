@@ -5,7 +5,7 @@ names at fixed lengths, so a contractor's pairs lie together. Accounts go by the
 so that counts and deals stay where they are when a key is succeeded.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NewType, TypeVar
 
@@ -215,6 +215,13 @@ class State:
     """What the chain's members agree on after a block. Immutable; two that say the same have the same root."""
 
     trie: Trie[Entry] = field(default_factory=Trie)
+    since: Trie[Entry] | None = field(default=None, compare=False, repr=False)
+    """The map before the block that gave this state, where that is known; and what the block wrote into it."""
+    written: Mapping[bytes, Entry | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def changes(self, before: Trie[Entry]) -> Mapping[bytes, Entry | None]:
+        """What turns `before` into this state: at once where that is the map which its block was made on."""
+        return self.written if self.since is before else self.trie.changes(before)
 
     def find(self, kind: type[E], key: bytes) -> E | None:
         """The entry at `key`, or None."""
@@ -264,10 +271,8 @@ class State:
 
 def imported(items: Iterable[tuple[bytes, bytes]]) -> State:
     """The state of a snapshot; RemoteProtocolError where it is none. Compare its root with a certified one."""
-    trie: Trie[Entry] = Trie()
-    for key, value in items:
-        trie = trie.put(key, decode_entry(key, value))
-    return State(trie)
+    empty: Trie[Entry] = Trie()
+    return State(empty.update({key: decode_entry(key, value) for key, value in items}))
 
 
 def decode_entry(key: bytes, value: bytes) -> Entry:
@@ -290,37 +295,47 @@ class Draft:
     def __init__(self, state: State, rules: Parameters, *, height: int, time_unix_ms: int) -> None:
         self.rules = rules
         self.height = height
-        self.time_unix_ms = time_unix_ms
-        self.epoch = time_unix_ms // rules.epoch_ms
-        self.day = time_unix_ms // DAY_MS
+        self.set_time(time_unix_ms)
         self.chain = state.chain
         self.members_before = state.members
         self.members = self.members_before
-        self._state = state
-        self._read: dict[bytes, Entry | None] = {}
-        """What the state has there: a block names the same accounts again and again."""
+        self.state = state
+        self._seen: dict[bytes, Entry | None] = {}
+        """What is there now, as far as it was asked for: a block names the same accounts again and again."""
         self._kept: dict[bytes, Entry | None] = {}
-        self._changed: dict[bytes, Entry | None] = {}
+        self._undo: dict[bytes, Entry | None] = {}
+        """What was there before the transaction at work, of what it wrote."""
         self._used: dict[AccountId, int] = {}
         self._user: AccountId | None = None
         self._chain_kept = self.chain
         self._members_kept = self.members
 
+    def set_time(self, time_unix_ms: int) -> None:
+        """The time that the rules go by."""
+        self.time_unix_ms = time_unix_ms
+        self.epoch = time_unix_ms // self.rules.epoch_ms
+        self.day = time_unix_ms // DAY_MS
+
     def find(self, kind: type[E], key: bytes) -> E | None:
         """The entry at `key`, or None."""
-        for entries in (self._changed, self._kept, self._read):
-            if key in entries:
-                return _as(kind, entries[key])
-        self._read[key] = found = self._state.find(kind, key)
-        return found
+        try:
+            found = self._seen[key]
+        except KeyError:
+            self._seen[key] = found = self.state.trie.get(key)
+        return _as(kind, found)
 
     def put(self, key: bytes, entry: Entry) -> None:
         """Write an entry."""
-        self._changed[key] = entry
+        self._write(key, entry)
 
     def remove(self, key: bytes) -> None:
         """Take an entry away."""
-        self._changed[key] = None
+        self._write(key, None)
+
+    def _write(self, key: bytes, entry: Entry | None) -> None:
+        if key not in self._undo:
+            self._undo[key] = self.find(Entry, key)
+        self._seen[key] = entry
 
     def count_use(self, account: AccountId) -> int:
         """How many transactions of this block are the account's, with the one that is performed now."""
@@ -329,8 +344,9 @@ class Draft:
 
     def keep(self) -> None:
         """What was written since the last call stays."""
-        self._kept.update(self._changed)
-        self._changed.clear()
+        for key in self._undo:
+            self._kept[key] = self._seen[key]
+        self._undo.clear()
         if self._user is not None:
             self._used[self._user] = self._used.get(self._user, 0) + 1
             self._user = None
@@ -338,7 +354,8 @@ class Draft:
 
     def drop(self) -> None:
         """What was written since the last `keep` was not."""
-        self._changed.clear()
+        self._seen.update(self._undo)
+        self._undo.clear()
         self._user = None
         self.chain, self.members = self._chain_kept, self._members_kept
 
@@ -367,10 +384,9 @@ class Draft:
         if self.members != self.members_before:
             self.put(COMMITTEE_KEY, Committee(self.members))
         self.keep()
-        trie = self._state.trie
-        for key, entry in self._kept.items():
-            trie = trie.remove(key) if entry is None else trie.put(key, entry)
-        return State(trie)
+        before = self.state.trie
+        written = {key: entry for key, entry in self._kept.items() if entry is not None or before.get(key) is not None}
+        return State(before.update(written), before, written)
 
 
 def _as(kind: type[E], entry: Entry | None) -> E | None:

@@ -6,12 +6,13 @@ empty map has SHA-256 of nothing. Keys come out sorted. No key may be the beginn
 their kind, and all of a kind have one length.
 
 A change copies the branches above it, about log2(n) of them, and shares the rest; hashes are made when they are first
-asked for and then kept. So a change costs about log2(n) small objects and as many hashes, less what changes share.
+asked for and then kept. So a change costs about log2(n) small objects and as many hashes, less what changes share:
+those of a block are made together (`update`), and copy what they have in common once.
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Annotated, Final, Generic, TypeVar
 
 import msgspec
@@ -22,7 +23,8 @@ from protocol.fields import Hash32
 V = TypeVar("V", bound=msgspec.Struct)
 
 MAX_KEY_BYTES = 128
-EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
+_BRANCH_HEADS: Final = tuple(b"\x01" + bit.to_bytes(2, "big") for bit in range(8 * MAX_KEY_BYTES))
+EMPTY_ROOT: Final = sha256(b"").digest()
 encode_value: Final = msgspec.msgpack.Encoder().encode
 """A value's bytes: msgpack, numbers as short as they go. Values hold nothing but integers, bytes and tuples of them."""
 
@@ -45,21 +47,27 @@ class _Leaf(Generic[V]):
 
 
 class _Branch(Generic[V]):
-    __slots__ = ("_hash", "bit", "left", "right")
+    __slots__ = ("_hash", "bit", "key", "left", "right")
 
     def __init__(self, bit: int, left: "_Node[V]", right: "_Node[V]") -> None:
         self.bit = bit
         self.left = left
         self.right = right
+        # What all keys below begin with, up to `bit`; what comes after that says nothing.
+        self.key: bytes = left.key
         self._hash: bytes | None = None
 
     def hash(self) -> bytes:
         if self._hash is None:
-            self._hash = branch_hash(self.bit, self.left.hash(), self.right.hash())
+            left, right = self.left, self.right
+            below = (left._hash or left.hash()) + (right._hash or right.hash())
+            self._hash = sha256(_BRANCH_HEADS[self.bit] + below).digest()
         return self._hash
 
 
 _Node = _Leaf[V] | _Branch[V]
+_Change = tuple[bytes, _Leaf[V] | None]
+"""A key, and what is to stand there: None for one that is there and goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +85,22 @@ class Trie(Generic[V]):
 
     def put(self, key: bytes, value: V) -> "Trie[V]":
         """This map with `value` at `key`."""
-        leaf = _Leaf(key, value)
-        if self._top is None:
-            return Trie(leaf)
-        other = _nearest(self._top, key).key
-        if other == key:
-            return Trie(_replaced(self._top, key, leaf))
-        bit = _first_difference(key, other)
-        return Trie(_inserted(self._top, key, leaf, bit))
+        return self.update({key: value})
 
     def remove(self, key: bytes) -> "Trie[V]":
         """This map without `key`; the same map when it is not there."""
-        if self._top is None or _nearest(self._top, key).key != key:
-            return self
-        return Trie(_removed(self._top, key))
+        return self.update({key: None})
+
+    def update(self, changes: Mapping[bytes, V | None]) -> "Trie[V]":
+        """This map with all these values, and without the keys at None; ValueError when one key begins another."""
+        wanted = list[_Change[V]]()
+        for key in sorted(changes):
+            value = changes[key]
+            if value is not None:
+                wanted.append((key, _Leaf(key, value)))
+            elif self.get(key) is not None:
+                wanted.append((key, None))
+        return Trie(_merged(self._top, wanted, 0, len(wanted))) if wanted else self
 
     def root(self) -> bytes:
         """The 32-byte commitment to everything in the map."""
@@ -112,7 +122,7 @@ class Trie(Generic[V]):
         node = self._top
         while isinstance(node, _Branch) and node.bit < 8 * len(prefix):
             node = node.right if _is_set(prefix, node.bit) else node.left
-        if node is None or not _lowest(node).key.startswith(prefix):
+        if node is None or not node.key.startswith(prefix):
             return Trie()
         return Trie(node)
 
@@ -188,12 +198,12 @@ def _count_leaves(node: _Node[V], sizes: dict[int, int]) -> int:
 
 
 def _leaf_hash(key: bytes, value: bytes) -> bytes:
-    return hashlib.sha256(b"\x00" + len(key).to_bytes(2, "big") + key + value).digest()
+    return sha256(b"\x00" + len(key).to_bytes(2, "big") + key + value).digest()
 
 
 def branch_hash(bit: int, left: bytes, right: bytes) -> bytes:
     """The hash of a branch at this bit."""
-    return hashlib.sha256(b"\x01" + bit.to_bytes(2, "big") + left + right).digest()
+    return sha256(_BRANCH_HEADS[bit] + left + right).digest()
 
 
 def _is_set(key: bytes, bit: int) -> bool:
@@ -216,13 +226,7 @@ def _sides(node: "_Node[V] | None", bit: int) -> "tuple[_Node[V] | None, _Node[V
         return node.left, node.right
     if node is None:
         return None, None
-    return (None, node) if _is_set(_lowest(node).key, bit) else (node, None)
-
-
-def _lowest(node: _Node[V]) -> _Leaf[V]:
-    while isinstance(node, _Branch):
-        node = node.left
-    return node
+    return (None, node) if _is_set(node.key, bit) else (node, None)
 
 
 def _nearest(node: _Node[V], key: bytes) -> _Leaf[V]:
@@ -236,28 +240,74 @@ def _nearest(node: _Node[V], key: bytes) -> _Leaf[V]:
     return node  # type: ignore[return-value]  # a leaf, as there is nothing else
 
 
-def _replaced(node: _Node[V], key: bytes, leaf: _Leaf[V]) -> _Node[V]:
+def _merged(node: "_Node[V] | None", changes: Sequence[_Change[V]], lo: int, hi: int) -> "_Node[V] | None":
+    """`node` after changes[lo:hi], of which there is one at least; they are sorted and belong at this place."""
+    if node is None:
+        return _built(changes, lo, hi)
     if isinstance(node, _Leaf):
-        return leaf
-    if _is_set(key, node.bit):
-        return _Branch(node.bit, node.left, _replaced(node.right, key, leaf))
-    return _Branch(node.bit, _replaced(node.left, key, leaf), node.right)
+        return _beside(node, changes, lo, hi)
+    # Where the changes and what is here part first; sorted, so the outermost two say it.
+    bit, key, first, last = node.bit, node.key, changes[lo][0], changes[hi - 1][0]
+    if not (_agree(key, first, bit) and _agree(key, last, bit)):
+        bit = min(bit, _parting(key, first), _parting(key, last))
+    middle = _split(changes, lo, hi, bit)
+    if bit == node.bit:
+        left = node.left if middle == lo else _merged(node.left, changes, lo, middle)
+        right = node.right if middle == hi else _merged(node.right, changes, middle, hi)
+    elif _is_set(node.key, bit):
+        left = _built(changes, lo, middle)
+        right = node if middle == hi else _merged(node, changes, middle, hi)
+    else:
+        left = node if middle == lo else _merged(node, changes, lo, middle)
+        right = _built(changes, middle, hi)
+    if left is None or right is None:
+        return left or right
+    return _Branch(bit, left, right)
 
 
-def _inserted(node: _Node[V], key: bytes, leaf: _Leaf[V], bit: int) -> _Node[V]:
-    if isinstance(node, _Leaf) or node.bit > bit:
-        return _Branch(bit, node, leaf) if _is_set(key, bit) else _Branch(bit, leaf, node)
-    at, size = node.bit, len(key)
-    if at >> 3 < size and key[at >> 3] >> (7 - (at & 7)) & 1:
-        return _Branch(at, node.left, _inserted(node.right, key, leaf, bit))
-    return _Branch(at, _inserted(node.left, key, leaf, bit), node.right)
+def _beside(leaf: _Leaf[V], changes: Sequence[_Change[V]], lo: int, hi: int) -> "_Node[V] | None":
+    """A leaf among those that come; or that of them which takes its place."""
+    if hi - lo == 1:  # most often
+        key, one = changes[lo]
+        if one is None or key == leaf.key:
+            return one
+        bit = _first_difference(key, leaf.key)
+        return _Branch(bit, leaf, one) if _is_set(key, bit) else _Branch(bit, one, leaf)
+    here = dict[bytes, _Leaf[V] | None]([(leaf.key, leaf), *changes[lo:hi]])
+    kept = sorted((key, one) for key, one in here.items() if one is not None)
+    return _built(kept, 0, len(kept)) if kept else None
 
 
-def _removed(node: _Node[V], key: bytes) -> _Node[V] | None:
-    if isinstance(node, _Leaf):
-        return None
-    if _is_set(key, node.bit):
-        right = _removed(node.right, key)
-        return node.left if right is None else _Branch(node.bit, node.left, right)
-    left = _removed(node.left, key)
-    return node.right if left is None else _Branch(node.bit, left, node.right)
+def _built(changes: Sequence[_Change[V]], lo: int, hi: int) -> "_Node[V] | None":
+    """The tree of the leaves changes[lo:hi]: what goes is never among them, since it would be in a tree already."""
+    if hi - lo == 1:
+        return changes[lo][1]
+    bit = _first_difference(changes[lo][0], changes[hi - 1][0])
+    middle = _split(changes, lo, hi, bit)
+    left, right = _built(changes, lo, middle), _built(changes, middle, hi)
+    assert left is not None
+    assert right is not None
+    return _Branch(bit, left, right)
+
+
+def _split(changes: Sequence[_Change[V]], lo: int, hi: int, bit: int) -> int:
+    """Where the keys begin that have this bit; all agree before it."""
+    at, mask = bit >> 3, 1 << (7 - (bit & 7))
+    while lo < hi:
+        middle = (lo + hi) >> 1
+        if changes[middle][0][at] & mask:
+            hi = middle
+        else:
+            lo = middle + 1
+    return lo
+
+
+def _agree(one: bytes, two: bytes, bit: int) -> bool:
+    """Whether two keys surely agree before `bit`: False says nothing."""
+    at = bit >> 3
+    return one[:at] == two[:at] and at < len(two) and not (one[at] ^ two[at]) >> (8 - (bit & 7))
+
+
+def _parting(one: bytes, two: bytes) -> int:
+    """As `_first_difference`; beyond every bit where both are the same."""
+    return 8 * MAX_KEY_BYTES if one == two else _first_difference(one, two)
