@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 import click
 
 from coalesced.cli.errors import CliError
-from coalesced.cli.params import DURATION, MONEY
+from coalesced.cli.params import DURATION, MONEY, SIZE
 from coalesced.control import shapes
-from coalesced.control.inputs import read_files
+from coalesced.control.inputs import chunked, read_files
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,6 +42,7 @@ COURSE_OPTIONS = (
     click.option("--plan", type=click.Path(exists=True, dir_okay=False, path_type=Path),
                  help="Instead of SKILL and TEXT: a DAG of subtasks, JSON or TOML; its files lie beside it."),
     click.option("--split", is_flag=True, help="One subtask per file, then merge."),
+    click.option("--chunk", type=SIZE, help="Cut larger texts into pieces of this size (20K), then --split."),
     click.option("--key", "idempotency_key", default="", help="Asking again with the same key gives the same task."),
 )  # fmt: skip
 """What only makes sense for work that is done: each step of a plan is decided by itself."""
@@ -64,19 +65,28 @@ def _with(options: Sequence[Callable[[F], F]], function: F) -> F:
 
 
 def build_request(
-    *, plan: Path | None = None, split: bool = False, idempotency_key: str = "", **given: Any
+    *,
+    plan: Path | None = None,
+    split: bool = False,
+    chunk: int | None = None,
+    idempotency_key: str = "",
+    **given: Any,
 ) -> shapes.AskRequest:
     """The request that the options describe; CliError when a file cannot be read or options contradict each other."""
     if given["private"] and given["privacy"] not in (None, "secret"):
         raise CliError(f"--private and --privacy {given['privacy']} contradict each other: leave one out")
-    if plan is not None and split:
-        raise CliError("--plan and --split contradict each other: leave one out")
+    if plan is not None and (split or chunk is not None):
+        word = "--split" if split else "--chunk"
+        raise CliError(f"--plan and {word} contradict each other: leave one out")
     if plan is not None and given["skill"]:
         text = f"--plan and {given['skill'][:40]!r} contradict each other: the steps of {plan} name their own skills"
         raise CliError(f"{text} and texts; leave one out")
     if plan is None and not given["skill"]:
         raise CliError("say which skill: coalesced ask SKILL [TEXT]", hint="coalesced skills ls")
     files = read_files(given["files"])
+    if chunk is not None:
+        files = chunked(files, chunk)
+        split |= len(files) > 1
     plan_text = ""
     if plan is not None:
         plan_text, named = read_plan(plan)

@@ -3,7 +3,7 @@
 import mimetypes
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +63,39 @@ def media_type_of(name: str, data: bytes) -> str:
     except UnicodeDecodeError:
         return "application/octet-stream"
     return "application/json" if _is_json(data) else "text/plain"
+
+
+def chunked(files: Iterable[shapes.InputFile], most_bytes: int) -> list[shapes.InputFile]:
+    """The files, each text that is larger cut into pieces of at most that size, at paragraphs where there are any.
+
+    The pieces are named in order (report.txt is report.1.txt, report.2.txt, ...) and together are the text.
+    ControlError (`usage`) when a file that is too large is no text.
+    """
+    pieces: list[shapes.InputFile] = []
+    for file in files:
+        if len(file["data"]) <= most_bytes:
+            pieces.append(file)
+            continue
+        if not file["media_type"].startswith("text/"):
+            raise ControlError("usage", f"{file['name']} is {file['media_type']}: only texts can be cut into pieces", 2)
+        stem, dot, ending = file["name"].rpartition(".")
+        for number, data in enumerate(_cut(file["data"], most_bytes), 1):
+            name = f"{stem}.{number}.{ending}" if dot else f"{ending}.{number}"
+            pieces.append({"name": name, "media_type": file["media_type"], "data": data})
+    return pieces
+
+
+def _cut(text: bytes, most_bytes: int) -> Iterator[bytes]:
+    """Pieces that end after a blank line, else a line, else a word, else a character."""
+    while len(text) > most_bytes:
+        found = (text.rfind(end, 0, most_bytes) + len(end) for end in (b"\n\n", b"\n", b" "))
+        # An early break would make a crumb of a piece.
+        at = next((place for place in found if place > most_bytes // 2), most_bytes)
+        while at > 1 and text[at] & 0xC0 == 0x80:
+            at -= 1
+        yield text[:at]
+        text = text[at:]
+    yield text
 
 
 def _is_json(data: bytes) -> bool:

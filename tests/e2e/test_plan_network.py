@@ -77,7 +77,7 @@ def run(manifest: Manifest, request: AskRequest, *, kill: int = 0) -> Ran:
     home = manifest.home(manifest.nodes[-1])
     names = {}
     for node in manifest.nodes:
-        names[run_cli("status", "--json", home=manifest.home(node)).stdout.partition('"id":"')[2][:8]] = node.name
+        names[json.loads(run_cli("status", "--json", home=manifest.home(node)).stdout)["node"]] = node.name
 
     async def done() -> Ran:
         began, killed, task_id = time.monotonic(), 0, ""

@@ -114,6 +114,18 @@ def test_options_reach_the_daemon(served: ServedNode) -> None:
     assert (asked.min_score_ppm, asked.idempotency_key) == (900_000, "k")
 
 
+def test_large_texts_are_cut_into_pieces_that_are_done_apart(served: ServedNode, tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("x" * 900 + "\n\n" + "y" * 900)
+    assert Ran(served.home, "ask", "upper", "-f", str(tmp_path / "long.txt"), "--chunk", "1K").code == 0
+    asked = served.on_loop(lambda node: node.asked)
+    assert asked is not None
+    assert (asked.split, [file.name for file in asked.files]) == (True, ["long.1.txt", "long.2.txt"])
+    assert Ran(served.home, "ask", "upper", "-f", str(tmp_path / "long.txt"), "--chunk", "1M").code == 0
+    asked = served.on_loop(lambda node: node.asked)
+    assert asked is not None
+    assert (asked.split, [file.name for file in asked.files]) == (False, ["long.txt"])
+
+
 def test_a_plan_needs_no_skill_and_brings_its_files_along(served: ServedNode, tmp_path: Path) -> None:
     (tmp_path / "plan.toml").write_text(
         '[[step]]\nname = "a"\nskill = "upper"\nfiles = ["q1.txt", "sub/q2.txt", "q3.txt"]\n'
