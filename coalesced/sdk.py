@@ -74,6 +74,10 @@ class PlanStep(TypedDict, total=False):
     text: str
     files: Sequence[str]
     needs: Sequence[str]
+    budget_usd: str
+    verify: str
+    retries: int
+    optional: bool
 
 
 class TaskFailedError(ControlError):
