@@ -290,6 +290,7 @@ def _selling(base: _Base, paying: _Paying) -> _Selling:
             env=env,
         ),
         in_background=base.in_background,
+        unix_ms=env.unix_ms,
     )
     desk = QuoteDesk(
         identity=identity,

@@ -362,11 +362,17 @@ class Advert(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     card_sha256: Hash32 | None = None
     certificate_sha256: Hash32 | None = None
     """Of the newest certificate that says so: the seller shows it when asked."""
+    hours: Annotated[bytes, Meta(min_length=21, max_length=21)] | None = None
+    """When it is open: a bit for each hour of the week in UTC, Monday 00:00 first, the highest bit of a byte first.
+    Left out of the map where it is always open, so that nodes which do not know the field read those adverts."""
 
 
 def encode_advert(advert: Advert) -> bytes:
     """Pack an advert for the body of a DHT record."""
-    return pack(advert)
+    plain = msgspec.to_builtins(advert, builtin_types=(bytes,))
+    if advert.hours is None:
+        del plain["hours"]
+    return pack(plain)
 
 
 def decode_advert(body: bytes) -> Advert:

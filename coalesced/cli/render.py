@@ -37,6 +37,7 @@ SELLERS = (
     Column("p(good)", "success_ppm", "ratio"),
     Column("tasks", "tasks", "count"),
     Column("blocked", "blocked", "flag", optional=True),
+    Column("hours", "hours", optional=True),
     Column("shown by", "source", optional=True),
     Column("caption", "caption", optional=True),
 )

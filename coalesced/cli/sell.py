@@ -53,6 +53,7 @@ sell.add_command(tool)
 @click.option("--label", help="Sell it under this name; the function's own by default.")
 @click.option("--caption", default="", help="One line for buyers.")
 @click.option("--price", type=MONEY, help="Dollars per work unit; by default the node prices by its measured cost.")
+@click.option("--hours", default="", help="When it is on sale: 'mon-fri 9-17 Europe/Berlin'; always by default.")
 @click.option("--timeout", type=DURATION, help="End a run that takes longer.")
 @click.option("--memory", type=SIZE, help="End a run that takes more: 512M, 2G.")
 @click.option("--env", "names", multiple=True, metavar="NAME", help="Also keep this variable for it; repeatable.")
@@ -64,6 +65,7 @@ def add(
     label: str | None,
     caption: str,
     price: int | None,
+    hours: str,
     timeout: float | None,
     memory: int | None,
     names: tuple[str, ...],
@@ -83,6 +85,7 @@ def add(
         "label": label,
         "caption": caption,
         "price_micro": price,
+        "hours": hours,
         "timeout_s": timeout,
         "memory_bytes": memory,
         "directory": str(Path.cwd()),

@@ -10,6 +10,7 @@ from node.daemon import Parts
 from node.decision.config import DecisionConfig
 from node.decision.reliability import pessimistic, posterior
 from node.errors import DeadlineError, NodeError, UsageError
+from node.market.hours import shown_hours
 from node.net.endpoint import Endpoint
 from node.net.session import Session
 from node.outsource.client.finder import Found
@@ -140,6 +141,7 @@ class Network:
                     accepted=round(history.successes),
                     success_ppm=self._success_ppm(history.successes, history.failures) if history.jobs else None,
                     source=listing.source,
+                    hours=shown_hours(advert.hours, self._parts.env.unix_ms() / 1000),
                 )
             )
         return SellersView(skill=label, sellers=tuple(sorted(rows, key=lambda row: (row.price_hint_micro, row.peer))))

@@ -26,6 +26,7 @@ class SoldFunction(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     memory_bytes: int | None = None
     remote: ModelSource | None = None
+    hours: str = ""
 
 
 def save(connection: sqlite3.Connection, offer: SoldFunction, unix_ms: int) -> None:

@@ -94,6 +94,8 @@ class SellerRow(Part, frozen=True, kw_only=True):
     blocked: bool = False
     source: str = ""
     """Who showed the advert: DHT, registry HOST:PORT, cache, local network."""
+    hours: str = ""
+    """Until or from when it is open, in words; empty for a seller that says nothing of it."""
 
 
 class MarketFlag(Part, frozen=True, kw_only=True):
@@ -200,6 +202,8 @@ class SellRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     environment: Annotated[dict[str, str], Meta(max_length=1024)] = msgspec.field(default_factory=dict)
     remote: ModelSource | None = None
     """What does the work, where it is done elsewhere; `target` then only names it for its owner."""
+    hours: Annotated[str, Meta(max_length=200)] = ""
+    """When it is on sale: `mon-fri 9-17 Europe/Berlin`; empty: always."""
 
 
 class OfferView(View, frozen=True, kw_only=True, tag="coalesced.offer/1"):

@@ -71,6 +71,7 @@ class SellerRow(TypedDict):
     success_ppm: int | None
     blocked: bool
     source: str
+    hours: str
 
 
 class MarketFlag(TypedDict):
@@ -163,3 +164,4 @@ class SellRequest(TypedDict, total=False):
     directory: str
     environment: dict[str, str]
     remote: ModelSource | None
+    hours: str

@@ -109,9 +109,10 @@ class Course:
 
     async def _quotes(self, ask: Ask, *, step_s: float, is_dry: bool = False) -> tuple[list[Offer], list[NoOffer]]:
         """Find sellers and ask them, each for `step_s` at most; a dry run logs nothing."""
-        listings = await self._surveyor.listings(ask.skill, timeout_s=step_s, thorough=not is_dry)
+        found = await self._surveyor.listings(ask.skill, timeout_s=step_s, thorough=not is_dry)
+        listings = self._surveyor.open_for(found, step_s / LOOKING_SHARE)
         if not is_dry:
-            self._tasks.tell(ask.task_id, "sellers_found", _sellers_text(ask.skill, listings))
+            self._tasks.tell(ask.task_id, "sellers_found", _sellers_text(ask.skill, found, len(found) - len(listings)))
         if ask.only is None:
             (offers, refusals), (outside, unwilling) = await asyncio.gather(
                 self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s),
@@ -286,10 +287,11 @@ def _listed(text: str, tried: list[Failed]) -> str:
     return f"{text}; tried: {', then '.join(failure.text.rstrip('.') for failure in tried)}" if tried else text
 
 
-def _sellers_text(skill: str, listings: Sequence[Listing]) -> str:
-    """How many there are, and who said so."""
+def _sellers_text(skill: str, listings: Sequence[Listing], closed: int) -> str:
+    """How many there are, who said so, and how many are or will be closed before the deadline."""
     who = ", ".join(dict.fromkeys(one.source for one in listings))
-    return f"{len(listings)} advertise {skill}" + (f" (shown by: {who})" if who else "")
+    shown = f" (shown by: {who})" if who else ""
+    return f"{len(listings)} advertise {skill}{shown}" + (f"; {closed} not open until the deadline" if closed else "")
 
 
 def _quotes_text(offers: Sequence[Offer], refusals: Sequence[NoOffer]) -> str:

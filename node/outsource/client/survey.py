@@ -16,6 +16,7 @@ from node.decision.inputs import Candidate, Inputs, LocalOption, SellerMemory, T
 from node.decision.reliability import History, Reputation
 from node.decision.whatif import changed
 from node.errors import UsageError
+from node.market.hours import is_open_for
 from node.net.endpoint import Endpoint, endpoint
 from node.outsource.client.askmemory import AskMemory
 from node.outsource.client.clearance import Clearance
@@ -183,6 +184,11 @@ class Surveyor:
                 self._clearance.says(record.public_key, advert.regions)
                 found.append(Listing(seller, advert, record.expires_unix_ms, looked.source(record)))
         return found
+
+    def open_for(self, listings: Sequence[Listing], seconds: float) -> list[Listing]:
+        """Those who are open now and will not close within that time, as their adverts say."""
+        now_s = self._unix_ms() / 1000
+        return [one for one in listings if one.advert.hours is None or is_open_for(one.advert.hours, now_s, seconds)]
 
     async def _look(self, key: bytes, timeout_s: float, *, thorough: bool) -> Looked:
         """Who is published under `key`. Who asks while such a look-up is under way takes what it finds."""

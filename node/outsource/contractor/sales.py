@@ -74,6 +74,7 @@ class Sales:
             timeout_s=request.timeout_s,
             memory_bytes=request.memory_bytes,
             remote=request.remote,
+            hours=request.hours,
         )
         ware, held = await self._put_up(sold, is_new=True)
         named = SoldFunction(**{**{name: getattr(sold, name) for name in sold.__struct_fields__}, "label": ware.label})
@@ -106,16 +107,16 @@ class Sales:
     async def _put_up(self, sold: SoldFunction, *, is_new: bool = False) -> tuple[Ware, int]:
         if sold.remote is not None:
             skill = await self._elsewhere(sold, sold.remote, is_new=is_new)
-            ware = self._shop.ware(skill, sold.price_micro, f"model {sold.remote.model}", sold.caption)
+            ware = self._shop.ware(skill, sold.price_micro, f"model {sold.remote.model}", sold.caption, sold.hours)
         elif ":" in sold.target:
             skill, declared_micro = await self._function(sold)
             price_micro = declared_micro if sold.price_micro is None else sold.price_micro
-            ware = self._shop.ware(skill, price_micro, sold.target, sold.caption)
+            ware = self._shop.ware(skill, price_micro, sold.target, sold.caption, sold.hours)
         else:
             if (sold.timeout_s, sold.memory_bytes) != (None, None) or sold.label not in ("", sold.target):
                 raise UsageError(f"{sold.target} is builtin: it has its own name, and the node's limits")
             skill = self._executor.skill(sold.target)
-            ware = self._shop.ware(skill, sold.price_micro, "builtin", sold.caption)
+            ware = self._shop.ware(skill, sold.price_micro, "builtin", sold.caption, sold.hours)
         return ware, await self._shop.put_up(ware)
 
     async def _elsewhere(self, sold: SoldFunction, source: ModelSource, *, is_new: bool) -> Skill:

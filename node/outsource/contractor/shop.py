@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -14,6 +15,7 @@ from node.decision.inputs import LocalOption
 from node.decision.tokens import charge_micro
 from node.errors import UsageError
 from node.execute.skill import Skill
+from node.market.hours import parse_hours
 from node.market.pricing import Load, PricingConfig, base_price_micro, listed_price_micro, quote_price_micro
 from node.net.endpoint import Endpoint
 from node.outsource.config import ContractorConfig
@@ -40,6 +42,8 @@ class Ware:
     caption: str
     unit_price_micro: int | None
     source: str
+    hours: str = ""
+    """When it is on sale, as its owner wrote it; empty: always."""
 
 
 class Shop:
@@ -57,6 +61,7 @@ class Shop:
         turns: Queues,
         signposts: Signposts,
         in_background: Background,
+        unix_ms: Callable[[], int],
     ) -> None:
         self._network = network
         self._config = config
@@ -67,6 +72,7 @@ class Shop:
         self._turns = turns
         self.signposts = signposts
         self._in_background = in_background
+        self._unix_ms = unix_ms
         self._wares: dict[str, Ware] = {}
         self.certificate_sha256: bytes | None = None
         """Of the certificate that adverts point to; a change is seen with the next advert."""
@@ -92,9 +98,9 @@ class Shop:
         return self.ware(skill, skill.price_micro or None, "builtin")
 
     @staticmethod
-    def ware(skill: Skill, unit_price_micro: int | None, source: str, caption: str = "") -> Ware:
+    def ware(skill: Skill, unit_price_micro: int | None, source: str, caption: str = "", hours: str = "") -> Ware:
         """A skill as a ware."""
-        return Ware(skill.label, (caption or skill.caption)[:MAX_CAPTION_CHARS], unit_price_micro, source)
+        return Ware(skill.label, (caption or skill.caption)[:MAX_CAPTION_CHARS], unit_price_micro, source, hours)
 
     async def put_up(self, ware: Ware) -> int:
         """Sell `ware` and advertise it; how many nodes hold the advert now."""
@@ -107,6 +113,7 @@ class Shop:
             load_ppm=self._load_ppm(ware.label),
             regions=self._config.regions[:4],
             certificate_sha256=self.certificate_sha256,
+            hours=parse_hours(ware.hours, self._unix_ms() / 1000) if ware.hours else None,
         )
         try:
             held = await self._discovery.publish(skill_key(self._network, ware.label), encode_advert(advert))

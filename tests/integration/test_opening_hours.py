@@ -1,0 +1,29 @@
+"""Opening hours between real nodes: who is closed is shown and not asked."""
+
+from datetime import UTC, datetime, timedelta
+
+from node.market.hours import DAYS
+from node.views import AskRequest, SellRequest
+from tests.harness.nodes import world
+
+TEXT = "The room was not clean, but the staff were wonderful."
+
+
+async def test_a_seller_that_closes_before_the_deadline_is_left_out_and_shown() -> None:
+    day = DAYS[(datetime.now(UTC) + timedelta(days=3)).weekday()]
+    async with world() as made:
+        seller, buyer = await made.seller(), await made.buyer()
+        assert (await buyer.ask("sentiment", TEXT)).choice == "outsource"
+        await seller.owner.sell(SellRequest(target="sentiment", hours=f"{day} 9-17"))
+        (row,) = (await buyer.owner.find_skill("sentiment")).sellers
+        assert row.hours == f"closed until {day} 09:00 UTC"
+        task = await buyer.ask("sentiment", TEXT)
+        assert task.choice == "local"
+        timeline = (await buyer.owner.why(task.id)).timeline
+        assert [row.text for row in timeline if row.name == "sellers_found"] == [
+            "1 advertise sentiment (shown by: DHT); 1 not open until the deadline"
+        ]
+        await seller.owner.sell(SellRequest(target="sentiment", hours="mon-sun 0-24"))
+        assert (
+            await buyer.owner.decide(AskRequest(skill="sentiment", text=TEXT, privacy="public"))
+        ).choice == "outsource"
