@@ -23,9 +23,7 @@ async def test_a_seller_gets_work_only_once_it_has_shown_what_the_budget_asks_fo
         await buyer.parts.store.shown.proved(seller.key, "certificate", now, now + 60_000)
         assert (await buyer.owner.decide(asked)).choice == "outsource"
         assert (await buyer.ask("sentiment", TEXT, privacy="internal")).choice == "outsource"
-        assert (await buyer.ask("sentiment", TEXT, privacy="confidential")).choice == "local", (
-            "too private"
-        )
+        assert (await buyer.ask("sentiment", TEXT, privacy="confidential")).choice == "local", "too private"
 
 
 async def test_a_task_can_ask_for_more_than_the_budget_does() -> None:
