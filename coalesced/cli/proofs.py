@@ -23,10 +23,11 @@ REFUSED_EXIT = 7
 def certify(
     face: Face, /, peer: str, skills: tuple[str, ...], resources: tuple[str, ...], days: int, out: Path | None
 ) -> None:
-    """Certify what you know about PEER, and write the credential for it to keep.
+    """Certify what you know about PEER.
 
-    Others believe it if they name this node among their proofs.attesters. The file holds every figure: give it to PEER
-    alone, who keeps it with `coalesced skills keep FILE`. What was certified before stays certified.
+    The credential is written for it to keep; others believe it if they name this node among their proofs.attesters.
+    The file holds every figure: give it to PEER alone, who keeps it with `coalesced skills keep FILE`. What was
+    certified before stays certified.
     """
     request: shapes.CertifyRequest = {"peer": peer, "skills": list(skills), "resources": list(resources), "days": days}
     path = out or Path(f"{peer.replace(':', '-')}.credential")
@@ -50,7 +51,10 @@ def certify(
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @command_options
 def keep(face: Face, /, file: Path) -> None:
-    """Keep a credential that somebody issued to this node, and show it from now on."""
+    """Keep a credential about this node.
+
+    Somebody issued it; from now on it is shown to those who ask.
+    """
     document = _text_of(file)
     face.show(face.run(lambda client: client.keep_credential(document)))
 
@@ -59,7 +63,10 @@ def keep(face: Face, /, file: Path) -> None:
 @click.argument("serial")
 @command_options
 def revoke(face: Face, /, serial: str) -> None:
-    """Take back a certificate that this node issued; SERIAL may be its beginning."""
+    """Take back a certificate of this node's.
+
+    SERIAL may be its beginning.
+    """
     face.show(face.run(lambda client: client.revoke_certificate(serial)))
 
 
@@ -70,9 +77,10 @@ def revoke(face: Face, /, serial: str) -> None:
 @click.option("--hidden", is_flag=True, help="By a zero-knowledge range proof: hides even which tiers it has.")
 @command_options
 def prove(face: Face, /, peer: str, name: str, amount: int, *, hidden: bool) -> None:
-    """Ask PEER to prove that it has at least AMOUNT of a resource, without saying how much.
+    """Ask PEER to prove it has enough of a resource.
 
-    It is certified figures that are proved, by somebody whom this node believes. Exit code 7 where nothing was shown.
+    At least AMOUNT, without saying how much. It is certified figures that are proved, by somebody whom this node
+    believes. Exit code 7 where nothing was shown.
     """
     shown = face.run(lambda client: client.at_least(peer, name, amount, hidden=hidden))
     face.show(shown)
@@ -87,10 +95,10 @@ def prove(face: Face, /, peer: str, name: str, amount: int, *, hidden: bool) -> 
 @click.option("--memory", "memory_mib", type=click.IntRange(0, 1024), default=0, help="MiB to be filled as well.")
 @command_options
 def attest(face: Face, /, peer: str, size: str, rounds: int, memory_mib: int) -> None:
-    """Have PEER compute something that cannot be cut short, time it here, and check it.
+    """Have PEER compute, timed and checked here.
 
-    Shows that PEER has access to so much compute now, and not whose it is. Its owner sets what may be asked
-    (attestation.max_size). Exit code 7 where what it showed does not hold.
+    What it computes cannot be cut short: it shows that PEER has access to so much compute now, and not whose it is.
+    Its owner sets what may be asked (attestation.max_size). Exit code 7 where what it showed does not hold.
     """
     found = face.run(lambda client: client.attest(peer, size=int(size), rounds=rounds, memory_mib=memory_mib))
     face.show(found)
@@ -114,11 +122,12 @@ def attest(face: Face, /, peer: str, size: str, rounds: int, memory_mib: int) ->
 def test(
     face: Face, /, peer: str, label: str, items: Path, claimed: float, too_low: float, most: int, budget: int | None
 ) -> None:
-    """Put a skill of PEER to the test by hidden items with known answers.
+    """Test a skill of PEER by hidden items.
 
-    Items are asked one by one as ordinary paid tasks until the answers suffice, and none is ever asked again.
-    A line of the file is {"input": ..., "expected": ..., "media_type": ..., "expected_media_type": ...}. Certify what
-    you found with `coalesced skills certify`. Exit code 7 unless the claim stands.
+    Their answers are known here. Items are asked one by one as ordinary paid tasks until the answers suffice, and none
+    is ever asked again. A line of the file is {"input": ..., "expected": ..., "media_type": ...,
+    "expected_media_type": ...}. Certify what you found with `coalesced skills certify`. Exit code 7 unless the claim
+    stands.
     """
     request: shapes.SkillTestRequest = {
         "peer": peer,

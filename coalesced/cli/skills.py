@@ -43,7 +43,10 @@ def list_skills(face: Face, /) -> None:
 @click.argument("label")
 @command_options
 def show(face: Face, /, label: str) -> None:
-    """Everything about one skill of this node; or, for a peer's id, what is certified and known of it."""
+    """Everything about a skill, or a peer's skills.
+
+    A label is one of this node's; for a peer's id, what is certified and known of it.
+    """
     known = {skill["label"]: skill for skill in face.run(lambda client: client.skills())["skills"]}
     if label not in known:
         near = difflib.get_close_matches(label, known, 3)
@@ -120,7 +123,10 @@ def plural(unit: str) -> str:
 def find(
     face: Face, /, what: str, max_price: int | None, min_trust: float, needs: tuple[str, ...], explain: bool
 ) -> None:
-    """Ask the network who sells WHAT: a label, or what is to be done in your own words."""
+    """Ask the network who sells something.
+
+    WHAT is a label, or what is to be done in your own words.
+    """
     from coalesced.cli.render import draw_matches
 
     by_label = not (explain or min_trust or needs)

@@ -16,7 +16,12 @@ from google.protobuf.struct_pb2 import Value
 
 LONG_S = 4.0
 """Twice the kit's patience with a stream."""
-FILE = {"raw": b"tck", "media_type": "text/plain", "filename": "output.txt"}
+
+
+def file() -> Part:
+    """The kit's file."""
+    return Part(raw=b"tck", media_type="text/plain", filename="output.txt")
+
 
 Scenario = Callable[[TaskUpdater], Awaitable[None]]
 
@@ -72,7 +77,7 @@ SCENARIOS: dict[str, Scenario] = {
     "tck-artifact-file-url": completed_with(
         Part(url="https://example.com/output.txt", media_type="text/plain", filename="output.txt")
     ),
-    "tck-artifact-file": completed_with(Part(**FILE)),
+    "tck-artifact-file": completed_with(file()),
     "tck-artifact-data": completed_with(Part(data=Parse('{"key": "value", "count": 42}', Value()))),
     "tck-input-required": wait_for_input,
     "tck-reject-task": reject,
@@ -81,7 +86,7 @@ SCENARIOS: dict[str, Scenario] = {
     "tck-stream-003": streamed(Part(text="Stream task lifecycle")),
     "tck-stream-ordering-001": streamed(Part(text="Ordered output")),
     "tck-stream-artifact-text": streamed(Part(text="Streamed text content")),
-    "tck-stream-artifact-file": streamed(Part(**FILE)),
+    "tck-stream-artifact-file": streamed(file()),
     "tck-stream-artifact-chunked": streamed(Part(text="chunk-1 "), Part(text="chunk-2")),
     "test-resubscribe-message-id": take_long,
 }

@@ -8,9 +8,8 @@ import msgspec
 import pytest
 
 from coalesced.cli.explain import outcome
-from node.ledger.journal import Entry, open_body
+from node.ledger.journal import ABANDONED, Entry, open_body
 from node.net.session import Call
-from node.outsource.client.promises import ABANDONED
 from node.outsource.config import ClientConfig
 from protocol.messages import Message, QuoteRequest
 from protocol.receipts import Receipt, Signed

@@ -46,7 +46,7 @@ async def test_an_honest_seller_is_hired_paid_and_has_its_receipt() -> None:
         task = await buyer.ask("sentiment", TEXT)
         assert (task.state, task.choice, task.peer) == ("completed", "outsource", seller.name)
         assert (task.cost_micro, await spent(buyer)) == (10, 10)
-        assert await buyer.journal() == ["award", "receipt_offer", "receipt"]
+        assert (await buyer.journal())[:3] == ["award", "receipt_offer", "receipt"]
         (receipt,) = seller.receipts
         assert (receipt.verdict, receipt.paid_micro, receipt.deadline_met) == ("accepted", 10, True)
 
