@@ -42,8 +42,10 @@ def show(face: Face, /, task_id: str) -> None:
 @click.argument("task_id", metavar="TASK")
 @command_options
 def watch(face: Face, /, task_id: str) -> int:
-    """A task's events, from its beginning to its end, then its answer; a plan's graph before it: what ran where, at
-    which cost. ^C stops watching, not the task.
+    """A task's events, then its answer.
+
+    From its beginning to its end; before a plan's answer its graph: what ran where, at which cost. ^C stops watching,
+    not the task.
     """
 
     async def call(client: ControlClient) -> int:

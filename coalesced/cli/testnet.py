@@ -123,7 +123,9 @@ def logs(face: Face, place: Place, node: str | None, lines: int) -> None:
 @click.option("--node", help="Of which node, where a line does not say; otherwise of all that do not lie.")
 @place_options
 def assert_(face: Face, place: Place, file: Path, node: str | None) -> None:
-    """Check the expectations in FILE (- is stdin), one a line; stop at the first that does not hold, and name it.
+    """Check the expectations in FILE, one a line.
+
+    FILE may be - for stdin. It stops at the first that does not hold, and names it.
 
     \b
     expect peers >= 7 within 10s

@@ -28,8 +28,8 @@ def show(face: Face, /, peer: str) -> None:
 @click.argument("text")
 @command_options
 def report_leak(face: Face, /, text: str) -> None:
-    """Tell the node where a string of its inputs turned up: which sellers were sent the task that it stood in.
+    """Tell that a string of an input turned up.
 
-    TEXT is the honeytoken, or anything with it. To each of them it counts as a failed job.
+    The answer is which sellers were sent the task that it stood in. TEXT is the honeytoken, or anything with it. To each of them it counts as a failed job.
     """
     face.show(face.run(lambda client: client.report_leak(text)))
