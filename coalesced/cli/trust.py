@@ -30,7 +30,7 @@ def show(face: Face, /, peer: str) -> None:
 def report_leak(face: Face, /, text: str) -> None:
     """Tell that a string of an input turned up.
 
-    The answer is which sellers were sent the task that it stood in. TEXT is the honeytoken, or anything with it. To each
-    of them it counts as a failed job.
+    The answer is which sellers were sent the task that it stood in. TEXT is the honeytoken, or anything with it. To
+    each of them it counts as a failed job.
     """
     face.show(face.run(lambda client: client.report_leak(text)))
