@@ -16,7 +16,7 @@ from node.decision.config import DecisionConfig
 from node.decision.decision import Decision
 from node.decision.engine import limit_micro, local_row, task_value_micro
 from node.decision.external_cost import communication_micro
-from node.decision.inputs import LocalOption, TaskFacts
+from node.decision.inputs import Inputs, LocalOption, TaskFacts
 from node.decision.policies.registry import policy
 from node.wording import counted, usd
 
@@ -59,8 +59,23 @@ def after_round(asked: Asked, decision: Decision, now_unix_s: float) -> Asked:
     if decision.ceiling_micro is None or not decision.rows or decision.limit_micro <= 0.0:
         return asked._replace(unasked=0)
     best = min(row.doubted_micro - row.communication_micro - row.integration_micro for row in decision.rows)
+    if nearly_affordable(decision.inputs):
+        best = 0.0  # a quote that is a little lower opens what was not priced here
     past = Past(now_unix_s, decision.limit_micro, max(0.0, best) / decision.limit_micro)
     return Asked((*asked.past, past)[-ROUNDS:])
+
+
+def nearly_affordable(inputs: Inputs) -> bool:
+    """Whether some order, or a check with it, is over the task's budget or a cap by so little that a quote lower by
+    `CHEAPER` would not be.
+    """
+    facts = inputs.facts
+    for candidate in inputs.candidates:
+        bounds = (facts.budget_micro, facts.spend_left_micro, candidate.exposure_left_micro)
+        for spent in (candidate.price_micro * (1.0 + option.price_share) for option in inputs.options):
+            if any(bound is not None and (1.0 - CHEAPER) * spent <= bound < spent for bound in bounds):
+                return True
+    return False
 
 
 def needless(

@@ -108,7 +108,7 @@ async def test_work_that_fails_here_goes_to_the_market_though_nobody_was_asked_a
         why = await buyer.owner.why(task.id)
         said = [row.text for row in why.timeline if row.name == "sellers_found"]
         assert said[0].startswith("not asked")
-        assert said[1] == "1 advertise plain"
+        assert said[1].startswith("1 advertise plain")
 
 
 async def test_heavy_work_is_bought_and_both_journals_hold_the_receipt() -> None:

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from node.decision.asking import CHEAPER, FRESH_S, LEAST_ROUNDS, Asked, Past, after_round, needless
+from node.decision.asking import CHEAPER, FRESH_S, LEAST_ROUNDS, Asked, Past, after_round, nearly_affordable, needless
 from node.decision.config import DecisionConfig
 from node.decision.engine import decide, replay
 from node.decision.inputs import (
@@ -76,6 +76,22 @@ def test_what_hiring_has_saved_can_make_asking_worth_it() -> None:
 def test_the_price_of_a_decision_without_sellers_or_by_a_rule_without_doubt_teaches_nothing() -> None:
     alone = decide(FACTS, here(500.0), [], [NO_VERIFICATION], CONFIG)
     assert after_round(Asked(unasked=7), alone, NOW_S) == Asked()
+
+
+def test_a_seller_that_was_a_little_over_the_budget_is_asked_again() -> None:
+    facts = msgspec.structs.replace(FACTS, budget_micro=37)
+    dear = Candidate(key=b"A", name="a", price_micro=5_000, duration_s=1, p95_s=1, claimed_success=1.0)
+    asked = Asked()
+    for _ in range(LEAST_ROUNDS):
+        over = msgspec.structs.replace(dear, key=b"B", name="b", price_micro=38)
+        asked = after_round(
+            asked,
+            decide(facts, here(66.0), [over, msgspec.structs.replace(dear, price_micro=30)], [NO_VERIFICATION], CONFIG),
+            NOW_S,
+        )
+    assert said(asked, here(66.0), facts=facts) == ""
+    assert nearly_affordable(decide(facts, here(66.0), [over], [NO_VERIFICATION], CONFIG).inputs)
+    assert not nearly_affordable(decide(facts, here(66.0), [dear], [NO_VERIFICATION], CONFIG).inputs)
 
 
 @given(st.integers(0, 50), st.integers(1, 200))
