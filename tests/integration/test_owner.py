@@ -127,6 +127,16 @@ async def test_sellers_of_a_skill_are_found_cheapest_first_and_by_price() -> Non
                 await node.owner.find_skill("Sentiment")
 
 
+async def test_what_the_owner_sells_while_remembered_offers_come_up_is_not_overwritten_by_them() -> None:
+    async with world() as made:
+        node = await made.node(sections={"contractor": ContractorConfig(sell=False)})
+        await node.owner.sell(SellRequest(target="sentiment", price_micro=7))
+        await node.restart()
+        sold = SellRequest(target="sentiment", price_micro=9)
+        await asyncio.gather(node.owner.sell(sold), node.parts.sales.open(), node.parts.sales.open())
+        assert [offer.price_micro for offer in (await node.owner.offers()).offers] == [9]
+
+
 async def test_skills_and_offers_are_listed_and_builtin_ones_sold_and_taken_off() -> None:
     async with world() as made:
         node = await made.node(sections={"contractor": ContractorConfig(sell=False)})

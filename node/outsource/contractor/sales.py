@@ -1,5 +1,6 @@
 """Putting skills on sale and taking them off, as the owner asks; remembered across restarts."""
 
+import asyncio
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,16 +51,22 @@ class Sales:
         self._rates = rates
         self._problems: dict[str, str] = {}
         """Remembered offers that could not be put on sale again, and why."""
+        self._turn = asyncio.Lock()
+        self._changed: set[str] = set()
+        """What the owner has put on sale or taken off since the start: what is remembered of it is out of date."""
 
     async def open(self) -> None:
         """Put on sale what the configuration names and what the owner once offered."""
         await self._shop.open()
         for sold in await self._sold.load():
-            try:
-                await self._put_up(sold)
-            except (NodeError, DhtError) as error:
-                self._problems[sold.label] = str(error)
-                log.warning("offer.not_restored", skill=sold.label, error=str(error))
+            async with self._turn:
+                if sold.label in self._changed:
+                    continue
+                try:
+                    await self._put_up(sold)
+                except (NodeError, DhtError) as error:
+                    self._problems[sold.label] = str(error)
+                    log.warning("offer.not_restored", skill=sold.label, error=str(error))
 
     async def sell(self, request: SellRequest) -> OfferView:
         """Offer a skill that this node has, or a function of the caller's; UsageError says what is wrong with it."""
@@ -76,7 +83,9 @@ class Sales:
             remote=request.remote,
             hours=request.hours,
         )
-        ware, held = await self._put_up(sold, is_new=True)
+        async with self._turn:
+            ware, held = await self._put_up(sold, is_new=True)
+            self._changed.add(ware.label)
         named = SoldFunction(**{**{name: getattr(sold, name) for name in sold.__struct_fields__}, "label": ware.label})
         await self._sold.save(named, self._env.unix_ms())
         self._problems.pop(ware.label, None)
@@ -85,10 +94,12 @@ class Sales:
 
     async def unsell(self, label: str) -> None:
         """Take a skill off sale, now and after restarts; UsageError when it is not on sale."""
-        if self._shop.sells(label) or label not in self._problems:
-            await self._shop.take_down(label)
-        self._problems.pop(label, None)
-        self._executor.unregister(label)
+        async with self._turn:
+            if self._shop.sells(label) or label not in self._problems:
+                await self._shop.take_down(label)
+            self._changed.add(label)
+            self._problems.pop(label, None)
+            self._executor.unregister(label)
         await self._sold.remove(label)
         self._hub.tell("offer_changed", f"{label} is no longer on sale")
 
