@@ -17,7 +17,7 @@ def check_label(text: str) -> str:
     try:
         return msgspec.convert(text, Label)
     except msgspec.ValidationError as error:
-        shown = text if len(text) <= 70 else text[:67] + "..."
+        shown = shortened(text)
         raise UsageError(
             f"{shown!r} is not a skill label: write 1 to 64 of a-z, 0-9, '.', '_', '/' and '-', "
             "a letter or digit first and last"
@@ -47,10 +47,18 @@ def nearest(text: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
 
 def unknown_label(text: str, known: Iterable[str]) -> UsageError:
     """The refusal of a label that nobody knows: it names the nearest known ones, or says where to look."""
+    return UsageError(f"no skill {shortened(text)!r} is known here: {advice(text, known)}")
+
+
+def advice(text: str, known: Iterable[str]) -> str:
+    """What to write instead of a text that leads to no skill: the nearest known labels, or where to look."""
     near = nearest(text, known)
-    shown = text if len(text) <= 70 else text[:67] + "..."
-    advice = f"did you mean {' or '.join(near)}?" if near else "`coalesced skills ls` lists what is known"
-    return UsageError(f"no skill {shown!r} is known here: {advice}")
+    return f"did you mean {' or '.join(near)}?" if near else "`coalesced skills ls` lists what is known"
+
+
+def shortened(text: str) -> str:
+    """At most 70 characters of what somebody wrote, for a message."""
+    return text if len(text) <= 70 else text[:67] + "..."
 
 
 def _pairs(text: str) -> Counter[str]:

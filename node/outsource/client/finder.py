@@ -15,7 +15,7 @@ from node.net.endpoint import Endpoint, endpoint
 from node.outsource.client.offers import Seller
 from node.outsource.client.reader import Reader
 from node.registry.sources import Sources
-from node.skills.labels import nearest
+from node.skills.labels import advice, shortened
 from node.skills.meaning.anchors import ASKED, WIDENED, anchors
 from node.skills.meaning.embedding import embedding
 from node.skills.meaning.fit import Fit
@@ -29,8 +29,6 @@ from protocol.errors import RemoteProtocolError
 from protocol.signpost import decode_signpost
 
 log = structlog.get_logger()
-
-SHOWN_TEXT = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +109,12 @@ class Finder:
             )
             for skill in self._executor.skills
         }
+        paths = await self._env.offload(anchors().asked, text, WIDENED)
         looked: tuple[str, ...] = ()
         found: tuple[Found, ...] = ()
         for count in (ASKED, WIDENED):
-            paths = await self._env.offload(anchors().asked, text, count)
-            await self._look(paths[len(looked) :], posted)
-            looked = paths
+            await self._look(paths[len(looked) : count], posted)
+            looked = paths[:count]
             able = {pair: one for pair, one in posted.items() if all(has(one.terms, need) for need in needs)}
             found = await self._ranked(text, able)
             if sum(one.seller is not None for one in found) >= ENOUGH:
@@ -126,11 +124,10 @@ class Finder:
     async def label(self, text: str) -> tuple[str, str]:
         """The label of the skill that fits best, and why as a sentence; UsageError when nothing fits."""
         search = await self.find(text)
-        shown = text if len(text) <= SHOWN_TEXT else text[: SHOWN_TEXT - 3] + "..."
+        shown = shortened(text)
         if not search.found:
-            near = nearest(text, [skill.label for skill in self._executor.skills])
-            advice = f"did you mean {' or '.join(near)}?" if near else "`coalesced skills ls` lists what is known"
-            raise UsageError(f"no skill is known here or offered that fits {shown!r}: {advice}")
+            instead = advice(text, (skill.label for skill in self._executor.skills))
+            raise UsageError(f"no skill is known here or offered that fits {shown!r}: {instead}")
         best = search.found[0]
         others = dict.fromkeys(one.skill for one in search.found if one.skill != best.skill)
         beside = f"; next: {', '.join(list(others)[:2])}" if others else ""
