@@ -10,7 +10,8 @@ import msgspec
 import structlog
 
 from coalesced import __version__
-from coalesced.compose import Built, Ground, build
+from coalesced.compose.ground import Ground
+from coalesced.compose.node import Built, build
 from coalesced.config import Config
 from coalesced.control.lock import hold_lock
 from coalesced.control.server import ControlServer

@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context, copy_context
 from typing import Any
 
-from coalesced.compose import Ground, build
+from coalesced.compose.ground import Ground
+from coalesced.compose.node import build
 from coalesced.sim.frames import FrameNetwork, SimFrames
 from coalesced.sim.loop import SimLoop, owner
 from coalesced.sim.profile import Fabricating, Profile, config_of

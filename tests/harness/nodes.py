@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from coalesced.compose import Built, Ground, build
+from coalesced.compose.ground import Ground
+from coalesced.compose.node import Built, build
 from coalesced.config import Config, Source
 from coalesced.gateway.a2a.extra import buying, serving
 from coalesced.gateway.registry.serving import serving_registry

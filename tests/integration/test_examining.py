@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coalesced.compose import EXAMINING_LABEL
+from coalesced.compose.buying import EXAMINING_LABEL
 from crypto.identity import did_key, short_id
 from node.attestation.config import AttestationConfig
 from node.decision.verification import VerificationConfig

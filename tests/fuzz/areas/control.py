@@ -18,7 +18,8 @@ import aiohttp
 import structlog
 from yarl import URL
 
-from coalesced.compose import Ground, build
+from coalesced.compose.ground import Ground
+from coalesced.compose.node import build
 from coalesced.config import Config, Source
 from coalesced.control.config import ControlConfig
 from coalesced.control.routes import PREFIX

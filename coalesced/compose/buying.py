@@ -1,0 +1,155 @@
+"""The client's role."""
+
+from dataclasses import dataclass
+
+from coalesced.compose.ground import Base
+from coalesced.compose.paying import Paying
+from node.community.community import Community
+from node.outsource.client.agentorders import AgentOrders
+from node.outsource.client.attempt import Attempts
+from node.outsource.client.canaries import Canaries, canary_items
+from node.outsource.client.clearance import Clearance
+from node.outsource.client.client import Client
+from node.outsource.client.course import Course
+from node.outsource.client.finder import Finder
+from node.outsource.client.honeytokens import Honeytokens
+from node.outsource.client.marketwatch import MarketWatch
+from node.outsource.client.offers import Market
+from node.outsource.client.orders import Orders
+from node.outsource.client.promises import Promises
+from node.outsource.client.reader import Reader
+from node.outsource.client.running import Running
+from node.outsource.client.settlement import Settlement
+from node.outsource.client.standings import Standings
+from node.outsource.client.survey import Surveyor
+from node.outsource.client.unanswered import Unanswered
+
+AUDIT_LABEL = b"coalesced audit key 1"
+ORDER_LABEL = b"coalesced order key 1"
+EXAMINING_LABEL = b"coalesced examining key 1"
+"""They sign nothing else, so that no signature that is ever sent can be the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buying:
+    """What the client's role is made of."""
+
+    surveyor: Surveyor
+    finder: Finder
+    promises: Promises
+    unanswered: Unanswered
+    running: Running
+    client: Client
+
+
+def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
+    """The client's role."""
+    config, env, store, identity = base.config, base.ground.env, base.ground.store, base.ground.identity
+    surveyor = Surveyor(
+        own_key=identity.public_key,
+        own_endpoint=base.ground.addresses.advertised,
+        network=config.node.network,
+        config=config.client,
+        decision=config.decision,
+        work=base.work,
+        sources=base.sources,
+        market=Market(base.peers, env.unix_ms),
+        settling=paying.settling,
+        standings=Standings(identity.public_key, community, env),
+        clearance=Clearance(config.security, store.shown, store.examinations),
+        outcomes=store.outcomes,
+        spending=store.spending,
+        journal=store.journal,
+        memories=store.policy_memories,
+        is_blocked=base.peers.is_blocked,
+        unix_ms=env.unix_ms,
+        entropy=env.entropy,
+        # Signatures that are never sent: known to nobody else, and the same after a restart.
+        audit_key=identity.sign(AUDIT_LABEL, config.node.network.encode()),
+        id_key=identity.sign(ORDER_LABEL, config.node.network.encode()),
+    )
+    timeout_s = config.client.receipt_timeout_s
+    promises = Promises(env=env, spending=store.spending, journal=store.journal, in_background=base.in_background)
+    orders = Orders(
+        identity=identity,
+        env=env,
+        peers=base.peers,
+        tasks=base.tasks,
+        journal=store.journal,
+        promises=promises,
+        outcomes=store.outcomes,
+        settlement=Settlement(identity=identity, env=env, journal=store.journal, peers=base.peers, timeout_s=timeout_s),
+        settling=paying.settling,
+        community=community,
+        in_background=base.in_background,
+    )
+    agent_orders = AgentOrders(
+        env=env,
+        agents=base.ground.agents,
+        work=base.work,
+        promises=promises,
+        journal=store.journal,
+        outcomes=store.outcomes,
+        tasks=base.tasks,
+        in_background=base.in_background,
+    )
+    attempts = Attempts(
+        env=env,
+        work=base.work,
+        orders=orders,
+        agents=agent_orders,
+        promises=promises,
+        tasks=base.tasks,
+        receipt_timeout_s=timeout_s,
+        in_background=base.in_background,
+    )
+    finder = Finder(
+        own_key=identity.public_key,
+        own_endpoint=base.ground.addresses.advertised,
+        network=config.node.network,
+        executor=base.ground.executor,
+        sources=base.sources,
+        outcomes=store.outcomes,
+        places=store.places,
+        reader=Reader(config.meaning),
+        has=config.contractor.has,
+        is_blocked=base.peers.is_blocked,
+        env=env,
+        timeout_s=config.client.find_timeout_s,
+    )
+    running = Running(base.ground.group, config.client.max_running_tasks)
+    examining_key = identity.sign(EXAMINING_LABEL, config.node.network.encode())
+    client = Client(
+        env=env,
+        config=config.client,
+        work=base.work,
+        finder=finder,
+        course=Course(
+            env=env,
+            surveyor=surveyor,
+            attempts=attempts,
+            tasks=base.tasks,
+            decisions=store.decisions,
+            finder=finder,
+            watch=MarketWatch(env, store.quote_rounds, store.outcomes),
+            agents=base.ground.agents,
+        ),
+        running=running,
+        log_=base.tasks,
+        tasks=store.tasks,
+        blobs=store.blobs,
+        canaries=Canaries(
+            env=env,
+            items=canary_items(config.verification.canaries),
+            share=config.verification.canary_share,
+            key=examining_key,
+            examinations=store.examinations,
+            outcomes=store.outcomes,
+            in_background=base.in_background,
+        ),
+        honeytokens=Honeytokens(
+            env=env, key=examining_key, examinations=store.examinations, is_on=config.client.honeytokens
+        ),
+    )
+    unanswered = Unanswered(journal=store.journal, orders=orders, peers=store.peers, surveyor=surveyor)
+    return Buying(surveyor, finder, promises, unanswered, running, client)

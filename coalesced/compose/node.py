@@ -1,0 +1,172 @@
+"""One node, wired."""
+
+from dataclasses import dataclass
+
+import psutil
+from msgspec.structs import replace
+
+from coalesced.compose.buying import Buying, build_buying
+from coalesced.compose.ground import Base, Ground
+from coalesced.compose.paying import Paying, build_paying
+from coalesced.compose.selling import Selling, build_selling
+from coalesced.compose.sources import build_sources
+from coalesced.config import Config
+from dht.contacts import ContactEvent
+from dht.service import KademliaDiscovery
+from node.background import Background
+from node.community.community import Community
+from node.credentials.proofs import Proofs
+from node.daemon import Daemon, Parts
+from node.decision.internal_cost import MachineRates
+from node.events import EventHub
+from node.net.peers import Peers
+from node.net.session import Call
+from node.outsource.client.successors import Successors
+from node.outsource.client.survey import Surveyor
+from node.outsource.contractor.countersigner import Countersigner
+from node.outsource.contractor.sales import Sales
+from node.outsource.localwork import LocalWork
+from node.outsource.orphans import Orphans
+from node.outsource.tasklog import TaskLog
+from node.router import Router
+from protocol.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A node that has not started, and the one part that its owner's desks need beside it."""
+
+    daemon: Daemon
+    surveyor: Surveyor
+
+
+def build(config: Config, ground: Ground) -> Built:
+    """Wire one node. Nothing starts, listens or spawns here."""
+    identity, env, store, network = ground.identity, ground.env, ground.store, config.node.network
+    hub = EventHub(env.unix_ms)
+
+    async def handle(call: Call) -> Message:
+        return await router.handle(call)
+
+    def contact_changed(event: ContactEvent) -> None:
+        daemon.contact_changed(event)
+
+    in_background = Background(ground.group)
+    discovery = KademliaDiscovery(
+        identity,
+        network,
+        config.dht,
+        unix_ms=env.unix_ms,
+        rng=env.rng,
+        entropy=env.entropy,
+        on_contact=contact_changed,
+    )
+    base = Base(
+        config=config,
+        ground=ground,
+        hub=hub,
+        work=LocalWork(ground.executor, store.calibrations, machine_rates(config), config.verification, env.unix_ms),
+        tasks=TaskLog(store.tasks, hub, env.unix_ms),
+        peers=Peers(identity, network, ground.transport, handle, env.entropy, config.net),
+        discovery=discovery,
+        sources=build_sources(config, ground, discovery, in_background),
+        in_background=in_background,
+    )
+    community = Community(
+        identity=identity,
+        network=network,
+        env=env,
+        store=store.ledger,
+        peers=base.peers,
+        discovery=base.discovery,
+        advertised=ground.addresses.advertised,
+        bootstrap=ground.bootstrap,
+        config=config.ledger,
+        journal=store.journal,
+        make_shell=ground.make_shell,
+    )
+    paying = build_paying(base, community)
+    selling, buying = build_selling(base, paying), build_buying(base, community, paying)
+    countersigner = Countersigner(
+        identity=identity,
+        env=env,
+        journal=store.journal,
+        tasks=base.tasks,
+        earnings=store.earnings,
+        clients=selling.clients,
+    )
+    proofs = Proofs(
+        identity=identity,
+        network=network,
+        env=env,
+        store=store.credentials,
+        known=store.peers,
+        peers=base.peers,
+        discovery=base.discovery,
+        config=config.proofs,
+        attestation=config.attestation,
+        sells=selling.shop.sells,
+        is_idle=lambda: ground.executor.running + ground.executor.queue_depth == 0,
+    )
+    router = Router(selling.desk, selling.contractor, countersigner, community, paying.steward, proofs)
+    parts = _parts(base, selling, buying, community, paying, proofs)
+    daemon = Daemon(parts, ground.addresses, ground.bootstrap, ground.group)
+    return Built(daemon, buying.surveyor)
+
+
+def _parts(base: Base, selling: Selling, buying: Buying, community: Community, paying: Paying, proofs: Proofs) -> Parts:
+    """All of it together, for the daemon and its owner's desks."""
+    config, ground, store = base.config, base.ground, base.ground.store
+    running, promises, intake = buying.running, buying.promises, selling.contractor.intake
+    return Parts(
+        identity=ground.identity,
+        network=config.node.network,
+        env=ground.env,
+        hub=base.hub,
+        store=store,
+        executor=ground.executor,
+        work=base.work,
+        discovery=base.discovery,
+        sources=base.sources,
+        peers=base.peers,
+        community=community,
+        settling=paying.settling,
+        steward=paying.steward,
+        successors=Successors(community, store.successions),
+        proofs=proofs,
+        shop=selling.shop,
+        sales=Sales(
+            env=ground.env,
+            executor=ground.executor,
+            shop=selling.shop,
+            sold=store.sold_functions,
+            earnings=store.earnings,
+            hub=base.hub,
+            rates=base.work.rates,
+        ),
+        desk=selling.desk,
+        clients=selling.clients,
+        contractor=selling.contractor,
+        client=buying.client,
+        finder=buying.finder,
+        orphans=Orphans(
+            env=ground.env,
+            log_=base.tasks,
+            tasks=store.tasks,
+            blobs=store.blobs,
+            promises=promises,
+            is_under_way=lambda task_id: task_id in running or task_id in intake or promises.holds(task_id),
+        ),
+        unanswered=buying.unanswered,
+        running=running,
+        tasks=base.tasks,
+        contractor_config=config.contractor,
+        in_background=base.in_background,
+    )
+
+
+def machine_rates(config: Config) -> MachineRates:
+    """The owner's rates, with this machine's memory where the owner stated none."""
+    if config.machine.memory_bytes is not None:
+        return config.machine
+    return replace(config.machine, memory_bytes=psutil.virtual_memory().total)
