@@ -1,6 +1,5 @@
 """The door of the A2A server: size, credentials, rate, version and extensions of a request, before its meaning."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,11 +15,11 @@ from aiohttp import web
 
 from coalesced.gateway.a2a.callers import Caller, Callers, UnknownCallerError
 from coalesced.gateway.a2a.http_signatures import SignedRequest
+from coalesced.gateway.limits import pace, read_body
 from coalesced.gateway.quotas import RequestRates
 
 BODY_TIMEOUT_S: Final = 60.0
 """A request of 4 MiB must come in this time: 70 kB/s."""
-CHUNK_BYTES: Final = 2**16
 JSON_TYPES: Final = ("application/json", A2A_JSON_MEDIA_TYPE)
 CHALLENGE: Final = 'Bearer realm="a2a", Signature realm="a2a", algs="ed25519"'
 
@@ -96,7 +95,13 @@ class Door:
 
     async def enter(self, request: web.Request) -> Entry:
         """Read a request and find out whose it is."""
-        body = await self._read(request)
+        body = await read_body(
+            request,
+            max_bytes=self._max_request_bytes,
+            timeout_s=BODY_TIMEOUT_S,
+            limit="a2a.max_request_bytes",
+            refuse=refusal,
+        )
         caller = self._caller(request, body)
         requested = frozenset(get_requested_extensions(request.headers.getall(HTTP_EXTENSION_HEADER, [])))
         return Entry(
@@ -120,23 +125,7 @@ class Door:
         return caller
 
     def _paced(self, who: str) -> None:
-        wait_s = self._rates.wait_s(who, asyncio.get_running_loop().time())
-        if wait_s:
-            text = f"too many requests: the next one is answered in {wait_s:.1f} s (a2a.requests_per_minute)"
-            raise refusal(HTTPStatus.TOO_MANY_REQUESTS, text, {"Retry-After": str(int(wait_s) + 1)})
-
-    async def _read(self, request: web.Request) -> bytes:
-        limit, read = self._max_request_bytes, bytearray()
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                async for chunk in request.content.iter_chunked(CHUNK_BYTES):
-                    read += chunk
-                    if len(read) > limit:
-                        text = f"the request is over the limit of {limit} bytes (a2a.max_request_bytes)"
-                        raise refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
-        except TimeoutError as error:
-            raise refusal(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {BODY_TIMEOUT_S:.0f} s") from error
-        return bytes(read)
+        pace(self._rates, who, setting="a2a.requests_per_minute", refuse=refusal)
 
 
 def refusal(status: HTTPStatus, text: str, headers: dict[str, str] | None = None) -> web.HTTPException:

@@ -4,7 +4,6 @@ Everything is a GET with an entity tag but the publication of records. Nothing t
 asks can check it; what the registry adds of its own is small, and signed where it says something about others.
 """
 
-import asyncio
 import hashlib
 from http import HTTPStatus
 from typing import Final
@@ -13,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from coalesced import __version__
+from coalesced.gateway.limits import pace, read_body
 from coalesced.gateway.quotas import RequestRates
 from coalesced.gateway.registry.cards import CardError, SellerCards
 from crypto.identity import did_key, parse_did_key
@@ -97,8 +97,11 @@ class RegistryServer:
 
     async def _publish(self, request: web.Request) -> web.Response:
         self._paced(request)
+        body = await read_body(
+            request, max_bytes=MAX_PUBLISHED_BYTES, timeout_s=BODY_TIMEOUT_S, limit="one publication", refuse=_Refused
+        )
         try:
-            raws = unpack_records(await _body(request))
+            raws = unpack_records(body)
         except RegistryError as error:
             raise _Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
         outcomes = []
@@ -176,11 +179,7 @@ class RegistryServer:
         return sign_compact(self._parts.identity, msgspec.json.encode(reputation), typ=REPUTATION_TYP)
 
     def _paced(self, request: web.Request) -> None:
-        """429 for an address that asks too often."""
-        wait_s = self._rates.wait_s(request.remote or "", asyncio.get_running_loop().time())
-        if wait_s:
-            text = f"too many requests: the next one is answered in {wait_s:.1f} s (registry.requests_per_minute)"
-            raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, text, {"Retry-After": str(int(wait_s) + 1)})
+        pace(self._rates, request.remote or "", setting="registry.requests_per_minute", refuse=_Refused)
 
 
 def _read(record: Record) -> tuple[Endpoint, tuple[str, ...], bytes | None]:
@@ -190,20 +189,6 @@ def _read(record: Record) -> tuple[Endpoint, tuple[str, ...], bytes | None]:
         signpost = decode_signpost(record.body)
         return endpoint(signpost.host, signpost.port), tuple(offer.skill for offer in signpost.offers), None
     return endpoint(advert.host, advert.port), (advert.skill,), advert.certificate_sha256
-
-
-async def _body(request: web.Request) -> bytes:
-    read = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.content.iter_chunked(2**14):
-                read += chunk
-                if len(read) > MAX_PUBLISHED_BYTES:
-                    text = f"the body is over the limit of {MAX_PUBLISHED_BYTES} bytes"
-                    raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
-    except TimeoutError as error:
-        raise _Refused(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {BODY_TIMEOUT_S:.0f} s") from error
-    return bytes(read)
 
 
 def _hex_id(text: str, name: str) -> bytes:
