@@ -89,7 +89,7 @@ class Decline(Message, frozen=True, kw_only=True, tag="decline"):
     """No offer.
 
     `code`: busy, unknown_skill, media_type, too_large, too_late, over_budget, resources, region, privacy, draining,
-    or unable (something is wrong with the seller itself).
+    closed (outside its opening hours), or unable (something is wrong with the seller itself).
     """
 
     code: Name

@@ -6,6 +6,7 @@ seen with the next advert.
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -26,6 +27,11 @@ FORM: Final = (
 
 def parse_hours(text: str, now_unix_s: float) -> bytes:
     """The week as bits, for the offsets of the seven days from now; UsageError says what cannot be read."""
+    return _week(text, int(now_unix_s) // HOUR_S * HOUR_S)
+
+
+@lru_cache(maxsize=64)  # A seller reads its own hours for every quote, and they change by the hour.
+def _week(text: str, start: int) -> bytes:
     spans, _, zone_name = text.strip().rpartition(" ")
     if not spans or re.fullmatch(r"[\d-]+", zone_name):
         spans, zone_name = text.strip(), "UTC"
@@ -35,7 +41,6 @@ def parse_hours(text: str, now_unix_s: float) -> bytes:
         raise UsageError(f"{zone_name[:40]!r} is no time zone: {FORM}") from error
     local_open = {hour for span in spans.lower().split(",") for hour in _span(span.strip(), text)}
     week = bytearray(BYTES)
-    start = int(now_unix_s) // HOUR_S * HOUR_S
     for moment in range(start, start + WEEK_S, HOUR_S):
         # An hour of UTC is open where all of it is: zones may be half an hour off.
         there = [datetime.fromtimestamp(moment, UTC).astimezone(zone) + timedelta(minutes=at) for at in (0, 59)]
@@ -77,14 +82,22 @@ def is_open_for(week: bytes, now_unix_s: float, seconds: float) -> bool:
     return all(is_open(week, hour_of(hour * HOUR_S)) for hour in range(int(now_unix_s) // HOUR_S, last + 1))
 
 
+def changes_in_s(week: bytes, now_unix_s: float) -> float | None:
+    """Until it opens, if it is closed, or closes, if it is open; None where it never does."""
+    hour = int(now_unix_s) // HOUR_S
+    now_open = is_open(week, hour_of(now_unix_s))
+    for later in range(1, HOURS + 1):
+        if is_open(week, hour_of((hour + later) * HOUR_S)) != now_open:
+            return (hour + later) * HOUR_S - now_unix_s
+    return None
+
+
 def shown_hours(week: bytes | None, now_unix_s: float) -> str:
     """In a word or two: until when it is open, or from when."""
     if week is None:
         return ""
-    hour = int(now_unix_s) // HOUR_S
-    now_open = is_open(week, hour_of(hour * HOUR_S))
-    for later in range(1, HOURS + 1):
-        at = hour_of((hour + later) * HOUR_S)
-        if is_open(week, at) != now_open:
-            return f"{'open until' if now_open else 'closed until'} {DAYS[at // 24]} {at % 24:02d}:00 UTC"
-    return "always open" if now_open else "closed"
+    now_open, left_s = is_open(week, hour_of(now_unix_s)), changes_in_s(week, now_unix_s)
+    if left_s is None:
+        return "always open" if now_open else "closed"
+    at = hour_of(now_unix_s + left_s)
+    return f"{'open until' if now_open else 'closed until'} {DAYS[at // 24]} {at % 24:02d}:00 UTC"

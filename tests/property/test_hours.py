@@ -6,8 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.decision.calibrate import Prediction
 from node.errors import UsageError
-from node.market.hours import BYTES, HOURS, hour_of, is_open, is_open_for, parse_hours, shown_hours
+from node.market.hours import (
+    BYTES,
+    HOURS,
+    changes_in_s,
+    hour_of,
+    is_open,
+    is_open_for,
+    parse_hours,
+    shown_hours,
+)
+from node.market.pricing import Load
+from node.outsource.contractor.admission import decline_hours
 from protocol.messages import Advert, decode_advert, encode_advert
 from protocol.packing import pack, unpack_plain
 
@@ -50,6 +62,29 @@ def test_who_is_open_for_longer_is_open_for_less(week: bytes, now: float, one: f
 @given(weeks, st.floats(0, 4e9))
 def test_what_is_shown_agrees_with_whether_it_is_open(week: bytes, now: float) -> None:
     assert ("open" in shown_hours(week, now)) is is_open_for(week, now, 0)
+
+
+@given(weeks, st.floats(0, 4e9))
+def test_it_is_the_other_way_round_when_its_change_has_come(week: bytes, now: float) -> None:
+    left_s = changes_in_s(week, now)
+    if left_s is None:
+        assert len(set(open_hours(week))) in (0, HOURS)
+    else:
+        assert 0 < left_s <= HOURS * 3600
+        assert is_open(week, hour_of(now + left_s + 1)) is not is_open(week, hour_of(now))
+
+
+def test_work_that_would_end_after_closing_is_declined_and_work_that_would_not_is_taken() -> None:
+    week, half_past_four = parse_hours("mon-fri 9-17", WINTER), WINTER + 4.5 * 3600
+    assert decline_hours("risk", week, half_past_four, Load(demand=0, slots=1), taking(60.0)) is None
+    late = decline_hours("risk", week, half_past_four, Load(demand=0, slots=1), taking(2400.0))
+    assert late is not None
+    assert (late.code, late.text) == ("closed", "risk is open until wed 17:00 UTC, and this takes about 40 min here")
+    assert decline_hours("risk", None, half_past_four, Load(demand=0, slots=1), taking(2400.0)) is None
+
+
+def taking(seconds: float) -> Prediction:
+    return Prediction(expected_s=seconds, p95_s=seconds, runs=9, mean_relative_error=0.1)
 
 
 @given(weeks)

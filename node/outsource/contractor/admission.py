@@ -1,12 +1,15 @@
 """Which quote requests a contractor declines, and why. Pure."""
 
+import math
 from collections.abc import Sequence
 
 from node.decision.calibrate import Prediction
+from node.market.hours import changes_in_s, hour_of, is_open, is_open_for, shown_hours
 from node.market.pricing import Load
 from node.outsource.config import ContractorConfig
 from node.outsource.contractor.clients import Standing
 from node.wording import duration, usd
+from protocol.fields import MAX_MILLIS
 from protocol.messages import Decline
 from protocol.specification import PRIVACY_LEVELS, Specification
 
@@ -68,6 +71,20 @@ def decline_time(
         text = f"it takes about {duration(expected_ms / 1e3)} here, you allow {duration(allowed_ms / 1e3)}"
         return Decline(code="too_late", text=text)
     return None
+
+
+def decline_hours(
+    label: str, week: bytes | None, now_unix_s: float, load: Load, prediction: Prediction
+) -> Decline | None:
+    """Refuse what would not be done within the hours in which this skill is on sale; None where there are none."""
+    needed_s = wait_and_run_s(load, prediction.expected_s)
+    if week is None or is_open_for(week, now_unix_s, needed_s):
+        return None
+    shown, wait_s = shown_hours(week, now_unix_s), changes_in_s(week, now_unix_s) or 0.0
+    if not is_open(week, hour_of(now_unix_s)):
+        text = f"{label} is on sale by hours and {shown}"
+        return Decline(code="closed", text=text, retry_after_ms=min(MAX_MILLIS, math.ceil(wait_s * 1000)))
+    return Decline(code="closed", text=f"{label} is {shown}, and this takes about {duration(needed_s)} here")
 
 
 def decline_price(specification: Specification, price_micro: int) -> Decline | None:

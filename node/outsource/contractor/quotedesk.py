@@ -11,6 +11,7 @@ from node.outsource.contractor.admission import (
     BUSY_RETRY_MS,
     decline_client,
     decline_form,
+    decline_hours,
     decline_price,
     decline_time,
     wait_and_run_s,
@@ -92,6 +93,10 @@ class QuoteDesk:
         prediction = self._work.predict(specification.skill, specification.effort, units)
         if declined := decline_time(specification, self._config, standing=standing, load=load, prediction=prediction):
             return declined
+        for label in specification.skills:
+            week, now_s = self._shop.week(label), self._env.unix_ms() / 1000
+            if declined := decline_hours(label, week, now_s, load, prediction):
+                return declined
         option = self._shop.option(specification)
         if not option.feasible:
             return Decline(code="resources", text=option.why_not[:500])

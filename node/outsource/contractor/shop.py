@@ -86,6 +86,13 @@ class Shop:
         """Whether the skill is on sale."""
         return label in self._wares
 
+    def week(self, label: str) -> bytes | None:
+        """The hours of the week in which a skill on sale can be had; None: always."""
+        return self._week(self._wares[label])
+
+    def _week(self, ware: Ware) -> bytes | None:
+        return parse_hours(ware.hours, self._unix_ms() / 1000) if ware.hours else None
+
     async def open(self) -> None:
         """Put the configured skills on sale."""
         if self._config.sell:
@@ -113,7 +120,7 @@ class Shop:
             load_ppm=self._load_ppm(ware.label),
             regions=self._config.regions[:4],
             certificate_sha256=self.certificate_sha256,
-            hours=parse_hours(ware.hours, self._unix_ms() / 1000) if ware.hours else None,
+            hours=self._week(ware),
         )
         try:
             held = await self._discovery.publish(skill_key(self._network, ware.label), encode_advert(advert))
