@@ -3,138 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TextIO, cast
 
-from coalesced.cli import explain, ledger_text, proofs_text, trust_text, units
+from coalesced.cli import columns, explain, ledger_text, proofs_text, trust_text, units
 from coalesced.cli.escape import escaped
 from coalesced.cli.tables import Column, draw_facts, draw_table
 from coalesced.control import shapes
-
-PEERS = (
-    Column("peer", "peer"),
-    Column("endpoint", "endpoint"),
-    Column("open", "connected", "flag"),
-    Column("rtt", "rtt_s", "seconds"),
-    Column("seen", "last_seen_unix_ms", "moment"),
-    Column("tasks", "tasks", "count"),
-    Column("good", "accepted", "count"),
-    Column("spent", "spent_micro", "money"),
-    Column("exposed", "exposure_micro", "money", optional=True),
-    Column("offences", "offences", "count", optional=True),
-    Column("blocked", "blocked", "flag", optional=True),
-)
-SKILLS = (
-    Column("skill", "label"),
-    Column("caption", "caption"),
-    Column("sold", "sold", "flag"),
-    Column("example costs", "example_price_micro", "money"),
-    Column("and takes", "example_s", "seconds"),
-    Column("source", "source"),
-)
-SELLERS = (
-    Column("seller", "peer"),
-    Column("endpoint", "endpoint"),
-    Column("a unit from", "price_hint_micro", "money"),
-    Column("load", "load_ppm", "ratio"),
-    Column("p(good)", "success_ppm", "ratio"),
-    Column("tasks", "tasks", "count"),
-    Column("blocked", "blocked", "flag", optional=True),
-    Column("hours", "hours", optional=True),
-    Column("shown by", "source", optional=True),
-    Column("caption", "caption", optional=True),
-)
-MATCHES = (
-    Column("skill", "skill"),
-    Column("seller", "peer"),
-    Column("fit", "score_ppm", "ratio"),
-    Column("a unit from", "price_hint_micro", "money"),
-    Column("p(good)", "success_ppm", "ratio"),
-    Column("has", "terms", "words", optional=True),
-    Column("shown by", "source", optional=True),
-    Column("caption", "caption", optional=True),
-)
-PARTS = (
-    Column("skill", "skill"),
-    Column("seller", "peer"),
-    Column("fit", "score_ppm", "ratio"),
-    Column(".3 terms", "ontological_ppm", "ratio"),
-    Column(".5 text", "embedding_ppm", "ratio"),
-    Column(".2 record", "performance_ppm", "ratio"),
-)
-OFFERS = (
-    Column("skill", "label"),
-    Column("price", "price_micro", "money", optional=True),
-    Column("a unit from", "price_hint_micro", "money"),
-    Column("known to", "published_to", "count"),
-    Column("sold", "sold", "count"),
-    Column("earned", "earned_micro", "money"),
-    Column("source", "source"),
-    Column("problem", "problem", optional=True),
-)
-TASKS = (
-    Column("task", "id"),
-    Column("state", "state"),
-    Column("skill", "skill"),
-    Column("side", "side"),
-    Column("choice", "choice"),
-    Column("peer", "peer"),
-    Column("cost", "cost_micro"),
-    Column("saved", "saving_micro"),
-    Column("created", "created_unix_ms"),
-)
-"""In a pipe, all of it; on a terminal what fits."""
-TASKS_SHOWN = (
-    Column("task", "id", "id"),
-    Column("state", "state"),
-    Column("skill", "skill"),
-    Column("where", "where"),
-    Column("cost", "cost_micro", "money"),
-    Column("saved", "saving_micro", "money"),
-    Column("created", "created_unix_ms", "moment"),
-)
-JOURNAL = (
-    Column("height", "height", "count"),
-    Column("when", "at_unix_ms", "moment"),
-    Column("kind", "kind"),
-    Column("task", "task_id", "id"),
-    Column("what", "text"),
-    Column("digest", "digest", "id"),
-)
-MARKET = (
-    Column("skill", "skill"),
-    Column("asked", "rounds", "count"),
-    Column("sellers", "sellers", "count"),
-    Column("quotes", "quotes", "count"),
-    Column("varies", "variation_ppm", "ratio"),
-    Column("spread", "spread_ppm", "ratio"),
-    Column("lowest", "lowest_micro", "money"),
-    Column("highest", "highest_micro", "money"),
-    Column("hired", "awards", "count"),
-    Column("HHI", "hhi", "count"),
-    Column("largest", "largest"),
-    Column("signs", "signs", "words"),
-)
-"""In a pipe, all of it; on a terminal what fits."""
-MARKET_SHOWN = tuple(
-    column for column in MARKET if column.key not in ("quotes", "spread_ppm", "lowest_micro", "highest_micro")
-)
-CHECKS = (
-    Column("", "status"),
-    Column("check", "name"),
-    Column("finding", "text"),
-    Column("fix", "fix", optional=True),
-)
-OPTIONS = (
-    Column("option", "name"),
-    Column("level", "level"),
-    Column("price", "price_micro", "money"),
-    Column("time", "time_micro", "money"),
-    Column("risk", "risk_micro", "money"),
-    Column("verify", "verify_micro", "money"),
-    Column("total", "total_micro", "money"),
-    Column("p(good)", "success_ppm", "ratio"),
-    Column("chosen", "chosen", "flag"),
-    Column("feasible", "feasible", "flag"),
-    Column("note", "note"),
-)
 
 
 def draw(view: Mapping[str, Any], out: TextIO) -> None:
@@ -155,7 +27,7 @@ def _listing(columns: tuple[Column, ...], key: str, empty: str) -> Callable[[Any
 def draw_matches(view: shapes.Matches, out: TextIO, *, parts: bool = False) -> None:
     """What fits a request; `parts` shows the three of eq. (12) and the captions that were looked under."""
     rows = [{**row, "peer": row["peer"] or "here"} for row in view["matches"]]
-    draw_table(PARTS if parts else MATCHES, rows, out, empty="nothing fits; see: coalesced skills ls")
+    draw_table(columns.PARTS if parts else columns.MATCHES, rows, out, empty="nothing fits; see: coalesced skills ls")
     if parts and view["captions"]:
         print(f"\nlooked under: {', '.join(view['captions'])}", file=out)
 
@@ -188,10 +60,10 @@ def draw_status(status: shapes.Status, out: TextIO) -> None:
 def draw_tasks(tasks: shapes.Tasks, out: TextIO) -> None:
     """Tasks, the latest first."""
     if not out.isatty():
-        draw_table(TASKS, [cast("Mapping[str, Any]", task) for task in tasks["tasks"]], out)
+        draw_table(columns.TASKS, [cast("Mapping[str, Any]", task) for task in tasks["tasks"]], out)
         return
     rows = [{**task, "where": _where(task)} for task in tasks["tasks"]]
-    draw_table(TASKS_SHOWN, rows, out, empty="no tasks yet; see: coalesced ask --help")
+    draw_table(columns.TASKS_SHOWN, rows, out, empty="no tasks yet; see: coalesced ask --help")
 
 
 def _where(task: shapes.Task) -> str:
@@ -242,7 +114,7 @@ def draw_decision(decision: shapes.Decision, out: TextIO) -> None:
     if out.isatty():
         _print_lines([explain.headline(decision), *explain.explained(decision)], out)
     else:
-        draw_table(OPTIONS, decision["options"], out)
+        draw_table(columns.OPTIONS, decision["options"], out)
 
 
 def draw_market(market: shapes.Market, out: TextIO) -> None:
@@ -255,8 +127,8 @@ def draw_market(market: shapes.Market, out: TextIO) -> None:
         }
         for row in market["markets"]
     ]
-    columns = MARKET_SHOWN if out.isatty() else MARKET
-    draw_table(columns, rows, out, empty="no seller was asked for anything yet; see: coalesced ask --help")
+    shown = columns.MARKET_SHOWN if out.isatty() else columns.MARKET
+    draw_table(shown, rows, out, empty="no seller was asked for anything yet; see: coalesced ask --help")
     if out.isatty():
         _print_lines(
             (f"{row['skill']}: {explain.sign(flag)}" for row in market["markets"] for flag in row["flags"]), out
@@ -301,7 +173,7 @@ def _draw_verify(verify: shapes.Verify, out: TextIO) -> None:
 
 
 def _draw_offer(offer: shapes.Offer, out: TextIO) -> None:
-    draw_table(OFFERS, [cast("Mapping[str, Any]", offer)], out)
+    draw_table(columns.OFFERS, [cast("Mapping[str, Any]", offer)], out)
 
 
 def _draw_entry(entry: shapes.JournalEntry, out: TextIO) -> None:
@@ -320,12 +192,12 @@ def _draw_event(event: shapes.Event, out: TextIO) -> None:
 
 DRAWERS: Final[dict[str, Callable[[Any, TextIO], None]]] = {
     "status": draw_status,
-    "peers": _listing(PEERS, "peers", "no peers known yet; see: coalesced doctor"),
+    "peers": _listing(columns.PEERS, "peers", "no peers known yet; see: coalesced doctor"),
     "ping": _draw_ping,
-    "skills": _listing(SKILLS, "skills", "this node has no skills"),
-    "sellers": _listing(SELLERS, "sellers", "nobody sells it; see: coalesced skills ls"),
+    "skills": _listing(columns.SKILLS, "skills", "this node has no skills"),
+    "sellers": _listing(columns.SELLERS, "sellers", "nobody sells it; see: coalesced skills ls"),
     "matches": draw_matches,
-    "offers": _listing(OFFERS, "offers", "nothing is on sale; see: coalesced sell --help"),
+    "offers": _listing(columns.OFFERS, "offers", "nothing is on sale; see: coalesced sell --help"),
     "offer": _draw_offer,
     "tasks": draw_tasks,
     "task": draw_task,
@@ -333,10 +205,10 @@ DRAWERS: Final[dict[str, Callable[[Any, TextIO], None]]] = {
     "decision": draw_decision,
     "why": draw_why,
     "market": draw_market,
-    "journal": _listing(JOURNAL, "entries", "the journal is empty"),
+    "journal": _listing(columns.JOURNAL, "entries", "the journal is empty"),
     "journal-entry": _draw_entry,
     "verify": _draw_verify,
-    "doctor": _listing(CHECKS, "checks", "nothing to check"),
+    "doctor": _listing(columns.CHECKS, "checks", "nothing to check"),
     "ok": _draw_ok,
     "event": _draw_event,
     **ledger_text.DRAWERS,
