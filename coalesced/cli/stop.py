@@ -6,7 +6,8 @@ from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.params import DURATION
 from coalesced.control import shapes
-from coalesced.control.client import ControlClient, wait_gone
+from coalesced.control.client import ControlClient
+from coalesced.control.connection import wait_gone
 
 
 @click.command()

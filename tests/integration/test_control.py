@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coalesced.control import shapes
-from coalesced.control.client import ControlClient, wait_gone
+from coalesced.control.client import ControlClient
 from coalesced.control.config import ControlConfig
+from coalesced.control.connection import wait_gone
 from coalesced.control.errors import ControlError, LostDaemonError, NoDaemonError
 from coalesced.control.facade import Node
 from coalesced.control.lock import AlreadyRunningError, hold_lock, holder
