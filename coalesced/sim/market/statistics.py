@@ -25,7 +25,7 @@ class Estimate:
         """As `35.2 (34.0 to 36.1)`, or `-` without a value."""
         if math.isnan(self.mean):
             return "-"
-        return f"{self.mean:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
+        return f"{self.mean:z.{digits}f} ({self.low:z.{digits}f} to {self.high:z.{digits}f})"
 
 
 def estimate(values: Floats) -> Estimate:
