@@ -25,7 +25,8 @@ KILL_TIMEOUT_S = 5.0
 """SIGKILL takes effect at once except on a process that waits for a dead disk."""
 
 _started: list["subprocess.Popen[bytes]"] = []
-"""Never forgotten: a Popen that is complains that its process goes on without it, as a testnet's nodes are meant to."""
+"""Remembered while they run: a Popen that is dropped before complains that its process goes on without it, as a
+testnet's nodes are meant to."""
 
 ProcessState = Literal["running", "paused", "stopped"]
 
@@ -167,6 +168,7 @@ def stop_all(homes: Sequence[Path], *, grace_s: float) -> int:
     for process in rest.values():
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(list(rest.values()), timeout=KILL_TIMEOUT_S)
+    _started[:] = [child for child in _started if child.poll() is None]
     left = [process.pid for process in rest.values() if _is_alive(process)]
     if left:
         raise TestnetError(f"processes {left} do not end, not even by SIGKILL: look at them with ps")
