@@ -8,6 +8,7 @@ import click
 
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
+from coalesced.cli.params import DURATION
 from coalesced.cli.signing import own_account, own_identity, signed, submitted
 
 if TYPE_CHECKING:
@@ -74,19 +75,24 @@ def restore(face: Face, /, file: Path, sealed: bool, passphrase_file: str, passp
 
 @click.command()
 @click.option("--finish", is_flag=True, help="Put the new key in place, once the node is stopped.")
+@click.option(
+    "--wait", "wait_s", type=DURATION, default="0s", help="First wait so long for open deals and tasks to end."
+)
 @click.option("--passphrase-file", default="", help="Opens this node's key, where it is sealed; seals the new one.")
 @command_options
-def rotate(face: Face, /, finish: bool, passphrase_file: str) -> None:
+def rotate(face: Face, /, finish: bool, wait_s: float, passphrase_file: str) -> None:
     """Pass this node's account to a new key.
 
-    Reputation, credits and vote go with it.
+    Reputation, credits, open deals and vote go with it.
 
     With the node running, the succession is committed; both keys sign it. Then stop the node, run this with --finish,
-    and start it again. The old key and the journal that it signed are kept beside the new ones.
+    and start it again. The old key and the journal that it signed are kept beside the new ones. Receipts that the
+    other side has not signed by then stay without its signature: --wait avoids that.
     """
     if finish:
         _finish_rotation(face, passphrase_file)
         return
+    _say_what_is_open(face, wait_s)
     from crypto.identity import did_key
     from protocol.transactions import NameSuccessor, Succeed, key_commitment
 
@@ -125,6 +131,20 @@ def revoke(face: Face, /, certificate: Path | None, prepare: Path | None, passph
     if not yes:
         click.confirm("The key's account ends for good, its vote too. Go on?", abort=True, err=True)
     face.show(submitted(face, tx))
+
+
+def _say_what_is_open(face: Face, wait_s: float) -> None:
+    """CliError when that had to end first and has not."""
+    from coalesced.cli.open_work import still_open
+    from coalesced.cli.units import duration
+
+    if not (found := face.run(lambda client: still_open(client, wait_s))):
+        return
+    if wait_s:
+        text = f"{found} still open after {duration(wait_s)}: nothing was changed"
+        hint = f"a longer --wait; or {face.again('keys rotate')}: deals go on under the new key"
+        raise CliError(text, code="timed_out", exit_code=6, hint=hint)
+    face.note(f"note: {found} open. `stop` lets tasks end, and deals go on under the new key; --wait 5m waits for both")
 
 
 def _prepare(face: Face, file: Path, identity: "Identity") -> None:
@@ -174,6 +194,7 @@ def _finish_rotation(face: Face, passphrase_file: str) -> None:
     """Old key and old journal aside, new key in place: each a rename, in an order that a crash may cut anywhere."""
     from coalesced.control.lock import holder
     from crypto.identity import short_id
+    from node.store.former import set_aside
 
     home, key = face.paths.home, face.paths.key_file
     new = home / NEXT_KEY
@@ -182,13 +203,11 @@ def _finish_rotation(face: Face, passphrase_file: str) -> None:
     if not new.exists():
         raise CliError("no rotation is under way", code="failed", exit_code=1, hint=face.again("keys rotate"))
     old = short_id(own_identity(face, passphrase_file).public_key) if key.exists() else "former"
-    for name in ("journal.db-wal", "journal.db-shm", "journal.db"):
-        if (home / name).exists():
-            (home / name).rename(home / name.replace("journal", f"journal.{old}", 1))
+    aside = set_aside(home / "journal.db", old)
     if key.exists():
         key.rename(home / f"identity.key.{old}")
     new.rename(key)
-    text = f"the node has its new key; the old one is identity.key.{old}, its journal journal.{old}.db"
+    text = f"the node has its new key; the old one is identity.key.{old}, its journal {aside.name}"
     face.show({"schema": "coalesced.ok/1", "text": text})
 
 

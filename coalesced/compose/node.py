@@ -132,7 +132,7 @@ def _parts(base: Base, selling: Selling, buying: Buying, community: Community, p
         community=community,
         settling=paying.settling,
         steward=paying.steward,
-        successors=Successors(community, store.successions),
+        successors=Successors(community, store.successions, base.peers),
         proofs=proofs,
         shop=selling.shop,
         sales=Sales(

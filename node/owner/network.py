@@ -94,17 +94,20 @@ class Network:
         return where
 
     async def block(self, text: str) -> OkView:
-        """Neither dial, answer nor hire this peer until it is unblocked, also after restarts."""
+        """Neither dial, answer nor hire this peer until it is unblocked, also after restarts or under another key."""
         key = find_peer(text, await self.keys())
-        await self._parts.store.peers.block(key, self._parts.env.unix_ms(), "by the owner")
-        self._parts.peers.block(key, FOREVER_S)
+        for one in self._parts.successors.same_owner(key):
+            await self._parts.store.peers.block(one, self._parts.env.unix_ms(), "by the owner")
+            self._parts.peers.block(one, FOREVER_S)
         return OkView(text=f"{short_id(key)} is blocked")
 
     async def unblock(self, text: str) -> OkView:
         """Lift a block; UsageError when there was none."""
         key = find_peer(text, await self.keys())
-        was_blocked = await self._parts.store.peers.unblock(key)
-        self._parts.peers.unblock(key)
+        was_blocked = False
+        for one in self._parts.successors.same_owner(key):
+            was_blocked |= await self._parts.store.peers.unblock(one)
+            self._parts.peers.unblock(one)
         if not was_blocked:
             raise UsageError(f"{short_id(key)} was not blocked")
         return OkView(text=f"{short_id(key)} is no longer blocked")

@@ -4,7 +4,7 @@ Only ever appended to. Entries that arrive together share one transaction, one s
 """
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from node.ledger.journal import (
 )
 from node.store.database import Database
 from node.store.errors import VersionError, damaged
+from node.store.former import open_former
 from node.store.memory_disk import MemoryFile
 from node.store.migrations import JOURNAL
 
@@ -40,15 +41,17 @@ _COLUMNS = "height, previous, unix_ms, kind, body, hash, entries.task_id"
 class Journal:
     """One node's journal. Use `Journal.open`."""
 
-    def __init__(self, database: Database, owner: bytes) -> None:
+    def __init__(self, database: Database, owner: bytes, former: Sequence[Database] = ()) -> None:
         self._database = database
-        self._owner = owner
+        self._former = former
+        self.owner = owner
 
     @classmethod
     async def open(cls, where: Path | MemoryFile | None, owner: Identity, *, inline: bool = False) -> "Journal":
         """Open or create `owner`'s journal; None keeps it in memory. VersionError when it is another key's.
 
         A journal that was changed opens, so that it can be looked at and verified, but refuses to be appended to.
+        Those of keys that this one succeeded lie beside it, and are looked into for what is still open.
         """
         name = str(where if isinstance(where, Path) else "the journal in memory")
 
@@ -63,7 +66,7 @@ class Journal:
         except BaseException:
             await database.close()
             raise
-        return cls(database, owner.public_key)
+        return cls(database, owner.public_key, await open_former(where) if isinstance(where, Path) else ())
 
     async def append(self, kind: Kind, body: bytes, unix_ms: int, *, task_id: bytes | None = None) -> Entry:
         """Add an entry; it is durable when this returns.
@@ -74,7 +77,7 @@ class Journal:
         """
         # Checked here, in one place, so that nothing invalid can ever be in the chain.
         named = task_of(kind, body)
-        return await self._database.write(_append, self._owner, kind, body, unix_ms, named, task_id or named)
+        return await self._database.write(_append, self.owner, kind, body, unix_ms, named, task_id or named)
 
     async def head(self) -> Head | None:
         """The signed end, at height 0 while the journal is empty; None only when somebody removed it."""
@@ -97,12 +100,15 @@ class Journal:
         return await self._database.read(_tail, min(count, PAGE_ENTRIES))
 
     async def of_task(self, task_id: bytes) -> list[Entry]:
-        """Every entry about a task, oldest first; of one order of it, where that is what is named."""
-        return await self._database.read(_of_task, task_id)
+        """Every entry about a task, oldest first; of one order of it, where that is what is named.
+
+        Also those that a former key's journal has: what was begun under that key goes on under this one.
+        """
+        return [entry for one in self._all() for entry in await one.read(_of_task, task_id)]
 
     async def of_kind(self, kind: Kind, last: int) -> list[Entry]:
-        """Those of one kind among the `last` entries, oldest first."""
-        return await self._database.read(_of_kind, kind, last)
+        """Those of one kind among the `last` entries, oldest first; before them those of each former key's journal."""
+        return [entry for one in self._all() for entry in await one.read(_of_kind, kind, last)]
 
     async def pages(self, after_height: int = 0) -> AsyncIterator[list[Entry]]:
         """The entries after `after_height` in order, a page at a time, as far as there are any."""
@@ -120,7 +126,7 @@ class Journal:
             return _NO_HEAD
         if at_least is not None and (fault := await self._check_contains(at_least, head)):
             return fault
-        chain = Chain(self._owner, head)
+        chain = Chain(self.owner, head)
         after = _BEFORE_ALL
         # Entries appended meanwhile are beyond `end` and under a later head: not this verification's business.
         while page := await self._database.read(_page, after, PAGE_ENTRIES, end):
@@ -131,7 +137,7 @@ class Journal:
 
     async def check_end(self) -> Broken | None:
         """What is wrong with the signed end, if anything: the quick part of `verify`, for a node that starts."""
-        return await self._database.read(_end_fault, self._owner)
+        return await self._database.read(_end_fault, self.owner)
 
     async def export(self) -> AsyncIterator[str]:
         """The journal as lines of JSON: every entry, then the signed head."""
@@ -142,14 +148,18 @@ class Journal:
             for entry in page:
                 if entry.height <= head.height:
                     yield export_entry(entry)
-        yield export_head(head, self._owner)
+        yield export_head(head, self.owner)
 
     async def close(self) -> None:
-        """Finish what is queued and close the file."""
-        await self._database.close()
+        """Finish what is queued and close the files."""
+        for one in self._all():
+            await one.close()
+
+    def _all(self) -> tuple[Database, ...]:
+        return (*self._former, self._database)
 
     async def _check_contains(self, noted: Head, head: Head) -> Broken | None:
-        if fault := check_head(noted, self._owner):
+        if fault := check_head(noted, self.owner):
             return fault
         found = await self._database.read(_page, noted.height - 1, 1)
         if noted.height > head.height or not found or found[0].hash != noted.hash:

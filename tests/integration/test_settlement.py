@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crypto.identity import Identity
+from crypto.identity import Identity, did_key
 from node.community.config import LedgerConfig
 from node.community.genesis_file import make_genesis, render_genesis
 from node.env import Env
@@ -17,6 +17,7 @@ from node.ledger.chain.genesis import Parameters
 from node.ledger.chain.state import CLOSED, FUNDED, SUBMITTED, Account, Deal, State, account_key
 from node.outsource.config import ContractorConfig
 from node.outsource.settlement.config import SettlementConfig
+from node.store.former import set_aside
 from node.tasks.verify import Judgement
 from protocol.specification import Effort
 from protocol.transactions import NameSuccessor, Succeed, key_commitment
@@ -120,6 +121,17 @@ def fabricate(seller: Node) -> None:
     executor._builtin = Fabrication()
 
 
+def hold_steps(node: Node) -> None:
+    """Let a node take no more steps in its deals."""
+
+    async def held(*_: Any) -> None:
+        return None
+
+    steward = node.parts.steward
+    assert steward is not None
+    steward._act = held  # type: ignore[assignment,method-assign]
+
+
 async def test_the_price_is_locked_before_the_work_and_paid_after_its_check(tmp_path: Path) -> None:
     async with world() as made:
         three = await trio(made, tmp_path)
@@ -189,13 +201,7 @@ async def test_good_work_that_a_client_refuses_is_paid_by_the_arbiters_ruling(tm
 async def test_a_silent_client_pays_and_a_silent_seller_gives_back_by_time(tmp_path: Path) -> None:
     async with world() as made:
         three = await trio(made, tmp_path, review_ms=500)
-        steward = three.buyer.parts.steward
-        assert steward is not None
-
-        async def silent(*_: Any) -> None:
-            return None
-
-        steward._act = silent  # type: ignore[assignment,method-assign]
+        hold_steps(three.buyer)
         task = await three.buyer.ask("sentiment", TEXT)
         assert (task.state, task.choice) == ("completed", "outsource")
         deal = await three.closed()
@@ -242,13 +248,7 @@ async def test_a_client_that_crashes_between_result_and_release_pays_once(tmp_pa
         three = await trio(made, tmp_path)
         await three.buyer.stop()
         buyer = await made.buyer(seed=SEEDS[2], sections=sections(tmp_path), directory=home)
-        steward = buyer.parts.steward
-        assert steward is not None
-
-        async def held(*_: Any) -> None:
-            return None
-
-        steward._act = held  # type: ignore[assignment,method-assign]
+        hold_steps(buyer)
         three = Trio(three.arbiter, three.seller, buyer)
         task = await buyer.ask("sentiment", TEXT)
         assert task.choice == "outsource"
@@ -295,13 +295,7 @@ async def test_a_client_that_crashes_before_the_dispute_still_has_what_it_shows_
         await three.buyer.stop()
         buyer = await made.buyer(seed=SEEDS[2], sections=sections(tmp_path), directory=home)
         fabricate(three.seller)
-        steward = buyer.parts.steward
-        assert steward is not None
-
-        async def held(*_: Any) -> None:
-            return None
-
-        steward._act = held  # type: ignore[assignment,method-assign]
+        hold_steps(buyer)
         await buyer.ask("sentiment", TEXT, least_level="full")
         three = Trio(three.arbiter, three.seller, buyer)
         await three.until(lambda: [deal.stage for deal in three.deals()] == [SUBMITTED], "the seller asks")
@@ -316,6 +310,19 @@ async def test_a_client_that_crashes_before_the_dispute_still_has_what_it_shows_
 # --- keys
 
 
+async def pass_on(node: Node, seed: bytes) -> Identity:
+    """Have the node's account pass to the key of `seed`, as `keys rotate` does."""
+    successor, community = Identity(seed), node.parts.community
+    following = community.following
+    named = key_commitment(successor.public_key)
+    await community.submit(following.author.sign(following.state, NameSuccessor, next_key_sha256=named))
+    await community.submit(following.author.sign(following.state, Succeed, successor, new_key=successor.public_key))
+    return successor
+
+
+NEXT_SEED = b"\x77" * 32
+
+
 async def test_a_sellers_record_follows_its_account_to_the_next_key(tmp_path: Path) -> None:
     async with world() as made:
         three = await trio(made, tmp_path)
@@ -323,16 +330,89 @@ async def test_a_sellers_record_follows_its_account_to_the_next_key(tmp_path: Pa
         await three.closed()
         outcomes = three.buyer.parts.store.outcomes
         before = (await outcomes.totals())[three.seller.key]
-        successor = Identity(b"\x77" * 32)
-        following = three.seller.parts.community.following
-        named = key_commitment(successor.public_key)
-        await three.seller.parts.community.submit(
-            following.author.sign(following.state, NameSuccessor, next_key_sha256=named)
-        )
-        await three.seller.parts.community.submit(
-            following.author.sign(following.state, Succeed, successor, new_key=successor.public_key)
-        )
+        successor = await pass_on(three.seller, NEXT_SEED)
         async with asyncio.timeout(LIMIT_S):
             while successor.public_key not in (totals := await outcomes.totals()):  # noqa: ASYNC110  # a store's row
                 await asyncio.sleep(0.01)
         assert totals == {successor.public_key: before}
+
+
+async def test_a_block_follows_its_peer_to_the_next_key_and_is_lifted_from_both(tmp_path: Path) -> None:
+    async with world() as made:
+        three = await trio(made, tmp_path)
+        owner, peers = three.buyer.owner, three.buyer.parts.peers
+        await owner.block(did_key(three.seller.key))
+        successor = (await pass_on(three.seller, NEXT_SEED)).public_key
+        async with asyncio.timeout(LIMIT_S):
+            while not peers.is_blocked(successor):  # noqa: ASYNC110  # what is waited for tells nobody
+                await asyncio.sleep(0.01)
+        kept = three.buyer.parts.store.peers
+        assert {one.public_key for one in await kept.blocked()} == {three.seller.key, successor}
+        await owner.unblock(did_key(successor))
+        assert await kept.blocked() == []
+        assert not peers.is_blocked(successor)
+        assert not peers.is_blocked(three.seller.key)
+        # By either name, both are meant from now on.
+        await owner.block(did_key(three.seller.key))
+        assert peers.is_blocked(successor)
+
+
+async def test_a_client_with_a_new_key_pays_for_what_it_accepted_under_the_old_one(tmp_path: Path) -> None:
+    async with world() as made:
+        home = tmp_path / "buyer"
+        home.mkdir()
+        common = sections(tmp_path)
+        arbiter = await made.node(seed=SEEDS[0], sections={**common, "contractor": ContractorConfig(sell=False)})
+        seller = await made.seller(seed=SEEDS[1], sections=common)
+        buyer = await made.buyer(seed=SEEDS[2], sections=common, directory=home)
+        hold_steps(buyer)
+        three = Trio(arbiter, seller, buyer)
+        task = await buyer.ask("sentiment", TEXT)
+        assert task.choice == "outsource"
+        await three.until(lambda: [deal.stage for deal in three.deals()] == [SUBMITTED], "the seller asks")
+        await pass_on(buyer, NEXT_SEED)
+        await buyer.stop()
+        set_aside(home / "journal.db", "former")
+        again = await made.buyer(seed=NEXT_SEED, sections=common, directory=home, port=buyer.endpoint.port)
+        deal = await Trio(arbiter, seller, again).closed()
+        assert deal.paid_credits == task.cost_micro
+        assert deal.stage == CLOSED
+        receipt = await again.owner.receipt(task.id)
+        assert receipt.verdict == "accepted"
+
+
+async def test_a_seller_with_a_new_key_is_paid_for_what_it_delivered_under_the_old_one(tmp_path: Path) -> None:
+    async with world() as made:
+        home = tmp_path / "seller"
+        home.mkdir()
+        common = sections(tmp_path)
+        arbiter = await made.node(seed=SEEDS[0], sections={**common, "contractor": ContractorConfig(sell=False)})
+        seller = await made.seller(seed=SEEDS[1], sections=common, directory=home)
+        hold_steps(seller)
+        buyer = await made.buyer(seed=SEEDS[2], sections=common)
+        three = Trio(arbiter, seller, buyer)
+        task = await buyer.ask("sentiment", TEXT)
+        assert (task.choice, [deal.stage for deal in three.deals()]) == ("outsource", [FUNDED])
+        await pass_on(seller, NEXT_SEED)
+        await seller.stop()
+        set_aside(home / "journal.db", "former")
+        again = await made.seller(seed=NEXT_SEED, sections=common, directory=home, port=seller.endpoint.port)
+        deal = await Trio(arbiter, again, buyer).closed()
+        assert deal.paid_credits == task.cost_micro
+
+
+async def test_a_seller_with_a_new_key_gives_back_what_was_locked_for_unfinished_work(tmp_path: Path) -> None:
+    async with world() as made:
+        home = tmp_path / "seller"
+        home.mkdir()
+        common = sections(tmp_path)
+        arbiter = await made.node(seed=SEEDS[0], sections={**common, "contractor": ContractorConfig(sell=False)})
+        seller = await made.seller(seed=SEEDS[1], sections=common, directory=home, pace_s=30.0)
+        buyer = await made.buyer(seed=SEEDS[2], sections=common)
+        task_id = await buyer.submit("sentiment", TEXT, deadline_s=600.0)
+        await buyer.reached(task_id, "accepted")
+        await pass_on(seller, NEXT_SEED)
+        await seller.stop()
+        set_aside(home / "journal.db", "former")
+        again = await made.seller(seed=NEXT_SEED, sections=common, directory=home, port=seller.endpoint.port)
+        assert (await Trio(arbiter, again, buyer).closed()).paid_credits == 0

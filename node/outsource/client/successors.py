@@ -1,4 +1,4 @@
-"""Sellers that passed their account to another key stay who they are: their history here follows the chain."""
+"""Peers that passed their account to another key stay who they are: history and blocks here follow the chain."""
 
 import asyncio
 from contextlib import suppress
@@ -6,11 +6,13 @@ from typing import Final
 
 import structlog
 
+from crypto.identity import short_id
 from node.community.community import Community
 from node.community.following import Following
 from node.community.waiters import NotCommittedError
 from node.ledger.chain.state import ACTIVE, Account, AccountId, Entry, Name, State, account_key, name_key
 from node.ledger.chain.trie import Trie
+from node.net.peers import Peers
 from node.store.successions import Successions
 
 NAMES: Final = name_key(b"")
@@ -23,9 +25,19 @@ log = structlog.get_logger()
 class Successors:
     """Looks at each block that passes an account on."""
 
-    def __init__(self, community: Community, successions: Successions) -> None:
+    def __init__(self, community: Community, successions: Successions, peers: Peers) -> None:
         self._community = community
         self._successions = successions
+        self._peers = peers
+
+    def same_owner(self, key: bytes) -> set[bytes]:
+        """`key`, and every other that its account acts or acted by, as far as a chain is followed."""
+        try:
+            found = succeeded(self._community.following.state)
+        except NotCommittedError:
+            return {key}
+        current = found.get(key, key)
+        return {key, current} | {former for former, latest in found.items() if latest == current}
 
     async def run(self) -> None:
         """For ever. After a start all successions are gone through: what was recorded late passes then."""
@@ -41,8 +53,12 @@ class Successors:
             state = following.state
             names = state.trie.part(NAMES)
             if seen is None or names.root() != seen.root():
-                if moved := await self._successions.take_over(succeeded(state)):
-                    log.info("sellers.succeeded", jobs=moved)
+                passed = await self._successions.take_over(succeeded(state))
+                for key in passed.blocked:
+                    self._peers.block(key, float("inf"))
+                    log.warning("peer.blocked", peer=short_id(key), reason="it succeeds a key that is blocked")
+                if passed.jobs:
+                    log.info("sellers.succeeded", jobs=passed.jobs)
                 seen = names
             await following.next_block()
 

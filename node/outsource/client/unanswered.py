@@ -77,6 +77,8 @@ class Unanswered:
                 continue
             assert isinstance(content, Signed)
             assert isinstance(content.terms, ReceiptTerms)
+            if content.terms.client != self._journal.owner:
+                continue  # Offered under a key that was passed on since: it is no client of anybody any more.
             offered = Signed(content.terms, content.body, content.signature)
             entries = await self._journal.of_task(offered.terms.task_id)
             if not any(other.kind in ("receipt", "fault") for other in entries):

@@ -62,6 +62,8 @@ class Countersigner:
                 if isinstance(earlier, Receipt) and earlier.body == offer.terms:
                     return earlier.contractor_signature
                 raise Refusal("duplicate", "this job has another receipt, with my signature")
+        if job.contractor != self._identity.public_key:
+            raise Refusal("not_mine", "that was delivered under a key that I have passed on: it signs no more")
         receipt = countersign(self._identity, offer.terms, offer.signature, job)
         entry = await self._journal.append("receipt", receipt_record(receipt), self._env.unix_ms())
         self._clients.signed(client, receipt.terms.task_id, receipt.terms.paid_micro)
