@@ -1,0 +1,82 @@
+"""Which checks make up a verification level, for work that a model did.
+
+What a task asks for is checked at every level; `full` adds a judge where one is configured, `redundant` a second
+answer. So a level is never a promise of more than is done.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from node.errors import UsageError
+from node.verification.schema import Schema, read_schema
+from node.views.checks import CheckName
+from protocol.specification import LEVELS, Level
+
+MODEL_CHECKS: Final[tuple[CheckName, ...]] = ("schema", "citations", "recompute", "agreement", "judge")
+"""What can be checked of what any model delivers, whoever sold it."""
+IMPLIED: Final[dict[CheckName, Level]] = {
+    "schema": "cheap",
+    "citations": "cheap",
+    "recompute": "cheap",
+    "judge": "full",
+    "agreement": "redundant",
+}
+"""The least level at which a check is made."""
+MOST_RESULTS: Final = 3
+WORDS: Final = "schema, citations, recompute, redundant:2, redundant:3 or judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a task asks to be checked. `least_score_ppm`: what every graded check must reach; None = its own bound."""
+
+    checks: tuple[CheckName, ...] = ()
+    schema: Schema | None = None
+    results: int = 2
+    """Answers that a redundant check compares at most: the third is bought where the first two differ."""
+    least_score_ppm: int | None = None
+
+    @property
+    def least_level(self) -> Level:
+        """The least level that makes all of them."""
+        return max((IMPLIED[check] for check in self.checks), key=LEVELS.index, default="none")
+
+
+NOTHING: Final = Wanted()
+
+
+def wanted_of(words: Sequence[str], schema: str, least_score_ppm: int | None = None) -> Wanted:
+    """What `--verify` words and a schema's text ask for; UsageError says what to write."""
+    checks: list[CheckName] = []
+    results = 2
+    for word in words:
+        match word.split(":", 1):
+            case ["schema" | "citations" | "recompute" | "judge" as name]:
+                checks.append(name)
+            case ["redundant", count] if count in ("2", "3"):
+                checks.append("agreement")
+                results = int(count)
+            case _:
+                raise UsageError(f"nothing can be verified by {word[:40]!r}: write {WORDS}")
+    if schema and "schema" not in checks:
+        checks.append("schema")
+    if "schema" in checks and not schema:
+        raise UsageError("verify schema needs the schema: write schema:FILE")
+    return Wanted(tuple(dict.fromkeys(checks)), read_schema(schema) if schema else None, results, least_score_ppm)
+
+
+def bundle(level: Level, wanted: Wanted, *, has_judge: bool) -> tuple[CheckName, ...]:
+    """The checks that a level makes; () where it makes none that the level below does not."""
+    asked = tuple(check for check in wanted.checks if check != "agreement")
+    match level:
+        case "none":
+            return ()
+        case "cheap":
+            return ("form", *asked)
+        case "full":
+            if not has_judge:
+                return ()
+            return ("form", *asked) if "judge" in asked else ("form", *asked, "judge")
+        case "redundant":
+            return ("form", *asked, "agreement")
