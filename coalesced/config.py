@@ -37,6 +37,7 @@ from node.net.endpoint import parse_endpoint
 from node.outsource.client.reader import MeaningConfig
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.outsource.settlement.config import SettlementConfig
+from node.priors.config import MarketMakerConfig, PriorsConfig
 from node.proofs.policy import ProofsConfig
 from node.registry.config import RegistryConfig
 from node.store.blobs import RetentionConfig
@@ -127,6 +128,8 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     attestation: AttestationConfig = AttestationConfig()
     registry: RegistryConfig = RegistryConfig()
     security: SecurityConfig = SecurityConfig()
+    market_maker: MarketMakerConfig = MarketMakerConfig()
+    priors: PriorsConfig = PriorsConfig()
 
 
 SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {

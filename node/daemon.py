@@ -8,6 +8,7 @@ stop    no new business -> running work ends or is given up -> receipts collecte
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,7 +30,9 @@ from node.net.errors import ListenError
 from node.net.peers import Peers
 from node.outsource.client.client import Client
 from node.outsource.client.finder import Finder
+from node.outsource.client.hearsay import Hearsay
 from node.outsource.client.running import Running
+from node.outsource.client.subscriptions import Subscriptions
 from node.outsource.client.successors import Successors
 from node.outsource.client.unanswered import Unanswered
 from node.outsource.config import ContractorConfig
@@ -45,6 +48,9 @@ from node.outsource.settlement.steward import Steward
 from node.outsource.tasklog import TaskLog
 from node.registry.sources import Sources
 from node.store.store import Store
+
+if TYPE_CHECKING:
+    from node.marketmaker.maker import MarketMaker
 
 log = structlog.get_logger()
 
@@ -83,6 +89,9 @@ class Parts:
     contractor: Contractor
     client: Client
     finder: Finder
+    hearsay: Hearsay
+    subscriptions: Subscriptions
+    market_maker: "MarketMaker | None"
     orphans: Orphans
     unanswered: Unanswered
     running: Running
@@ -140,6 +149,7 @@ class Daemon:
                 guarded(parts.sources.run()),
                 guarded(parts.settling.run()),
                 guarded(parts.successors.run()),
+                *([guarded(parts.market_maker.run())] if parts.market_maker is not None else []),
             )
         ]
         parts.in_background(parts.unanswered.ask_again())
@@ -197,6 +207,8 @@ class Daemon:
             await self.parts.work.measure_new()
             self.parts.shop.certificate_sha256 = await self.parts.proofs.desk.digest()
             await self.parts.sales.open()
+            if self.parts.market_maker is not None:
+                await self.parts.market_maker.open()
         except (NodeError, DhtError) as error:
             log.error("offers.not_published", error=str(error))
 

@@ -2,27 +2,38 @@
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from coalesced.compose.ground import Base
 from coalesced.compose.paying import Paying
+from coalesced.config import Config
 from node.community.community import Community
+from node.decision.config import DecisionConfig
 from node.outsource.client.agentorders import AgentOrders
 from node.outsource.client.attempt import Attempts
-from node.outsource.client.canaries import Canaries, canary_items
+from node.outsource.client.canaries import Canaries, items_of
 from node.outsource.client.clearance import Clearance
 from node.outsource.client.client import Client
 from node.outsource.client.course import Course
 from node.outsource.client.finder import Finder
+from node.outsource.client.hearsay import Hearsay
 from node.outsource.client.honeytokens import Honeytokens
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import Market
 from node.outsource.client.orders import Orders
+from node.outsource.client.plancourse import PlanCourse
+from node.outsource.client.planner import Planner
 from node.outsource.client.promises import Promises
 from node.outsource.client.reader import Reader
+from node.outsource.client.request import Undisclosed
 from node.outsource.client.running import Running
 from node.outsource.client.settlement import Settlement
 from node.outsource.client.standings import Standings
+from node.outsource.client.subscriptions import Subscriptions
 from node.outsource.client.survey import Surveyor
 from node.outsource.client.unanswered import Unanswered
+from node.store.tasks import TaskRow
+from node.views import AskRequest
 
 AUDIT_LABEL = b"coalesced audit key 1"
 ORDER_LABEL = b"coalesced order key 1"
@@ -40,22 +51,30 @@ class Buying:
     unanswered: Unanswered
     running: Running
     client: Client
+    hearsay: Hearsay
+    subscriptions: Subscriptions
 
 
 def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
     """The client's role."""
     config, env, store, identity = base.config, base.ground.env, base.ground.store, base.ground.identity
+    hearsay = Hearsay(store.priors, env.unix_ms)
+
+    async def order(request: AskRequest, undisclosed: Undisclosed) -> TaskRow:
+        return await client.order(request, undisclosed)
+
     surveyor = Surveyor(
         own_key=identity.public_key,
         own_endpoint=base.ground.addresses.advertised,
         network=config.node.network,
         config=config.client,
-        decision=config.decision,
+        decision=heeding(config),
         work=base.work,
         sources=base.sources,
         market=Market(base.peers, env.unix_ms),
         settling=paying.settling,
         standings=Standings(identity.public_key, community, env),
+        hearsay=hearsay,
         clearance=Clearance(config.security, store.shown, store.examinations),
         outcomes=store.outcomes,
         spending=store.spending,
@@ -117,6 +136,23 @@ def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
         env=env,
         timeout_s=config.client.find_timeout_s,
     )
+    plans = PlanCourse(
+        config=config.client,
+        planner=Planner(base.work, config.client.planner),
+        finder=finder,
+        log_=base.tasks,
+        blobs=store.blobs,
+    )
+    subscriptions = Subscriptions(
+        config=config.priors,
+        own_key=identity.public_key,
+        network=config.node.network,
+        env=env,
+        priors=store.priors,
+        listings=surveyor.listings,
+        order=order,
+        in_background=base.in_background,
+    )
     running = Running(base.ground.group, config.client.max_running_tasks)
     examining_key = identity.sign(EXAMINING_LABEL, config.node.network.encode())
     client = Client(
@@ -133,6 +169,7 @@ def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
             finder=finder,
             watch=MarketWatch(env, store.quote_rounds, store.outcomes),
             agents=base.ground.agents,
+            subscriptions=subscriptions,
         ),
         running=running,
         log_=base.tasks,
@@ -140,7 +177,7 @@ def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
         blobs=store.blobs,
         canaries=Canaries(
             env=env,
-            items=canary_items(config.verification.canaries),
+            items=items_of(config.verification.canaries, "verification.canaries"),
             share=config.verification.canary_share,
             key=examining_key,
             examinations=store.examinations,
@@ -150,6 +187,14 @@ def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
         honeytokens=Honeytokens(
             env=env, key=examining_key, examinations=store.examinations, is_on=config.client.honeytokens
         ),
+        plans=plans,
     )
     unanswered = Unanswered(journal=store.journal, orders=orders, peers=store.peers, surveyor=surveyor)
-    return Buying(surveyor, finder, promises, unanswered, running, client)
+    return Buying(surveyor, finder, promises, unanswered, running, client, hearsay, subscriptions)
+
+
+def heeding(config: Config) -> DecisionConfig:
+    """The rule that decides: with market makers hired, the default rule is the one that counts their words as well."""
+    if config.priors.is_on and config.decision.policy == "expected-cost":
+        return replace(config.decision, policy="market-maker")
+    return config.decision

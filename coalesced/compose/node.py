@@ -1,6 +1,7 @@
 """One node, wired."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psutil
 from msgspec.structs import replace
@@ -30,6 +31,9 @@ from node.outsource.orphans import Orphans
 from node.outsource.tasklog import TaskLog
 from node.router import Router
 from protocol.messages import Message
+
+if TYPE_CHECKING:
+    from node.marketmaker.maker import MarketMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +112,31 @@ def build(config: Config, ground: Ground) -> Built:
         sells=selling.shop.sells,
         is_idle=lambda: ground.executor.running + ground.executor.queue_depth == 0,
     )
+    market_maker = _market_maker(base, selling, buying)
     router = Router(selling.desk, selling.contractor, countersigner, community, paying.steward, proofs)
-    parts = _parts(base, selling, buying, community, paying, proofs)
+    parts = _parts(base, selling, buying, community, paying, proofs, market_maker)
     daemon = Daemon(parts, ground.addresses, ground.bootstrap, ground.group)
     return Built(daemon, buying.surveyor)
 
 
-def _parts(base: Base, selling: Selling, buying: Buying, community: Community, paying: Paying, proofs: Proofs) -> Parts:
+def _market_maker(base: Base, selling: Selling, buying: Buying) -> "MarketMaker | None":
+    """Its parts, which only a node that is one loads."""
+    if not base.config.market_maker.serve:
+        return None
+    from coalesced.compose.marketmaking import build_market_maker
+
+    return build_market_maker(base, selling, buying)
+
+
+def _parts(
+    base: Base,
+    selling: Selling,
+    buying: Buying,
+    community: Community,
+    paying: Paying,
+    proofs: Proofs,
+    market_maker: "MarketMaker | None",
+) -> Parts:
     """All of it together, for the daemon and its owner's desks."""
     config, ground, store = base.config, base.ground, base.ground.store
     running, promises, intake = buying.running, buying.promises, selling.contractor.intake
@@ -149,6 +171,9 @@ def _parts(base: Base, selling: Selling, buying: Buying, community: Community, p
         contractor=selling.contractor,
         client=buying.client,
         finder=buying.finder,
+        hearsay=buying.hearsay,
+        subscriptions=buying.subscriptions,
+        market_maker=market_maker,
         orphans=Orphans(
             env=ground.env,
             log_=base.tasks,

@@ -3,9 +3,12 @@
 from node.decision.decision import Decision
 from node.decision.inputs import Candidate
 from node.decision.policies.settings import PolicyConfig
+from node.decision.words import MakerWord, counted_for, reports
 from node.wording import counted, duration, usd
 
 SHOWN_SELLERS = 3
+HEEDING = "market-maker"
+"""The rule that counts what market makers say."""
 
 
 def grounds(decision: Decision) -> tuple[str, ...]:
@@ -21,6 +24,8 @@ def _of(seller: Candidate, settings: PolicyConfig) -> list[str]:
     if seller.reputation is not None:
         own = f"{seller.successes:.1f} good, {seller.failures:.1f} bad" if seller.jobs else "none"
         said.append(f"Own experience with {seller.name}: {own}. {_others(seller, settings)}")
+    if seller.words:
+        said.append(_makers(seller, settings))
     if seller.settlement_micro or seller.settlement_s:
         fee, wait = usd(seller.settlement_micro), duration(seller.settlement_s)
         said.append(f"An escrow with {seller.name} costs {fee} in fees and holds its work up for {wait}.")
@@ -43,3 +48,21 @@ def _others(seller: Candidate, settings: PolicyConfig) -> str:
     told = seller.told(settings)
     worth = f"{told.successes:.1f} good and {told.failures:.1f} bad jobs of its own"
     return f"Others say {everybody}; {mine}: that counts as {worth}."
+
+
+def _makers(seller: Candidate, settings: PolicyConfig) -> str:
+    """Who probed it, with what result, how far that is believed, and what it counts for."""
+    said = "; ".join(_word(word) for word in seller.words)
+    if settings.policy != HEEDING:
+        return f"Of {seller.name}, {said}: the rule {settings.policy} leaves that out."
+    worth = counted_for(reports(seller.words), discount=settings.shared_discount, most_jobs=settings.shared_jobs_max)
+    jobs = f"{worth.successes:.1f} good and {worth.failures:.1f} bad jobs of its own"
+    return f"Of {seller.name}, {said}: that counts as {jobs}."
+
+
+def _word(word: MakerWord) -> str:
+    late = "" if word.latency is None else f", done in {word.latency:.1f} of the promised time"
+    return (
+        f"market maker {word.maker} (believed by {word.weight:.2f}) counts {word.good:.1f} good and {word.bad:.1f} bad "
+        f"probes{late}, {duration(word.age_s)} ago"
+    )

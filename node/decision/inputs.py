@@ -13,6 +13,8 @@ from node.decision.config import DecisionConfig
 from node.decision.policies.settings import CRITERIA, FEATURES, PolicyConfig
 from node.decision.reliability import Reputation, Told, told
 from node.decision.security import Demand, Grant
+from node.decision.words import MakerWord
+from node.tasks.checks import CheckName
 from node.views import Preference
 from node.views.base import Proof
 from protocol.fields import Micro, Size
@@ -102,7 +104,7 @@ class SellerMemory(Checked, frozen=True, kw_only=True):
     at_hires: Count = 0.0
     shared_successes: Count = 0.0
     shared_failures: Count = 0.0
-    """What others report of it."""
+    """What others report of it: here, the market makers' `Candidate.words` (`words.reports`)."""
 
 
 class PolicyMemory(Checked, frozen=True, kw_only=True):
@@ -179,6 +181,8 @@ class Candidate(Checked, frozen=True, kw_only=True):
     audit_draw: Probability = 1.0
     """From a keyed hash over its quote: work accepted unseen is checked if this is below the audit rate."""
     memory: SellerMemory = SellerMemory()
+    words: tuple[MakerWord, ...] = ()
+    """Whose reports `memory` holds."""
     reputation: Reputation | None = None
     """What the community chain says of it; None where nobody is followed, or it has no account."""
 
@@ -209,6 +213,12 @@ class VerificationOption(Checked, frozen=True, kw_only=True):
     """d: the share of bad results that it finds."""
     assumed: bool = True
     """`detection` was never measured for this skill."""
+    checks: tuple[CheckName, ...] = ()
+    """What is looked at, where a level is made up of single checks."""
+    charged_micro: MicroFloat = 0.0
+    """What of `cost_micro` somebody else charges: it comes out of the budget."""
+    basis: str = ""
+    """What `detection` rests on, in words."""
 
 
 NO_VERIFICATION = VerificationOption(level="none", assumed=False)

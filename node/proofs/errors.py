@@ -18,6 +18,10 @@ Reason = Literal[
     "bad_proof",
     "leaked_item",
     "too_many_questions",
+    "wrong_signer",
+    "replayed",
+    "miscounted",
+    "counted_twice",
 ]
 
 

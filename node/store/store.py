@@ -26,6 +26,8 @@ from node.store.offers import SoldFunctions
 from node.store.peers import KnownPeers
 from node.store.places import Places
 from node.store.policy import PolicyMemories
+from node.store.priors import Priors
+from node.store.probes import Probes
 from node.store.quoterounds import QuoteRounds
 from node.store.shown import ShownProofs
 from node.store.spending import Caps, Spending
@@ -64,6 +66,8 @@ class Store:
     a2a: A2aTasks
     credentials: Credentials
     examinations: Examinations
+    probes: Probes
+    priors: Priors
     blobs: Blobs
     exhibits: Exhibits
     journal: Journal
@@ -122,6 +126,8 @@ class Store:
                 a2a=A2aTasks(database),
                 credentials=Credentials(database),
                 examinations=Examinations(database),
+                probes=Probes(database),
+                priors=Priors(database),
                 blobs=Blobs(contents, retention),
                 exhibits=Exhibits(contents),
                 journal=journal,

@@ -1,7 +1,7 @@
 """The default rule with shared reputation (the paper's VI.G.2): reports of others as a discounted, bounded prior.
 
 What the community chain says is in every rule's evidence (`reliability.told`); this one also takes reports that clients
-pass on to each other beside it, as the paper's market maker does.
+pass on to each other beside it, as the paper's market maker does; in a node, what market makers sell (node/priors).
 """
 
 import numpy as np

@@ -21,7 +21,7 @@ from node.outsource.localwork import LocalWork
 from node.outsource.patience import client_patience_s, is_time_for
 from node.outsource.tasklog import TaskLog
 from node.tasks.content import Content
-from node.tasks.verify import FULL_SCORE_PPM, Judgement
+from node.tasks.verify import FULL_SCORE_PPM, Judgement, judge
 from node.wording import check_name
 from protocol.specification import Level
 
@@ -155,6 +155,9 @@ class Attempts:
                 seed=self._env.entropy(32),
                 timeout_s=max(LATE_CHECK_S, remaining_s),
             )
+            if judgement.accepted and (own := ask.undisclosed.check) is not None:
+                finding = await self._env.offload(own, delivered.delivery.content)
+                judgement = judge(finding, min_score_ppm=FULL_SCORE_PPM, cpu_s=judgement.cpu_s)
         except NodeError as error:
             judgement = Judgement(accepted=False, score_ppm=0, reasons=(f"it could not be verified: {error}",))
         await self._note_verdict(ask, delivered, judgement, level)

@@ -90,12 +90,12 @@ def _agrees(result: Content, item: Item) -> bool:
     return finding.score_ppm == FULL_SCORE_PPM
 
 
-def canary_items(files: Mapping[str, str]) -> dict[str, tuple[Item, ...]]:
-    """The items of each skill's file. UsageError for a file that cannot be read."""
+def items_of(files: Mapping[str, str], setting: str) -> dict[str, tuple[Item, ...]]:
+    """The items of each skill's file, as a setting names them. UsageError for a file that cannot be read."""
     found = {}
     for skill, name in files.items():
         try:
             found[skill] = read_items(Path(name).expanduser().read_text(encoding="utf-8"), b"").items
         except (OSError, ValueError) as error:
-            raise UsageError(f"verification.canaries: {skill}: {name}: {error}") from error
+            raise UsageError(f"{setting}: {skill}: {name}: {error}") from error
     return found

@@ -17,7 +17,18 @@ from node.outsource.client.honeytokens import Honeytokens
 from node.outsource.client.outcome import Done, Question
 from node.outsource.client.planrun import Share, StepDone, plan_content, purse_of, run_plan
 from node.outsource.client.replaying import chosen, replayed
-from node.outsource.client.request import Ask, ask_of, demand_of, files_of, only_of, plan_of, single_content, wishes_of
+from node.outsource.client.request import (
+    NOTHING_KEPT,
+    Ask,
+    Undisclosed,
+    ask_of,
+    demand_of,
+    files_of,
+    only_of,
+    plan_of,
+    single_content,
+    wishes_of,
+)
 from node.outsource.client.running import Running
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
@@ -70,7 +81,7 @@ class Client:
 
     # --- what the owner asks
 
-    async def submit(self, request: AskRequest) -> bytes:
+    async def submit(self, request: AskRequest, undisclosed: Undisclosed = NOTHING_KEPT) -> bytes:
         """Take on a task, or find the one with its idempotency key; the task id. UsageError for a bad request."""
         if request.what_if:
             raise UsageError("what-if changes only a dry run: use `decide`")
@@ -83,6 +94,7 @@ class Client:
                 course = self._run_plan(ask.task_id, request, plan)
             else:
                 ask = await self._ask(request, request.skill, single_content(request, self._config), plant=True)
+                ask = replace(ask, undisclosed=undisclosed)
                 course = self._course.run(ask, question=self._question(ask.task_id))
             try:
                 row, is_new = await self._open(ask, request.idempotency_key)
@@ -204,11 +216,15 @@ class Client:
 
     async def _ordered(self, request: AskRequest) -> Content | None:
         """A task of the node's own, seen through; None where it came to no result."""
-        task_id = await self.submit(request)
+        row = await self.order(request, NOTHING_KEPT)
+        return await self.result(row.task_id) if row.result_sha256 is not None else None
+
+    async def order(self, request: AskRequest, undisclosed: Undisclosed) -> TaskRow:
+        """A task of the node's own, seen through to its end, whichever that is."""
+        task_id = await self.submit(request, undisclosed)
         async for _ in self._log.watch(task_id):
             pass
-        row = await self._tasks.get(task_id)
-        return await self.result(task_id) if row.result_sha256 is not None else None
+        return await self._tasks.get(task_id)
 
     async def _settled(self, task_id: bytes, course: Coroutine[Any, Any, Done]) -> Done:
         """The end of a course, once it is written down."""

@@ -25,6 +25,7 @@ from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import NoOffer, Offer
 from node.outsource.client.outcome import Done, Failed, Limits, Question
 from node.outsource.client.request import Ask
+from node.outsource.client.subscriptions import Subscriptions
 from node.outsource.client.survey import Listing, Survey, Surveyor
 from node.outsource.patience import client_patience_s
 from node.outsource.tasklog import TaskLog
@@ -65,6 +66,7 @@ class Course:
         watch: MarketWatch,
         agents: Agents,
         finder: Finder,
+        subscriptions: Subscriptions,
     ) -> None:
         self._env = env
         self._surveyor = surveyor
@@ -74,6 +76,7 @@ class Course:
         self._watch = watch
         self._agents = agents
         self._finder = finder
+        self._subscriptions = subscriptions
 
     async def look(self, ask: Ask, *, remaining_s: float, is_dry: bool = False) -> Surveyed:
         """Survey the options and decide, without doing anything; a dry run logs nothing, and always asks."""
@@ -94,6 +97,8 @@ class Course:
         offers, refusals = list[Offer](), list[NoOffer]()
         is_asked = not alone and (not needless or is_dry)
         if is_asked:
+            if is_open and not is_dry:
+                await self._subscriptions.wanted(ask.skill, most_s=remaining_s * LOOKING_SHARE)
             offers, refusals = await self._quotes(ask, step_s=remaining_s * LOOKING_SHARE, is_dry=is_dry)
         elif not is_dry:
             self._tasks.tell(ask.task_id, "sellers_found", alone or f"not asked: {needless}")

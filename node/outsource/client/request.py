@@ -1,6 +1,7 @@
 """From an AskRequest to one well-formed task, or the plan of several: the node's defaults filled in, limits checked."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from node.outsource.localwork import LocalWork
 from node.tasks.content import Content, File, assemble
 from node.tasks.plan import Plan, parse_plan, per_document
 from node.tasks.spec import Wishes, digest, encode_specification, specify
+from node.tasks.verify import Finding
 from node.views import AskRequest, Preference
 from protocol.specification import Specification
 
@@ -20,6 +22,20 @@ T = TypeVar("T")
 NO_DEMAND = Demand()
 DEFAULT_SCORE_PPM = 500_000
 """Half of what was asked for, where nothing is known about the skill's scores."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undisclosed:
+    """What no seller is told of a task: it looks like any other."""
+
+    purse_micro: int | None = None
+    """The most that it may cost, where that is less than its budget; None: the budget alone counts."""
+    check: Callable[[Content], Finding] | None = None
+    """The asker's own check of a result, beside the level's: it knows the answer, or what it must say. Runs off the
+    event loop; what it does not give the full score is refused."""
+
+
+NOTHING_KEPT = Undisclosed()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +60,7 @@ class Ask:
     """How those words were understood, as a sentence."""
     only: bytes | None = None
     """The seller that alone may be hired; None = whoever is best, or this node."""
+    undisclosed: Undisclosed = NOTHING_KEPT
 
     @property
     def skill(self) -> str:

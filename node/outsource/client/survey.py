@@ -1,7 +1,7 @@
 """What one task's decision is made from: local work priced, sellers found, their quotes, their records here."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,11 +15,13 @@ from node.decision.decision import Decision
 from node.decision.inputs import Candidate, Inputs, LocalOption, SellerMemory, TaskFacts, VerificationOption
 from node.decision.reliability import History, Reputation
 from node.decision.whatif import changed
+from node.decision.words import MakerWord, reports
 from node.errors import UsageError
 from node.market.hours import is_open_for
 from node.net.endpoint import Endpoint, endpoint
 from node.outsource.client.askmemory import AskMemory
 from node.outsource.client.clearance import Clearance
+from node.outsource.client.hearsay import Hearsay
 from node.outsource.client.offers import Market, NoOffer, Offer, Seller, Tender
 from node.outsource.client.request import Ask
 from node.outsource.client.standings import Standings
@@ -75,6 +77,8 @@ class Survey:
     """What the community chain says of each."""
     histories: dict[bytes, History]
     memories: Memories
+    words: Mapping[bytes, tuple[MakerWord, ...]]
+    """What market makers say of each."""
     shown: dict[bytes, tuple[Proof, ...]]
     """What each proved to this node."""
     advertised_regions: dict[bytes, tuple[str, ...]]
@@ -102,6 +106,7 @@ class Surveyor:
         market: Market,
         settling: Adapter,
         standings: Standings,
+        hearsay: Hearsay,
         clearance: Clearance,
         outcomes: Outcomes,
         spending: Spending,
@@ -123,6 +128,7 @@ class Surveyor:
         self._market = market
         self._settling = settling
         self._standings = standings
+        self._hearsay = hearsay
         self._clearance = clearance
         self._outcomes = outcomes
         self._spending = spending
@@ -265,12 +271,12 @@ class Surveyor:
         keys = [offer.seller.key for offer in offers]
         caps = self._spending.caps
         # Asked together, they are read together.
-        exposed, used_micro, histories, memories, reputations, shown = await asyncio.gather(
+        exposed, used_micro, histories, memories, (reputations, words), shown = await asyncio.gather(
             self._spending.exposures_micro(keys, now),
             self._spending.day_used_micro(now),
             self._outcomes.counts(keys, ask.skill, now),
             self._memories.load(ask.skill, keys),
-            self._standings.of(keys),
+            asyncio.gather(self._standings.of(keys), self._hearsay.of(ask.skill, keys)),
             self._clearance.shown(keys, now),
         )
         return Survey(
@@ -285,6 +291,7 @@ class Surveyor:
             reputations=reputations,
             histories=histories,
             memories=memories,
+            words=words,
             shown=shown,
             advertised_regions={key: self._clearance.regions(key) for key in keys},
             exposure_left_micro={key: max(0, caps.peer_micro - used) for key, used in exposed.items()},
@@ -304,7 +311,7 @@ class Surveyor:
         """The decision at this moment: quotes that have expired meanwhile no longer count."""
         ask = survey.ask
         inputs = Inputs(
-            facts=_facts(ask, remaining_s, spend_left_micro=survey.spend_left_micro),
+            facts=_facts(ask, remaining_s, spend_left_micro=_purse_micro(survey)),
             local=survey.local,
             candidates=tuple(
                 _candidate(survey, offer, self._audit_key) for offer in survey.offers if not self.has_expired(offer)
@@ -329,6 +336,8 @@ class Surveyor:
 
         skill = decision.inputs.facts.skill
         await self._memories.learn(skill, lesson_of(decision, good=good), self._unix_ms())
+        if decision.contractor is not None:
+            await self._hearsay.learn(skill, decision.contractor, good=good)
 
 
 def _priced(decision: DecisionConfig, work: LocalWork) -> DecisionConfig:
@@ -356,10 +365,18 @@ def _facts(ask: Ask, remaining_s: float, *, spend_left_micro: int | None = None)
     )
 
 
+def _purse_micro(survey: Survey) -> int:
+    """What may be spent: by the owner's cap for the day, and by what is kept to this node alone."""
+    own = survey.ask.undisclosed.purse_micro
+    return survey.spend_left_micro if own is None else min(own, survey.spend_left_micro)
+
+
 def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
     terms, key = offer.terms, offer.seller.key
     history = survey.histories.get(key, History())
     charge = survey.charges.get(key, Charge())
+    words = survey.words.get(key, ())
+    reported = reports(words)
     return Candidate(
         key=key,
         name=offer.seller.name,
@@ -378,6 +395,11 @@ def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
         shown=survey.shown.get(key, ()),
         exposure_left_micro=survey.exposure_left_micro.get(key),
         audit_draw=audit_draw(audit_key, terms.quote_id + survey.ask.task_id),
-        memory=survey.memories.sellers.get(key, SellerMemory()),
+        memory=msgspec.structs.replace(
+            survey.memories.sellers.get(key, SellerMemory()),
+            shared_successes=reported.successes,
+            shared_failures=reported.failures,
+        ),
+        words=words,
         reputation=survey.reputations.get(key),
     )
