@@ -9,12 +9,13 @@ import click
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.params import DURATION, MONEY, SIZE
+from coalesced.cli.sell_agent import agent
 from coalesced.cli.sell_model import model
 from coalesced.cli.sell_tool import tool
 from coalesced.control import shapes
 from coalesced.control.inputs import kept_environment
 
-ELSEWHERE: Final = {"--openai": "model", "--mcp": "tool"}
+ELSEWHERE: Final = {"--openai": "model", "--mcp": "tool", "--a2a": "agent"}
 """What `sell` takes for work that is done elsewhere, and the command that it stands for."""
 
 
@@ -40,12 +41,14 @@ class SellGroup(click.Group):
 @click.group(cls=SellGroup, options_metavar="TARGET [OPTIONS] |")
 def sell() -> None:
     """Put a skill on sale: `sell module:function`, `sell LABEL` for a builtin one, `sell --openai URL --model M` for a
-    model, `sell --mcp CMD` for an MCP server's tool. See also: sell add --help, sell model --help, sell tool --help.
+    model, `sell --mcp CMD` for an MCP server's tool, `sell --a2a URL` for an agent. See also: sell add --help,
+    sell model --help, sell tool --help, sell agent --help.
     """
 
 
 sell.add_command(model)
 sell.add_command(tool)
+sell.add_command(agent)
 
 
 @sell.command()

@@ -21,6 +21,8 @@ from coalesced.control.inputs import kept_environment
 MODULE: Final = "coalesced.gateway.mcp.sold"
 LOOK_TIMEOUT_S: Final = 30.0
 MAX_CAPTION_CHARS: Final = 120
+SECRET: Final = re.compile(r"key|token|secret|passw|credential|auth|bearer", re.IGNORECASE)
+ADDRESS: Final = re.compile(r"(https?://)(?:[^/@\s]*@)?([^?#\s]*)[?#]?\S*")
 
 
 @click.command("tool")
@@ -74,6 +76,7 @@ def tool(
                 "price_micro": price,
                 "timeout_s": timeout,
                 "memory_bytes": memory,
+                "shown": f"mcp {shown_command(started)}, its tool {one.name}"[:256],
                 "directory": str(Path.cwd()),
                 "environment": {**environment, "COALESCED_SOLD_TOOL": sold},
             }
@@ -83,6 +86,22 @@ def tool(
         return [await client.sell(request) for request in requests]
 
     face.show({"schema": "coalesced.offers/1", "offers": face.run(put_up)})
+
+
+def shown_command(command: list[str]) -> str:
+    """A command for its owner's eyes, without what may be a secret: values of such options, logins, queries."""
+    shown: list[str] = []
+    is_secret = False
+    for full in command:
+        word = ADDRESS.sub(lambda found: found[1] + found[2], full)
+        name, equals, value = word.partition("=")
+        if is_secret or (equals and value and SECRET.search(name)):
+            shown.append(f"{name}=..." if equals and not is_secret else "...")
+            is_secret = False
+            continue
+        is_secret = word.startswith("-") and not equals and SECRET.search(word) is not None
+        shown.append(word)
+    return shlex.join(shown)
 
 
 def label_of(name: str) -> str:

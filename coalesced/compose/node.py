@@ -12,6 +12,7 @@ from coalesced.compose.paying import Paying, build_paying
 from coalesced.compose.selling import Selling, build_selling
 from coalesced.compose.sources import build_sources
 from coalesced.config import Config
+from coalesced.gateway.a2a.extra import reselling
 from dht.contacts import ContactEvent
 from dht.service import KademliaDiscovery
 from node.background import Background
@@ -25,6 +26,7 @@ from node.net.session import Call
 from node.outsource.client.successors import Successors
 from node.outsource.client.survey import Surveyor
 from node.outsource.contractor.countersigner import Countersigner
+from node.outsource.contractor.elsewhere import Elsewhere
 from node.outsource.contractor.sales import Sales
 from node.outsource.localwork import LocalWork
 from node.outsource.orphans import Orphans
@@ -164,7 +166,7 @@ def _parts(
             sold=store.sold_functions,
             earnings=store.earnings,
             hub=base.hub,
-            rates=base.work.rates,
+            elsewhere=Elsewhere(ground.executor, base.work.rates, reselling(ground.identity, ground.env)),
         ),
         desk=selling.desk,
         clients=selling.clients,

@@ -47,6 +47,10 @@ class Skill:
     """How many may run at once of a skill that is done elsewhere; None: each run takes one of this node's workers."""
     tariff: Tariff | None = None
     """For what a model does: how its tokens are charged."""
+    charge_micro: int | None = None
+    """What its seller is charged for one task by whoever does it elsewhere; None: it costs this machine's time."""
+    usual_s: float | None = None
+    """What a task is expected to take before any was measured, where its seller says so."""
     other_output_media_types: tuple[str, ...] = ()
     """What a result may be beside `output_media_type`, as its input asks."""
 

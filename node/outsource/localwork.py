@@ -15,7 +15,7 @@ from node.decision.inputs import InternalCost, LocalOption, VerificationOption
 from node.decision.internal_cost import MachineRates, Pending, internal_cost, local_option
 from node.decision.pace import USUAL, after_run, slowness
 from node.decision.roofline import LlmWork, estimate
-from node.decision.tokens import charge_micro
+from node.decision.tokens import Usage, charge_micro
 from node.decision.verification import VerificationConfig, verification_options
 from node.errors import NodeError
 from node.execute.conversation import Ask
@@ -127,9 +127,9 @@ class LocalWork:
             machine_share=1 / lane.slots,
             queue=self.waiting() if skill.slots is None else (),
         )
-        if skill.tariff is None or skill.tariff.cost is None or not option.feasible:
+        charged = self._charged_micro(skill, units)
+        if charged is None or not option.feasible:
             return option
-        charged = charge_micro(skill.tariff.cost, self.tokens.expected(skill.tariff, units))
         return msgspec.structs.replace(option, cost=InternalCost(compute_micro=charged))
 
     def waiting(self) -> tuple[Pending, ...]:
@@ -137,12 +137,19 @@ class LocalWork:
         return tuple(self._under_way.values())[self.executor.slots :]
 
     def cost_micro(self, label: str, execution: Execution, units: int, *, memory_bytes: int = 0) -> float:
-        """What a run has cost: its time here, or what its model's endpoint charges for the tokens that it counted."""
+        """What a run has cost: its time here, or what whoever does it elsewhere charges for it."""
         skill = self.skill(label)
-        if skill is None or skill.tariff is None or skill.tariff.cost is None:
+        charged = self._charged_micro(skill, units, execution.usage) if skill is not None else None
+        if charged is None:
             slots = self.executor.lane(label).slots
             return self.spent_micro(execution.wall_s, memory_bytes=memory_bytes, slots=slots)
-        return charge_micro(skill.tariff.cost, execution.usage or self.tokens.expected(skill.tariff, units))
+        return charged
+
+    def _charged_micro(self, skill: Skill, units: int, usage: Usage | None = None) -> float | None:
+        """What a task costs where it is done elsewhere, by the tokens counted or expected; None: its time here."""
+        if skill.tariff is None or skill.tariff.cost is None:
+            return skill.charge_micro
+        return charge_micro(skill.tariff.cost, usage or self.tokens.expected(skill.tariff, units))
 
     def spent_micro(self, wall_s: float, *, memory_bytes: int = 0, slots: int | None = None) -> float:
         """What so long on one of so many slots costs, of the workers' unless said otherwise (COALESCE eq. 1)."""
@@ -263,6 +270,8 @@ class LocalWork:
     def _prior(self, label: str, units: int) -> Prior:
         """Before the first run: for a model the roofline, where its shape and the GPU are known, or a usual speed."""
         skill = self.skill(label)
+        if skill is not None and skill.usual_s is not None:
+            return Prior(seconds_per_unit=skill.usual_s / units)
         if skill is None or skill.tariff is None:
             return UNKNOWN
         usage = self.tokens.expected(skill.tariff, units)

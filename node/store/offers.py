@@ -5,7 +5,7 @@ import sqlite3
 import msgspec
 
 from node.store.database import Database
-from node.views import ModelSource
+from node.views import AgentSource, ModelSource
 
 
 class SoldFunction(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +25,9 @@ class SoldFunction(msgspec.Struct, frozen=True, kw_only=True):
     price_micro: int | None = None
     timeout_s: float | None = None
     memory_bytes: int | None = None
-    remote: ModelSource | None = None
+    remote: ModelSource | AgentSource | None = None
     hours: str = ""
+    shown: str = ""
 
 
 def save(connection: sqlite3.Connection, offer: SoldFunction, unix_ms: int) -> None:

@@ -6,6 +6,7 @@ are seconds. A peer is named by its short id (eight base32 characters); its key 
 from a peer is carried as it is: whoever draws it must escape it.
 """
 
+from node.views.agents import AgentSource
 from node.views.asking import AskRequest, InputFile
 from node.views.base import (
     ENDING_EVENTS,
@@ -74,6 +75,7 @@ from node.views.trust import AnchorRow, SaidRow, TrustView
 
 __all__ = [
     "ENDING_EVENTS",
+    "AgentSource",
     "AnchorRow",
     "AskRequest",
     "AtLeastView",

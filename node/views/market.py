@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from node.views.agents import AgentSource
 from node.views.base import Part, View
 from node.views.models import ModelSource
 from protocol.fields import Label, Micro
@@ -200,8 +201,10 @@ class SellRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     directory: Annotated[str, Meta(max_length=4096)] = ""
     """Absolute; where the function's module is imported from and runs."""
     environment: Annotated[dict[str, str], Meta(max_length=1024)] = msgspec.field(default_factory=dict)
-    remote: ModelSource | None = None
+    remote: ModelSource | AgentSource | None = None
     """What does the work, where it is done elsewhere; `target` then only names it for its owner."""
+    shown: Annotated[str, Meta(max_length=256)] = ""
+    """What its owner sees as its source, where `target` would not tell; empty: `target`."""
     hours: Annotated[str, Meta(max_length=200)] = ""
     """When it is on sale: `mon-fri 9-17 Europe/Berlin`; empty: always."""
 

@@ -81,6 +81,8 @@ async def test_tools_are_sold_and_hired_each_task_with_a_server_of_its_own(comma
         assert sold.code == 0, sold.out
         offers = {row["label"]: row["caption"] for row in json.loads(sold.out)["offers"]}
         assert offers == {"tool/shout": "Say it louder.", "tool/add": "Add."}
+        sources = {row["source"] for row in json.loads(sold.out)["offers"]}
+        assert sources == {f"mcp {command}, its tool {name}" for name in ("shout", "add")}
         buyer = await made.buyer()
         for _ in range(2):
             task = await buyer.ask("tool/shout", "hey", budget_micro=200_000)

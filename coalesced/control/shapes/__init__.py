@@ -3,6 +3,7 @@
 node/views, split alike, says what each field means; a test holds the two together, field by field.
 """
 
+from coalesced.control.shapes.agents import AgentSource
 from coalesced.control.shapes.asking import AskRequest, InputFile
 from coalesced.control.shapes.base import Error, Ok, Problem
 from coalesced.control.shapes.decisions import Decision, OptionRow, Replay
@@ -59,6 +60,7 @@ from coalesced.control.shapes.tasks import Event, Receipt, ResultInfo, Task, Tas
 from coalesced.control.shapes.trust import AnchorRow, SaidRow, Trust
 
 __all__ = [
+    "AgentSource",
     "AnchorRow",
     "AskRequest",
     "AtLeast",

@@ -2,6 +2,7 @@
 
 from typing import Required, TypedDict
 
+from coalesced.control.shapes.agents import AgentSource
 from coalesced.control.shapes.models import ModelSource
 
 
@@ -163,5 +164,6 @@ class SellRequest(TypedDict, total=False):
     memory_bytes: int | None
     directory: str
     environment: dict[str, str]
-    remote: ModelSource | None
+    remote: ModelSource | AgentSource | None
     hours: str
+    shown: str

@@ -1,8 +1,9 @@
 """The way to what needs the extra `a2a`: nothing of it is imported before somebody asks for it."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +17,7 @@ from node.env import Env
 from node.errors import NodeError
 from node.execute.executor import Executor
 from node.outsource.client.agents import NO_AGENTS, Agents
+from node.outsource.contractor.elsewhere import AgentResale
 
 
 class ExtraMissingError(NodeError):
@@ -73,3 +75,8 @@ async def buying(
     )
     async with made as agents:
         yield agents
+
+
+def reselling(identity: Identity, env: Env) -> Callable[[], AgentResale]:
+    """What makes skills of A2A agents; imported when the first is sold."""
+    return cache(lambda: load_extra("buying.resale").Resale(identity, env.unix_ms))

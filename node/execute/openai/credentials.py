@@ -22,7 +22,7 @@ def read_key(source: ModelSource) -> str:
                 f"the daemon's environment has no {source.key_env}: start the daemon with it, or use --key-file"
             )
     elif source.key_file:
-        key = _from_file(Path(source.key_file))
+        key = key_from_file(Path(source.key_file))
     else:
         return ""
     key = key.strip()
@@ -32,7 +32,8 @@ def read_key(source: ModelSource) -> str:
     return key
 
 
-def _from_file(path: Path) -> str:
+def key_from_file(path: Path) -> str:
+    """The first line of a file that its owner alone can read; UsageError says what is wrong with it."""
     if not path.is_absolute():
         raise UsageError(f"the key file {path} must be an absolute path")
     try:

@@ -6,24 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
+from msgspec.structs import replace
 
 from dht.errors import DhtError
-from node.decision.hardware import model as known_model
-from node.decision.internal_cost import MachineRates
 from node.env import Env
 from node.errors import NodeError, UsageError
 from node.events import EventHub
 from node.execute.executor import Executor
-from node.execute.openai.model import OpenAiModel
-from node.execute.openai.offer import cost_rate, label_of, skill_of
-from node.execute.openai.policy import check_endpoint
 from node.execute.skill import Skill
 from node.execute.user import UserSkill, split_target
+from node.outsource.contractor.elsewhere import Elsewhere, source_of
 from node.outsource.contractor.shop import Shop, Ware
 from node.skills.labels import check_label
 from node.store.earnings import Earned, Earnings
 from node.store.offers import SoldFunction, SoldFunctions
-from node.views import ModelSource, OffersView, OfferView, SellRequest
+from node.views import OffersView, OfferView, SellRequest
 
 log = structlog.get_logger()
 
@@ -40,7 +37,7 @@ class Sales:
         sold: SoldFunctions,
         earnings: Earnings,
         hub: EventHub,
-        rates: MachineRates,
+        elsewhere: Elsewhere,
     ) -> None:
         self._env = env
         self._executor = executor
@@ -48,7 +45,7 @@ class Sales:
         self._sold = sold
         self._earnings = earnings
         self._hub = hub
-        self._rates = rates
+        self._elsewhere = elsewhere
         self._problems: dict[str, str] = {}
         """Remembered offers that could not be put on sale again, and why."""
         self._turn = asyncio.Lock()
@@ -82,11 +79,11 @@ class Sales:
             memory_bytes=request.memory_bytes,
             remote=request.remote,
             hours=request.hours,
+            shown=request.shown,
         )
         async with self._turn:
-            ware, held = await self._put_up(sold, is_new=True)
+            named, ware, held = await self._put_up(sold, is_new=True)
             self._changed.add(ware.label)
-        named = SoldFunction(**{**{name: getattr(sold, name) for name in sold.__struct_fields__}, "label": ware.label})
         await self._sold.save(named, self._env.unix_ms())
         self._problems.pop(ware.label, None)
         self._hub.tell("offer_changed", f"{ware.label} is on sale, known to {held} nodes")
@@ -115,34 +112,21 @@ class Sales:
         broken = [OfferView(label=label, problem=problem) for label, problem in sorted(self._problems.items())]
         return OffersView(offers=(*on_sale, *broken))
 
-    async def _put_up(self, sold: SoldFunction, *, is_new: bool = False) -> tuple[Ware, int]:
+    async def _put_up(self, sold: SoldFunction, *, is_new: bool = False) -> tuple[SoldFunction, Ware, int]:
+        """Offer and advertise it: what to remember, what is on sale now, and how many nodes know."""
+        price_micro = sold.price_micro
         if sold.remote is not None:
-            skill = await self._elsewhere(sold, sold.remote, is_new=is_new)
-            ware = self._shop.ware(skill, sold.price_micro, f"model {sold.remote.model}", sold.caption, sold.hours)
+            sold, skill = await self._elsewhere.offer(sold, sold.remote, is_new=is_new)
         elif ":" in sold.target:
             skill, declared_micro = await self._function(sold)
-            price_micro = declared_micro if sold.price_micro is None else sold.price_micro
-            ware = self._shop.ware(skill, price_micro, sold.target, sold.caption, sold.hours)
+            price_micro = declared_micro if price_micro is None else price_micro
         else:
             if (sold.timeout_s, sold.memory_bytes) != (None, None) or sold.label not in ("", sold.target):
                 raise UsageError(f"{sold.target} is builtin: it has its own name, and the node's limits")
             skill = self._executor.skill(sold.target)
-            ware = self._shop.ware(skill, sold.price_micro, "builtin", sold.caption, sold.hours)
-        return ware, await self._shop.put_up(ware)
-
-    async def _elsewhere(self, sold: SoldFunction, source: ModelSource, *, is_new: bool) -> Skill:
-        """Offer what is done elsewhere as a skill. Tried out when it is new: after a restart it may come up later."""
-        if (sold.timeout_s, sold.memory_bytes, sold.price_micro) != (None, None, None):
-            raise UsageError("a model has its own limits and a price by the token: --max-tokens, --price READ:WRITTEN")
-        check_endpoint(source.url)
-        if source.figures:
-            known_model(source.figures, self._rates.models)
-        label = check_label(sold.label or label_of(source.model, source.kind))
-        skill = skill_of(source, label, sold.caption, cost_rate(source, self._rates.api_prices))
-        model = OpenAiModel(source, skill)
-        if is_new:
-            await model.check()
-        return self._executor.register_remote(model)
+        source = "builtin" if skill.is_builtin else source_of(sold)
+        ware = self._shop.ware(skill, price_micro, source, sold.caption, sold.hours)
+        return replace(sold, label=ware.label), ware, await self._shop.put_up(ware)
 
     async def _function(self, sold: SoldFunction) -> tuple[Skill, int | None]:
         """Import the function in a worker and offer it as a skill; and the price that its `@skill` declares, if any."""

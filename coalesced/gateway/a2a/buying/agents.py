@@ -10,8 +10,9 @@ import aiohttp
 import structlog
 
 from coalesced.gateway.a2a.buying.agent import Agent
-from coalesced.gateway.a2a.buying.card import CardError, ReadCard, read_card
-from coalesced.gateway.a2a.buying.course import Course, told_to_cancel
+from coalesced.gateway.a2a.buying.card import CardError, ReadCard
+from coalesced.gateway.a2a.buying.course import Course
+from coalesced.gateway.a2a.buying.errand import told_to_cancel
 from coalesced.gateway.a2a.buying.exchange import (
     OVERHEAD_BYTES,
     WAITS,
@@ -22,11 +23,11 @@ from coalesced.gateway.a2a.buying.exchange import (
     state_of,
     task_in,
 )
-from coalesced.gateway.a2a.buying.wire import AgentError, Wire
+from coalesced.gateway.a2a.buying.wire import AgentError
 from coalesced.gateway.a2a.config import A2aSeller
 from coalesced.gateway.a2a.economics import EconomicsError, QuoteTerms, read
 from coalesced.gateway.a2a.shared import micro_of
-from crypto.identity import Identity, did_key, parse_did_key
+from crypto.identity import Identity, did_key
 from node.background import completed
 from node.env import Env
 from node.errors import UsageError
@@ -41,9 +42,6 @@ from protocol.messages import Quote
 
 log = structlog.get_logger()
 
-WELL_KNOWN: Final = "/.well-known/agent-card.json"
-CARD_S: Final = 300.0
-"""How long a card that was read is believed to be current."""
 PRICE_KEPT_S: Final = 3600.0
 """A price by configuration binds for as long as anybody works on a task."""
 MAX_TELLING: Final = 64
@@ -74,9 +72,8 @@ class A2aAgents:
         self._telling: set[asyncio.Task[None]] = set()
 
     def _made(self, seller: A2aSeller) -> Agent:
-        url = seller.card if urlsplit(seller.card).path.strip("/") else seller.card.rstrip("/") + WELL_KNOWN
         token = _first_line(seller.token_file) if seller.token_file else ""
-        return Agent(seller, url, Wire(self._session, self._identity, token, self._env.unix_ms))
+        return Agent.made(seller, self._session, self._identity, self._env.unix_ms, token=token)
 
     async def __aenter__(self) -> "A2aAgents":
         return self
@@ -104,7 +101,7 @@ class A2aAgents:
         began = loop.time()
         try:
             async with asyncio.timeout(timeout_s):
-                card = await self._card(agent, timeout_s)
+                card = await agent.known(timeout_s)
                 if agent.config.price_micro is not None:
                     duration_ms = round(agent.config.duration_s * 1000)
                     terms = self._terms(agent, ask, agent.config.price_micro, duration_ms, PRICE_KEPT_S)
@@ -114,15 +111,6 @@ class A2aAgents:
             return NoOffer(_seller(agent), f"no answer within {timeout_s:g} s")
         except (AgentError, CardError, EconomicsError, ValueError) as error:
             return NoOffer(_seller(agent), f"{agent.url}: {error}")
-
-    async def _card(self, agent: Agent, timeout_s: float) -> ReadCard:
-        now_s = asyncio.get_running_loop().time()
-        if agent.card is None or now_s - agent.read_at_s > CARD_S:
-            key = parse_did_key(agent.config.key) if agent.config.key else None
-            found = await agent.wire.card(agent.url, timeout_s)
-            agent.card = read_card(found, where=agent.url, skill_id=agent.skill_id, key=key)
-            agent.read_at_s = now_s
-        return agent.card
 
     async def _quoted(self, agent: Agent, card: ReadCard, ask: Ask, timeout_s: float) -> AgentOffer:
         """The agent's own signed price."""
@@ -188,7 +176,7 @@ class A2aAgents:
         agent = self._of(job.offer)
         if agent is None or agent.card is None:
             return Fault("failed", "it is not configured any more")
-        course = Course(self._identity, self._env, agent, agent.card, job, self._output_type(job.ask.skill))
+        course = Course.of(self._identity, self._env, agent, agent.card, job, self._output_type(job.ask.skill))
         try:
             async with asyncio.timeout(job.remaining_s):
                 return await course.run()

@@ -1,5 +1,6 @@
 """An agent's card as its buyer reads it: JSON from a stranger, of which only the form is believed. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,11 @@ from crypto.jcs import JcsError, canonical
 from crypto.jws import JwsError, verify_parts
 
 MAX_SIGNATURES: Final = 8
+MAX_SKILLS: Final = 256
+MAX_ID_CHARS: Final = 256
+MAX_MODES: Final = 32
+MAX_CAPTION_CHARS: Final = 120
+MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80}")
 BINDINGS: Final = ("JSONRPC", "HTTP+JSON")
 VERSION: Final = "1."
 """Any release of version 1."""
@@ -29,6 +35,14 @@ class ReadCard:
     """The node key that signed it, if one did."""
     has_prices: bool
     """It knows our economics extension."""
+    streams: bool
+    """It tells of a task's events as they happen."""
+    takes: tuple[str, ...]
+    """Media types of the skill's input, as the card says; the sound ones."""
+    gives: tuple[str, ...]
+    """Of its results."""
+    caption: str
+    """What it calls the skill: text from a stranger, one bounded line."""
 
 
 def read_card(card: object, *, where: str, skill_id: str, key: bytes | None) -> ReadCard:
@@ -40,12 +54,51 @@ def read_card(card: object, *, where: str, skill_id: str, key: bytes | None) -> 
     if not isinstance(card, dict):
         raise CardError("it is no JSON object")
     signer = _signer(card, key)
-    skills = card.get("skills")
-    offered = [one.get("id") for one in skills if isinstance(one, dict)] if isinstance(skills, list) else []
-    if skill_id not in offered:
+    skill = next((one for one in _skills_of(card) if one["id"] == skill_id), None)
+    if skill is None:
         raise CardError(f"it offers no skill {skill_id!r}")
     binding, url = _interface(card, where)
-    return ReadCard(binding, url, signer, _knows(card, ECONOMICS))
+    capabilities = card.get("capabilities")
+    return ReadCard(
+        binding,
+        url,
+        signer,
+        has_prices=_knows(card, ECONOMICS),
+        streams=isinstance(capabilities, dict) and capabilities.get("streaming") is True,
+        takes=_media_types(skill.get("inputModes") or card.get("defaultInputModes")),
+        gives=_media_types(skill.get("outputModes") or card.get("defaultOutputModes")),
+        caption=one_line(skill.get("name") or skill_id),
+    )
+
+
+def offered(card: object) -> tuple[str, ...]:
+    """The ids of all skills on a card, each bounded; CardError when it is no card."""
+    if not isinstance(card, dict):
+        raise CardError("it is no JSON object")
+    return tuple(one["id"] for one in _skills_of(card))
+
+
+def one_line(text: object) -> str:
+    """A stranger's text as one line without control characters, bounded."""
+    shown = "".join(char if char.isprintable() else " " for char in str(text)[: 4 * MAX_CAPTION_CHARS])
+    return " ".join(shown.split())[:MAX_CAPTION_CHARS]
+
+
+def _skills_of(card: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Its skills, as far as they are well formed."""
+    found = card.get("skills")
+    return [
+        one
+        for one in (found[:MAX_SKILLS] if isinstance(found, list) else [])
+        if isinstance(one, dict) and isinstance(one.get("id"), str) and 0 < len(one["id"]) <= MAX_ID_CHARS
+    ]
+
+
+def _media_types(modes: object) -> tuple[str, ...]:
+    found = (mode.lower() for mode in modes if isinstance(mode, str)) if isinstance(modes, list) else ()
+    # Cards of older agents say "text".
+    named = ("text/plain" if mode == "text" else mode for mode in found)
+    return tuple(dict.fromkeys(mode for mode in named if MEDIA_TYPE.fullmatch(mode)))[:MAX_MODES]
 
 
 def _signer(card: Mapping[str, Any], key: bytes | None) -> bytes | None:

@@ -17,6 +17,8 @@ OVERHEAD_BYTES: Final = 2**20
 MAX_QUESTION_CHARS: Final = 2_000
 ENDED: Final = frozenset({"TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_CANCELED", "TASK_STATE_REJECTED"})
 WAITS: Final = "TASK_STATE_INPUT_REQUIRED"
+STOPPED: Final = ENDED | {WAITS, "TASK_STATE_AUTH_REQUIRED"}
+"""The agent does no more by itself."""
 
 
 def message(
@@ -40,7 +42,9 @@ def parts_of(content: Content) -> list[dict[str, Any]]:
 
 
 def task_in(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The task in an answer; AgentError when there is none: a message alone is no work."""
+    """The task in an answer; AgentError when there is none. A message instead of a task is all that it does."""
+    if isinstance(told := result.get("message"), dict) and _parts_in(told):
+        return {"id": "", "status": {"state": "TASK_STATE_COMPLETED"}, "artifacts": [told]}
     task = result.get("task", result)
     if not isinstance(task, dict) or not isinstance(task.get("id"), str) or not isinstance(task.get("status"), dict):
         raise AgentError("it answered without a task")
@@ -55,9 +59,13 @@ def state_of(task: Mapping[str, Any]) -> str:
 def said_in(task: Mapping[str, Any]) -> str:
     """What the agent says of a task's status: text for a person."""
     told = task["status"].get("message")
-    parts = told.get("parts") if isinstance(told, dict) else None
-    well_formed = [one for one in parts if isinstance(one, dict)] if isinstance(parts, list) else []
-    return "\n".join(text for one in well_formed if isinstance(text := one.get("text"), str))[:MAX_QUESTION_CHARS]
+    parts = _parts_in(told) if isinstance(told, dict) else []
+    return "\n".join(text for one in parts if isinstance(text := one.get("text"), str))[:MAX_QUESTION_CHARS]
+
+
+def left_as(task: Mapping[str, Any]) -> str:
+    """How a task ended that was not completed, in the agent's words: text for a person."""
+    return f"it left the task {state_of(task)[11:40].lower()}: {said_in(task)[:300]}"
 
 
 def economics_in(holder: object) -> dict[str, Any]:
@@ -76,7 +84,7 @@ def artifacts_of(task: Mapping[str, Any]) -> list[dict[str, Any]]:
 def content_of(task: Mapping[str, Any], media_type: str, max_bytes: int) -> Content:
     """A completed task's result; AgentError when there is none, or none of one kind. `media_type` is that of text
     that does not say."""
-    parts = [part for artifact in artifacts_of(task) for part in artifact.get("parts", []) if isinstance(part, dict)]
+    parts = [part for artifact in artifacts_of(task) for part in _parts_in(artifact)]
     if not parts:
         raise AgentError("it completed the task without a result")
     contents = [_content(part, media_type) for part in parts]
@@ -88,6 +96,11 @@ def content_of(task: Mapping[str, Any], media_type: str, max_bytes: int) -> Cont
     if len(data) > max_bytes:
         raise AgentError(f"its result of {len(data)} bytes is over the limit of {max_bytes}")
     return Content(kinds.pop(), data)
+
+
+def _parts_in(holder: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = holder.get("parts")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _content(part: Mapping[str, Any], media_type: str) -> Content:
