@@ -11,13 +11,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Final
 
 from crypto.group import Group
 from crypto.merlin import Transcript
 from crypto.pedersen import BASE, BLINDING_BASE, commit
-from crypto.ristretto import IDENTITY_ENCODED, ORDER, UNIFORM_BYTES, RistrettoError, encode, from_uniform
+from crypto.ristretto import IDENTITY_ENCODED, ORDER, UNIFORM_BYTES, RistrettoError, encode, from_uniform, inverses
 
 BITS: Final = (8, 16, 32, 64)
 MAX_COMMITMENTS: Final = 8
@@ -85,7 +85,7 @@ def verify(group: Group, transcript: Transcript, commitments: Sequence[bytes], p
     parts = _split(proof, bits * len(commitments))
     m, n = len(commitments), bits
     gs, hs = _generators(bits, m)
-    group.keep([*gs, *hs, BASE, BLINDING_BASE])
+    group.keep([*gs, *hs, BASE, BLINDING_BASE], often=True)
     _begin(transcript, bits, commitments)
     _append_point(transcript, b"A", parts.a_point)
     _append_point(transcript, b"S", parts.s_point)
@@ -95,12 +95,12 @@ def verify(group: Group, transcript: Transcript, commitments: Sequence[bytes], p
     x = transcript.challenge_scalar(b"x")
     w = _finish(transcript, parts.t_x, parts.t_x_blinding, parts.e_blinding)
     us = _inner_challenges(transcript, n * m, parts)
-    y_inverse, *inverses = _inverses([y, *us])
+    y_inverse, *us_inverses = inverses([y, *us], ORDER)  # a challenge is 0 once in 2^252 times
 
     # Two equations, for t(x) and for the inner product, checked as one: c is drawn after all of the proof is fixed.
     c = int.from_bytes(hashlib.sha512(transcript.challenge(b"batch", 32) + proof).digest(), "little") % ORDER
     zz, a, b = z * z % ORDER, parts.a, parts.b
-    s = _folding(us, inverses)
+    s = _folding(us, us_inverses)
     g_scalars = [-z - a * s_i for s_i in s]
     y_powers = _powers(y_inverse, n * m)
     places = [zz * z_j * (1 << at) for z_j in _powers(z, m) for at in range(n)]
@@ -112,7 +112,7 @@ def verify(group: Group, transcript: Transcript, commitments: Sequence[bytes], p
     base_scalar = w * (parts.t_x - a * b) + c * (delta - parts.t_x)
     scalars = [1, x, c * x, c * x * x, base_scalar, -parts.e_blinding - c * parts.t_x_blinding]
     points = [parts.a_point, parts.s_point, parts.t1_point, parts.t2_point, BASE, BLINDING_BASE]
-    for u, inverse, l_point, r_point in zip(us, inverses, parts.l_points, parts.r_points, strict=True):
+    for u, inverse, l_point, r_point in zip(us, us_inverses, parts.l_points, parts.r_points, strict=True):
         scalars += [u * u, inverse * inverse]
         points += [l_point, r_point]
     scalars += [c * zz * z_j for z_j in _powers(z, m)]
@@ -276,16 +276,6 @@ def _powers(base: int, count: int) -> Iterator[int]:
     for _ in range(count):
         yield power
         power = power * base % ORDER
-
-
-def _inverses(numbers: Sequence[int]) -> list[int]:
-    """Of all of them by one inversion (Montgomery 1987): a challenge is 0 once in 2^252 times."""
-    before = [*accumulate(numbers, lambda product, number: product * number % ORDER, initial=1)]
-    left, made = pow(before[-1], -1, ORDER), []
-    for number, product in zip(reversed(numbers), reversed(before[:-1]), strict=True):
-        made.append(left * product % ORDER)
-        left = left * number % ORDER
-    return made[::-1]
 
 
 def _inner(one: Sequence[int], other: Sequence[int]) -> int:

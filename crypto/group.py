@@ -8,17 +8,17 @@ from functools import cache
 from typing import Final, Protocol
 
 from crypto.ristretto import (
-    IDENTITY,
     IDENTITY_ENCODED,
     ORDER,
     Cached,
+    Flat,
     Point,
-    add_all,
     add_cached,
     decode,
     double,
     encode,
-    negate_cached,
+    flatten,
+    sum_of_places,
 )
 from crypto.ristretto import cache as prepare_point
 
@@ -26,7 +26,10 @@ SCALAR_BITS: Final = 253
 _WIDTH: Final = 5
 """Signed digits of this many bits for a point that comes once: eight multiples are made of it."""
 _KEPT_WIDTH: Final = 7
-"""And for a generator, whose 32 multiples are kept."""
+"""And for a generator, of which 32 multiples are kept: making more takes longer than they save in a proof or two, which
+is all that a worker process makes."""
+_OFTEN_WIDTH: Final = 9
+"""And for a generator in a process that goes on for long: 128 multiples, which take 50 ms once and save a tenth."""
 
 
 class Group(Protocol):
@@ -36,8 +39,8 @@ class Group(Protocol):
         """The sum of scalars times points; RistrettoError when one encodes nothing."""
         ...  # pragma: no cover
 
-    def keep(self, points: Iterable[bytes]) -> None:
-        """These will come again and again."""
+    def keep(self, points: Iterable[bytes], *, often: bool = False) -> None:
+        """These will come again; `often`: for as long as the process lives."""
         ...  # pragma: no cover
 
 
@@ -45,28 +48,30 @@ class PythonGroup:
     """Straus' method (1964) on signed sliding digits: one run of doublings for all the points together."""
 
     def __init__(self) -> None:
-        self._kept: dict[bytes, tuple[Cached, ...]] = {}
+        self._kept: dict[bytes, tuple[int, Sequence[Flat]]] = {}
 
-    def keep(self, points: Iterable[bytes]) -> None:
-        """Prepare the multiples of these once: about 6 KiB each."""
+    def keep(self, points: Iterable[bytes], *, often: bool = False) -> None:
+        """Prepare the multiples of these once: about 10 KiB each, or 47 KiB."""
+        width = _OFTEN_WIDTH if often else _KEPT_WIDTH
         for point in points:
-            if point not in self._kept:
-                self._kept[point] = _odd_multiples(decode(point), 1 << (_KEPT_WIDTH - 2))
+            if self._kept.get(point, (0,))[0] < width:
+                multiples = flatten(_odd_multiples(decode(point), 1 << (width - 2)))
+                self._kept[point] = width, multiples + [(plus, minus, -t) for minus, plus, t in reversed(multiples)]
 
     def combine(self, scalars: Sequence[int], points: Sequence[bytes]) -> bytes:
         """See `Group`."""
-        additions: list[list[Cached]] = [[] for _ in range(SCALAR_BITS + 1)]
+        places: list[tuple[list[Flat], list[Cached]]] = [([], []) for _ in range(SCALAR_BITS + 1)]
         for scalar, point in zip(scalars, points, strict=True):
-            multiples, width = self._kept.get(point), _KEPT_WIDTH
-            if multiples is None:
-                multiples, width = _odd_multiples(decode(point), 1 << (_WIDTH - 2)), _WIDTH
-            for place, digit in _digits(scalar % ORDER, width):
-                multiple = multiples[abs(digit) >> 1]
-                additions[place].append(multiple if digit > 0 else negate_cached(multiple))
-        total = IDENTITY
-        for addends in reversed(additions):
-            total = add_all(double(total), addends)
-        return encode(total)
+            kept = self._kept.get(point)
+            if kept is not None:
+                width, flat = kept
+                for place, at in _digits(scalar % ORDER, width):
+                    places[place][0].append(flat[at])
+            else:
+                multiples = _both_signs(decode(point))
+                for place, at in _digits(scalar % ORDER, _WIDTH):
+                    places[place][1].append(multiples[at])
+        return encode(sum_of_places(reversed(places)))
 
 
 class SodiumGroup:
@@ -77,7 +82,7 @@ class SodiumGroup:
 
         self._rbcl = rbcl
 
-    def keep(self, points: Iterable[bytes]) -> None:
+    def keep(self, points: Iterable[bytes], *, often: bool = False) -> None:
         """Nothing to prepare."""
 
     def combine(self, scalars: Sequence[int], points: Sequence[bytes]) -> bytes:
@@ -110,16 +115,22 @@ def fastest_group() -> Group:
         return PythonGroup()
 
 
-def _odd_multiples(point: Point, count: int) -> tuple[Cached, ...]:
-    """The point times 1, 3, 5, ..., prepared to be added."""
+def _odd_multiples(point: Point, count: int) -> list[Point]:
+    """The point times 1, 3, 5, ..."""
     made, step = [point], prepare_point(double(point))
     for _ in range(count - 1):
         made.append(add_cached(made[-1], step))
-    return tuple(prepare_point(multiple) for multiple in made)
+    return made
+
+
+def _both_signs(point: Point) -> list[Cached]:
+    """The point times 1, 3, ..., -3, -1, prepared: the multiple of an odd digit d is the one at d >> 1."""
+    multiples = [prepare_point(multiple) for multiple in _odd_multiples(point, 1 << (_WIDTH - 2))]
+    return multiples + [(plus, minus, -t, z) for minus, plus, t, z in reversed(multiples)]
 
 
 def _digits(scalar: int, width: int) -> Iterable[tuple[int, int]]:
-    """Place and value of the odd signed digits below 2^(width-1) that add up to `scalar` (non-adjacent form)."""
+    """The odd signed digits d below 2^(width-1) that add up to `scalar` (non-adjacent form): place, and d >> 1."""
     place, window, half = 0, (1 << width) - 1, 1 << (width - 1)
     while scalar:
         skip = (scalar & -scalar).bit_length() - 1
@@ -128,5 +139,5 @@ def _digits(scalar: int, width: int) -> Iterable[tuple[int, int]]:
         digit = scalar & window
         if digit >= half:
             digit -= window + 1
-        yield place, digit
+        yield place, digit >> 1
         scalar -= digit

@@ -7,7 +7,8 @@ Not in constant time: who watches the clock of a prover learns something about w
 its own and answer over a network.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Final
 
 P: Final = 2**255 - 19
@@ -59,6 +60,8 @@ def encode(point: Point) -> bytes:
     x0, y0, z0, t0 = point
     u1 = (z0 + y0) * (z0 - y0) % P
     u2 = x0 * y0 % P
+    if not u2:
+        return IDENTITY_ENCODED  # what the rest would give; checks end here
     _, inverse = _sqrt_ratio(1, u1 * u2 * u2 % P)
     den1, den2 = inverse * u1 % P, inverse * u2 % P
     z_inverse = den1 * den2 * t0 % P
@@ -91,6 +94,8 @@ def add(one: Point, other: Point) -> Point:
 
 Cached = tuple[int, int, int, int]
 """A point as `add_cached` wants it: Y - X, Y + X, 2dT, 2Z."""
+Flat = tuple[int, int, int]
+"""The same of a point with Z = 1, which spares a multiplication in nine at each addition."""
 
 
 def cache(point: Point) -> Cached:
@@ -99,25 +104,45 @@ def cache(point: Point) -> Cached:
     return y - x, y + x, t * _D2 % P, 2 * z
 
 
-def negate_cached(cached: Cached) -> Cached:
-    """Prepared, and with the opposite sign."""
-    minus, plus, t, z = cached
-    return plus, minus, -t, z
+def flatten(points: Sequence[Point]) -> list[Flat]:
+    """Points prepared to be added for a long time to come, by one inversion for all of them."""
+    flat = []
+    for point, inverse in zip(points, inverses([z for _, _, z, _ in points], P), strict=True):
+        x, y = point[0] * inverse % P, point[1] * inverse % P
+        flat.append((y - x, y + x, x * y * _D2 % P))
+    return flat
 
 
 def add_cached(point: Point, cached: Cached) -> Point:
     """`add` of a prepared point: a ninth cheaper."""
-    return add_all(point, (cached,))
-
-
-def add_all(point: Point, cached: Iterable[Cached]) -> Point:
-    """`add_cached` of one after the other, in one loop: most of the time of a proof is spent here."""
     x, y, z, t = point
-    for minus, plus, t2, z2 in cached:
-        a, b = (y - x) * minus % P, (y + x) * plus % P
-        c, d = t * t2 % P, z * z2 % P
-        e, f, g, h = b - a, d - c, d + c, b + a
+    minus, plus, t2, z2 = cached
+    a, b = (y - x) * minus % P, (y + x) * plus % P
+    c, d = t * t2 % P, z * z2 % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def sum_of_places(places: Iterable[tuple[Iterable[Flat], Iterable[Cached]]]) -> Point:
+    """What is to be added at each binary place, the highest first: twice what is above it, and all of its own.
+
+    In one loop without calls, in which nearly all of the time of a proof is spent.
+    """
+    x, y, z, t = IDENTITY
+    for flat, cached in places:
+        a, b = x * x % P, y * y % P
+        h, g = a + b, a - b
+        e = h - (x + y) ** 2 % P
+        f = 2 * z * z % P + g
         x, y, z, t = e * f % P, g * h % P, f * g % P, e * h % P
+        for minus, plus, t2 in flat:
+            a, b, c, d = (y - x) * minus % P, (y + x) * plus % P, t * t2 % P, z + z
+            e, f, g, h = b - a, d - c, d + c, b + a
+            x, y, z, t = e * f % P, g * h % P, f * g % P, e * h % P
+        for minus, plus, t2, z2 in cached:
+            a, b, c, d = (y - x) * minus % P, (y + x) * plus % P, t * t2 % P, z * z2 % P
+            e, f, g, h = b - a, d - c, d + c, b + a
+            x, y, z, t = e * f % P, g * h % P, f * g % P, e * h % P
     return x, y, z, t
 
 
@@ -138,12 +163,46 @@ def _absolute(value: int) -> int:
 def _sqrt_ratio(u: int, v: int) -> tuple[bool, int]:
     """Whether u/v is a square, and the non-negative root of u/v, or of sqrt(-1) * u/v (section 4.2)."""
     v3 = v * v * v % P
-    r = u * v3 * pow(u * v3 * v3 * v, (P - 5) // 8, P) % P
+    r = u * v3 * _to_p58(u * v3 * v3 * v % P) % P
     check = v * r * r % P
     u %= P
     if check in ((-u) % P, -u * _SQRT_M1 % P):
         r = r * _SQRT_M1 % P
     return check in (u, (-u) % P), _absolute(r)
+
+
+def _to_p58(x: int) -> int:
+    """x to the power (P - 5) / 8 = 2^252 - 3, by 11 products and the squarings, a sixth faster than `pow`.
+
+    A name says how many ones the exponent so far has in binary (Bernstein 2006).
+    """
+    two = x * x % P
+    nine = _squared(two, 2) * x % P
+    eleven = nine * two % P
+    ones5 = eleven * eleven % P * nine % P
+    ones10 = _squared(ones5, 5) * ones5 % P
+    ones20 = _squared(ones10, 10) * ones10 % P
+    ones40 = _squared(ones20, 20) * ones20 % P
+    ones50 = _squared(ones40, 10) * ones10 % P
+    ones100 = _squared(ones50, 50) * ones50 % P
+    ones200 = _squared(ones100, 100) * ones100 % P
+    return _squared(_squared(ones200, 50) * ones50 % P, 2) * x % P
+
+
+def _squared(x: int, times: int) -> int:
+    for _ in range(times):
+        x = x * x % P
+    return x
+
+
+def inverses(numbers: Sequence[int], modulus: int) -> list[int]:
+    """Of all of them by one inversion (Montgomery 1987); none of them may be 0."""
+    before = [*accumulate(numbers, lambda product, number: product * number % modulus, initial=1)]
+    left, made = pow(before[-1], -1, modulus), []
+    for number, product in zip(reversed(numbers), reversed(before[:-1]), strict=True):
+        made.append(left * product % modulus)
+        left = left * number % modulus
+    return made[::-1]
 
 
 def _map(t: int) -> Point:

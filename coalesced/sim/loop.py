@@ -69,6 +69,7 @@ class SimLoop(BaseEventLoop):
         self.network = SimNetwork(self, random.Random(seed), link or Link())
         self.names: dict[str, list[str]] = {}
         """Host names that resolve, with their addresses."""
+        self.collect_s = COLLECT_S
         self._selector = _TimeJump(self)
         self._tasks_made = 0
         self._collected_s = 0.0
@@ -85,7 +86,7 @@ class SimLoop(BaseEventLoop):
     def advance(self, by_s: float) -> None:
         """Move the clock; now and then, collect garbage."""
         self.now_s += by_s
-        if self.now_s - self._collected_s >= COLLECT_S:
+        if self.now_s - self._collected_s >= self.collect_s:
             self._collected_s = self.now_s
             gc.collect()
 
