@@ -75,12 +75,10 @@ def restore(face: Face, /, file: Path, sealed: bool, passphrase_file: str, passp
 
 @click.command()
 @click.option("--finish", is_flag=True, help="Put the new key in place, once the node is stopped.")
-@click.option(
-    "--wait", "wait_s", type=DURATION, default="0s", help="First wait so long for open deals and tasks to end."
-)
+@click.option("--wait", "wait_s", type=DURATION, help="First wait so long for open deals and tasks to end.")
 @click.option("--passphrase-file", default="", help="Opens this node's key, where it is sealed; seals the new one.")
 @command_options
-def rotate(face: Face, /, finish: bool, wait_s: float, passphrase_file: str) -> None:
+def rotate(face: Face, /, finish: bool, wait_s: float | None, passphrase_file: str) -> None:
     """Pass this node's account to a new key.
 
     Reputation, credits, open deals and vote go with it.
@@ -92,7 +90,7 @@ def rotate(face: Face, /, finish: bool, wait_s: float, passphrase_file: str) -> 
     if finish:
         _finish_rotation(face, passphrase_file)
         return
-    _say_what_is_open(face, wait_s)
+    _say_what_is_open(face, wait_s or 0.0)
     from crypto.identity import did_key
     from protocol.transactions import NameSuccessor, Succeed, key_commitment
 

@@ -29,7 +29,10 @@ def own_account(face: Face) -> LedgerAccount:
     """This node's account, with a sequence number for one transaction; CliError when it cannot sign one."""
     account = face.run(lambda client: client.ledger_account())
     if account["next_sequence"] is None:
-        raise CliError(f"the account of {account['peer']} is {account['standing']} or has another key", exit_code=5)
+        if account["standing"] == "active":
+            then = "; ".join(face.again(words) for words in ("stop", "keys rotate --finish", "start"))
+            raise CliError(f"this node's key has passed its account to {account['peer']}", exit_code=5, hint=then)
+        raise CliError(f"the account of {account['peer']} is {account['standing']}", exit_code=5)
     return account
 
 

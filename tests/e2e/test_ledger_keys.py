@@ -84,8 +84,11 @@ def test_a_sealed_copy_brings_the_key_back_and_nothing_is_written_over(tmp_path:
 def test_an_account_passes_to_a_new_key_and_is_ended_by_a_certificate_made_beforehand(network: Daemons) -> None:
     _, member, other = found(network)
     before = asked(other, "ledger", "balance")
-    done = other.cli("keys", "rotate")
+    done = other.cli("keys", "rotate", "--wait", "10s")
     assert done.returncode == 0, done.stderr
+    twice = other.cli("keys", "rotate")
+    assert (twice.returncode, "has passed its account to" in twice.stderr) == (5, True)
+    assert "keys rotate --finish" in twice.stderr
     refused = other.cli("keys", "rotate", "--finish")
     assert (refused.returncode, "the node runs" in refused.stderr) == (1, True)
     other.stop()
