@@ -21,6 +21,8 @@ from node.outsource.client.honeytokens import Honeytokens
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import Market
 from node.outsource.client.orders import Orders
+from node.outsource.client.plancourse import PlanCourse
+from node.outsource.client.planner import Planner
 from node.outsource.client.promises import Promises
 from node.outsource.client.reader import Reader
 from node.outsource.client.request import Undisclosed
@@ -134,6 +136,13 @@ def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
         env=env,
         timeout_s=config.client.find_timeout_s,
     )
+    plans = PlanCourse(
+        config=config.client,
+        planner=Planner(base.work, config.client.planner),
+        finder=finder,
+        log_=base.tasks,
+        blobs=store.blobs,
+    )
     subscriptions = Subscriptions(
         config=config.priors,
         own_key=identity.public_key,
@@ -178,6 +187,7 @@ def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
         honeytokens=Honeytokens(
             env=env, key=examining_key, examinations=store.examinations, is_on=config.client.honeytokens
         ),
+        plans=plans,
     )
     unanswered = Unanswered(journal=store.journal, orders=orders, peers=store.peers, surveyor=surveyor)
     return Buying(surveyor, finder, promises, unanswered, running, client, hearsay, subscriptions)

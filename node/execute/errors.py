@@ -7,6 +7,7 @@ NodeError
 ├── BusyError               every worker is taken and the queue is full
 └── ExecutionError          the skill failed or its process died; holds the tail of its stderr
     ├── MemoryLimitError    it went over its memory limit
+    ├── FormatError         a model's endpoint cannot see to the form that was asked for
     └── OutOfOrderError     what does the work elsewhere does none at the moment
 DeadlineError
 └── TimeLimitError          it went over its time limit and was killed
@@ -45,6 +46,10 @@ class MemoryLimitError(ExecutionError):
     """The work needed more memory than it may use."""
 
     code = "memory_limit"
+
+
+class FormatError(ExecutionError):
+    """A model's endpoint knows no `response_format`, or not this one: ask without it, and look for yourself."""
 
 
 class OutOfOrderError(ExecutionError):

@@ -38,6 +38,9 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     receipt_timeout_s: PositiveSeconds = 10.0
     max_running_tasks: Annotated[int, Meta(ge=1, le=10_000)] = 256
     """More are refused with `busy`, so that a flood of asks cannot exhaust memory."""
+    planner: Annotated[str, Meta(max_length=64)] = ""
+    """The label of a model that this node sells, such as "llm/llama3.1-8b": it divides goals into plans. Empty: goals
+    are divided by rule."""
     max_plan_steps_at_once: Annotated[int, Meta(ge=1, le=1_000)] = 16
     """Steps of one plan under way together: keeps a dozen sellers busy, and far below the executor's queue."""
 

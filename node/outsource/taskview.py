@@ -1,13 +1,14 @@
 """A task as its owner sees it, folded from its row and its log. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from crypto.identity import short_id
 from node.errors import exit_code_of
 from node.store.tasks import TaskRow
-from node.tasks.plan import Origin
-from node.views import EventView, ResultInfo, TaskError, TaskView
+from node.tasks.plan import Origin, Step
+from node.views import EventView, ResultInfo, StepView, TaskError, TaskView
 from protocol.errors import RemoteProtocolError
 from protocol.packing import unpack
 from protocol.specification import Specification
@@ -60,10 +61,29 @@ def origin_of(view: TaskView, events: Sequence[EventView]) -> Origin:
     decided = [event.decision for event in events if event.decision is not None]
     chosen = [option for option in decided[-1].options if option.chosen] if decided else []
     success_ppm = chosen[0].success_ppm if chosen else 1_000_000
+    made = Origin("this node", success_ppm=success_ppm, skill=view.skill, task=view.id, cost_micro=view.cost_micro)
     if view.choice != "outsource":
-        return Origin("this node", success_ppm=success_ppm)
+        return made
     is_verified = view.level not in ("", "none") and view.verdict == "accepted"
-    return Origin(view.peer, view.level, is_verified, success_ppm)
+    return replace(made, by=view.peer, level=view.level, is_verified=is_verified, receipt=view.receipt)
+
+
+def step_view(step: Step, task: TaskView) -> StepView:
+    """A step of a plan as the task that it is stands."""
+    spent_s = None if task.finished_unix_ms is None else (task.finished_unix_ms - task.created_unix_ms) / 1000
+    return StepView(
+        name=step.name,
+        needs=step.needs,
+        skill=task.skill,
+        state=task.state,
+        task=task.id,
+        by=task.peer or ("this node" if task.choice == "local" else ""),
+        level=task.level,
+        verdict=task.verdict,
+        receipt=task.receipt,
+        cost_micro=task.cost_micro,
+        spent_s=spent_s,
+    )
 
 
 def _result(row: TaskRow, events: Sequence[EventView]) -> ResultInfo | None:

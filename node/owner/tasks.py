@@ -4,14 +4,26 @@ from collections.abc import AsyncIterator, Sequence
 
 from node.daemon import Parts
 from node.errors import NodeError, NoOfferError
+from node.outsource.client.plancourse import PLAN_SKILL
 from node.outsource.taskview import task_view
 from node.owner.names import find_task
-from node.owner.plangraph import steps_of
+from node.owner.plangraph import given, record_of, steps_of
 from node.owner.records import Records
 from node.skills.labels import nearest
+from node.store.blobs import BlobUse
 from node.store.tasks import TaskRow
 from node.tasks.lifecycle import TaskState
-from node.views import AskRequest, DecisionView, EventView, ReplayView, TasksView, TaskView, TimelineRow, WhyView
+from node.views import (
+    AskRequest,
+    DecisionView,
+    EventView,
+    PlanView,
+    ReplayView,
+    TasksView,
+    TaskView,
+    TimelineRow,
+    WhyView,
+)
 
 QUIET = frozenset({"progress"})
 """Events that a timeline leaves out: there may be hundreds."""
@@ -79,6 +91,7 @@ class TaskDesk:
         view = await self._parts.tasks.view(row.task_id)
         rows = await self._parts.store.tasks.select(parent_id=row.task_id, limit=1000)
         children = [(child, await self._view(child)) for child in reversed(rows)]
+        plan = await self._plan(row, has_steps=bool(children))
         return WhyView(
             task=view,
             decision=_last_decision(events),
@@ -90,19 +103,27 @@ class TaskDesk:
             tried=view.tried,
             receipt=await self._records.receipt_of(row),
             subtasks=tuple(view for _, view in children),
-            steps=steps_of(await self._input(row), children) if children else (),
+            steps=steps_of(plan, children) if children or plan is not None else (),
+            plan=plan,
         )
 
     async def replay(self, text: str, *, number: int | None, what_if: Sequence[str]) -> ReplayView:
         """A stored decision of a task, made again."""
         return await self._parts.client.replay((await self._row(text)).task_id, number, what_if)
 
-    async def _input(self, row: TaskRow) -> bytes | None:
-        """A task's stored input; None when it is not kept any more."""
-        uses = await self._parts.store.blobs.of_task(row.task_id)
-        kept = [use.sha256 for use in uses if use.part == "input"]
+    async def _plan(self, row: TaskRow, *, has_steps: bool) -> PlanView | None:
+        """The record of a task that is a plan; None for any other, and for one that is not kept any more."""
+        uses = {use.part: use for use in await self._parts.store.blobs.of_task(row.task_id)}
+        if "plan" in uses:
+            return record_of(await self._kept(uses["plan"]))
+        if not has_steps and row.skill != PLAN_SKILL:
+            return None
+        return given(await self._kept(uses.get("input")), by_rule=row.skill != PLAN_SKILL)
+
+    async def _kept(self, use: BlobUse | None) -> bytes | None:
+        """A stored content; None when it is not kept any more."""
         try:
-            return await self._parts.store.blobs.get(kept[0]) if kept else None
+            return None if use is None else await self._parts.store.blobs.get(use.sha256)
         except NodeError:
             return None
 

@@ -16,7 +16,8 @@ from node.errors import UsageError
 from node.store.database import Database
 from node.store.errors import QuotaError, damaged
 
-Part = Literal["input", "result"]
+Part = Literal["input", "result", "plan"]
+"""`plan`: what was made of a goal, with the record of how."""
 MAX_BLOB_BYTES = 10**9
 """SQLite's limit on one value."""
 

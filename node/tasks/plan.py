@@ -22,8 +22,8 @@ A step may say more: `budget_usd = "0.01"` (what it may spend, of the plan's), `
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated
 
@@ -76,8 +76,8 @@ def parse_plan(plain: object, files: Iterable[str]) -> Plan:
         plan = msgspec.convert(plain, Plan)
     except msgspec.ValidationError as error:
         raise UsageError(f"the plan is not valid: {error}") from error
-    _check_steps(plan, frozenset(files))
-    order(plan)
+    for problem in problems(plan, frozenset(files)):
+        raise UsageError(problem)
     return plan
 
 
@@ -93,19 +93,31 @@ def per_document(skill: str, text: str, files: tuple[File, ...]) -> Plan:
     return parse_plan(msgspec.to_builtins(Plan(step=(*parts, merge))), (file.name for file in files))
 
 
-def _check_steps(plan: Plan, files: frozenset[str]) -> None:
+def problems(plan: Plan, files: frozenset[str]) -> Iterator[str]:
+    """All that is wrong with a graph whose fields are right, one sentence each; `files` are those handed over."""
     names = [step.name for step in plan.step]
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"the plan has two steps named {doubled[0]!r}: every step needs its own name")
+    for doubled in sorted({name for name in names if names.count(name) > 1}):
+        yield f"the plan has two steps named {doubled!r}: every step needs its own name"
+    is_whole = True
     for step in plan.step:
         if step.merge == (step.skill is not None):
-            raise UsageError(f"step {step.name!r} must have either a skill or merge = true")
-        if unknown := [need for need in step.needs if need not in names]:
-            raise UsageError(f"step {step.name!r} needs {unknown[0]!r}, which is not a step; there are: {names}")
-        if missing := [name for name in step.files if name not in files]:
-            raise UsageError(f"step {step.name!r} reads {missing[0]!r}, which was not handed over with the plan")
+            yield f"step {step.name!r} must have either a skill or merge = true"
+        for need in step.needs:
+            if need not in names:
+                is_whole = False
+                yield f"step {step.name!r} needs {need!r}, which is not a step; there are: {names}"
+        for name in step.files:
+            if name not in files:
+                yield f"step {step.name!r} reads {name!r}, which was not handed over with the plan"
         if step.merge and not step.needs:
-            raise UsageError(f"step {step.name!r} merges nothing: list the steps it needs")
+            yield f"step {step.name!r} merges nothing: list the steps it needs"
+        if not (step.merge or step.text or step.files or step.needs):
+            yield f"step {step.name!r} has no input: give it a text, files, or steps it needs"
+    if is_whole and len(set(names)) == len(names):
+        try:
+            order(plan)
+        except UsageError as error:
+            yield str(error)
 
 
 def order(plan: Plan) -> tuple[tuple[Step, ...], ...]:
@@ -154,6 +166,11 @@ class Origin:
     """How likely it is good, with all that it rests on."""
     rests_on: tuple[str, ...] = ()
     """Steps above it whose results nobody verified."""
+    skill: str = ""
+    task: str = ""
+    receipt: str = ""
+    """What made it, the task that it was, and the receipt that both sides signed; empty where there is none."""
+    cost_micro: int | None = None
 
 
 def resting_on(origin: Origin, needs: Mapping[str, Origin]) -> Origin:
@@ -163,7 +180,7 @@ def resting_on(origin: Origin, needs: Mapping[str, Origin]) -> Origin:
     for name, above in needs.items():
         success_ppm = success_ppm * above.success_ppm // 1_000_000
         unverified += [*above.rests_on, *([] if above.is_verified else [name])]
-    return Origin(origin.by, origin.level, origin.is_verified, success_ppm, tuple(dict.fromkeys(unverified)))
+    return replace(origin, success_ppm=success_ppm, rests_on=tuple(dict.fromkeys(unverified)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +206,9 @@ def _told(part: Part) -> dict[str, object]:
         return {**told, "error": part.error}
     origin = part.origin
     told |= {"media_type": part.content.media_type, "by": origin.by, "verification": origin.level or "own work"}
+    told |= {name: value for name in ("skill", "task", "receipt") if (value := getattr(origin, name))}
+    if origin.cost_micro is not None:
+        told["cost_micro"] = origin.cost_micro
     told["p_good"] = origin.success_ppm / 1_000_000
     if origin.rests_on:
         told["rests_on_unverified"] = list(origin.rests_on)

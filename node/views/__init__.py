@@ -54,6 +54,7 @@ from node.views.market import (
 )
 from node.views.models import ModelKind, ModelSource, TokenRate
 from node.views.node import Check, DoctorView, StatusView
+from node.views.plans import DraftRow, PlannedStep, PlanView
 from node.views.proofs import (
     AtLeastView,
     AttestationView,
@@ -70,7 +71,17 @@ from node.views.proofs import (
     StatementRow,
     TestedRow,
 )
-from node.views.tasks import EventView, ReceiptView, ResultInfo, TaskError, TasksView, TaskView, TimelineRow, WhyView
+from node.views.tasks import (
+    EventView,
+    ReceiptView,
+    ResultInfo,
+    StepView,
+    TaskError,
+    TasksView,
+    TaskView,
+    TimelineRow,
+    WhyView,
+)
 from node.views.trust import AnchorRow, SaidRow, TrustView
 
 __all__ = [
@@ -89,6 +100,7 @@ __all__ = [
     "DealRow",
     "DecisionView",
     "DoctorView",
+    "DraftRow",
     "ErrorView",
     "EventName",
     "EventView",
@@ -124,6 +136,8 @@ __all__ = [
     "PeerRow",
     "PeersView",
     "PingView",
+    "PlanView",
+    "PlannedStep",
     "Preference",
     "Problem",
     "ReceiptView",
@@ -141,6 +155,7 @@ __all__ = [
     "SkillsView",
     "StatementRow",
     "StatusView",
+    "StepView",
     "TaskError",
     "TaskView",
     "TasksView",

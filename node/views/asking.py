@@ -5,7 +5,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from node.views.base import Part, Preference, Proof, View
-from protocol.fields import MediaType, Micro, Name, Ppm
+from node.views.plans import PlanBy
+from protocol.fields import Label, MediaType, Micro, Name, Ppm
 from protocol.specification import Effort, Level, Privacy
 
 
@@ -53,3 +54,8 @@ class AskRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     """A DAG of subtasks as JSON text."""
     split: bool = False
     """One subtask a document, then merge."""
+    by: PlanBy = ""
+    """Make a plan for `skill`, which is then a goal in words, or the label that the rule is to use: by this node's own
+    model, by rule, or `auto`: by the model where one is configured, else by rule."""
+    skills: Annotated[tuple[Label, ...], Meta(max_length=64)] = ()
+    """Others' skills that a plan may use beside this node's own; the first is the rule's."""

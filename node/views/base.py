@@ -16,6 +16,8 @@ EventName = Literal[
     "sellers_found",
     "quotes",
     "decided",
+    "planned",
+    "step",
     "awarded",
     "accepted",
     "progress",

@@ -5,6 +5,7 @@ from typing import Literal
 from node.tasks.lifecycle import TaskState
 from node.views.base import EventName, Part, Side, View
 from node.views.decisions import DecisionView
+from node.views.plans import PlanView
 
 
 class ResultInfo(Part, frozen=True, kw_only=True):
@@ -92,6 +93,27 @@ class ReceiptView(View, frozen=True, kw_only=True, tag="coalesced.receipt/1"):
     """SHA-256 of the signed bytes, hex."""
 
 
+class StepView(Part, frozen=True, kw_only=True):
+    """One step of a plan, as it stands."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    skill: str = ""
+    """Empty for a merge."""
+    state: str
+    """Of its last attempt; `waiting` for one that has not begun, `left out` for one whose needs failed."""
+    task: str = ""
+    by: str = ""
+    """`this node`, or the contractor."""
+    level: str = ""
+    verdict: str = ""
+    receipt: str = ""
+    rests_on: tuple[str, ...] = ()
+    """Steps above it whose results nobody verified."""
+    cost_micro: int | None = None
+    spent_s: float | None = None
+
+
 class EventView(View, frozen=True, kw_only=True, tag="coalesced.event/1"):
     """Something that happened. `text` is one line for a person; what else is set depends on `name`."""
 
@@ -111,6 +133,8 @@ class EventView(View, frozen=True, kw_only=True, tag="coalesced.event/1"):
     """Set on `completed`: what it cost in the end, and the size of its result."""
     decision: DecisionView | None = None
     receipt: ReceiptView | None = None
+    step: StepView | None = None
+    """Set on `step`: how a step of this plan stands now."""
     task: TaskView | None = None
     """Set on `submitted` and on every ending event."""
 
@@ -121,24 +145,6 @@ class TimelineRow(Part, frozen=True, kw_only=True):
     after_s: float
     name: str
     text: str
-
-
-class StepView(Part, frozen=True, kw_only=True):
-    """One step of a plan, as it stands."""
-
-    name: str
-    needs: tuple[str, ...] = ()
-    skill: str = ""
-    """Empty for a merge."""
-    state: str
-    """Of its last attempt; `waiting` for one that has not begun, `left out` for one whose needs failed."""
-    task: str = ""
-    by: str = ""
-    """`this node`, or the contractor."""
-    level: str = ""
-    verdict: str = ""
-    cost_micro: int | None = None
-    spent_s: float | None = None
 
 
 class WhyView(View, frozen=True, kw_only=True, tag="coalesced.why/1"):
@@ -152,3 +158,5 @@ class WhyView(View, frozen=True, kw_only=True, tag="coalesced.why/1"):
     subtasks: tuple[TaskView, ...] = ()
     steps: tuple[StepView, ...] = ()
     """A plan's graph: what ran where, at which cost."""
+    plan: PlanView | None = None
+    """Who made it, and what it says."""

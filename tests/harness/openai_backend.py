@@ -1,7 +1,8 @@
 """An OpenAI-compatible server that does real, deterministic work, with faults to switch on.
 
 What a chat asks for is read off its last message: "statistics" gives word statistics, "sentiment" the lexicon's
-score, anything else an extractive summary. Tokens are counted, not guessed: words in pieces of at most six letters.
+score, anything else an extractive summary; what asks for a plan gets one (tests/harness/draftsman.py). Tokens are
+counted, not guessed: words in pieces of at most six letters.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from aiohttp import web
 
 from node.execute.builtin.document_analysis.text import question_terms, sentences
 from node.execute.builtin.sentiment.score import score
+from tests.harness.draftsman import Slip, drafted, is_asked
 
 PIECE = re.compile(r"\w{1,6}|[^\w\s]")
 DIMENSIONS = 64
@@ -56,6 +58,10 @@ class Backend:
     wants_completion_tokens: bool = False
     """As hosted reasoning models do: `max_tokens` is refused."""
     ignores_stream: bool = False
+    refuses_formats: bool = False
+    """As servers do that cannot hold a model to a schema."""
+    next_slips: deque[Slip | None] = field(default_factory=deque)
+    """What is wrong with the next drafts of a plan; afterwards they are right."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """What a slow reply waits for."""
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -94,6 +100,8 @@ class Backend:
         if self.wants_completion_tokens and "max_tokens" in asked:
             text = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
             return problem(400, "unsupported_parameter", text)
+        if self.refuses_formats and "response_format" in asked:
+            return problem(400, "invalid_request_error", "Unknown parameter: 'response_format'")
         match fault:
             case Fault.RATE_LIMIT:
                 headers = {} if self.retry_after_s is None else {"Retry-After": f"{self.retry_after_s:g}"}
@@ -106,7 +114,7 @@ class Backend:
                 await self.gate.wait()
             case _:
                 pass
-        text, finish = completed(asked)
+        text, finish = self._completed(asked)
         usage = {"prompt_tokens": read_tokens(asked), "completion_tokens": tokens(text)}
         usage["total_tokens"] = sum(usage.values())
         if fault is Fault.WRONG_USAGE:
@@ -127,6 +135,12 @@ class Backend:
             return web.Response(text='{"choices": [{"message', content_type="application/json")
         self.completed += 1
         return web.json_response(reply)
+
+    def _completed(self, asked: dict[str, Any]) -> tuple[str, str]:
+        if not is_asked(asked):
+            return completed(asked)
+        slip = self.next_slips.popleft() if self.next_slips else None
+        return cut(asked, drafted(asked, slip))
 
     async def _stream(
         self, request: web.Request, asked: dict[str, Any], reply: dict[str, Any], fault: Fault | None
@@ -251,7 +265,11 @@ def content(message: dict[str, Any]) -> str:
 
 def completed(asked: dict[str, Any]) -> tuple[str, str]:
     """The whole reply and why it ended, cut at the tokens allowed."""
-    text = answer(content(asked["messages"][-1]))
+    return cut(asked, answer(content(asked["messages"][-1])))
+
+
+def cut(asked: dict[str, Any], text: str) -> tuple[str, str]:
+    """A reply at the tokens allowed, and why it ended there."""
     most = asked.get("max_completion_tokens") or asked.get("max_tokens") or 10**6
     pieces = list(PIECE.finditer(text))
     return (text, "stop") if len(pieces) <= most else (text[: pieces[most - 1].end()], "length")

@@ -40,6 +40,7 @@ from coalesced.control.shapes.market import (
 )
 from coalesced.control.shapes.models import ModelSource, TokenRate
 from coalesced.control.shapes.node import Check, Doctor, Status
+from coalesced.control.shapes.plans import DraftRow, Plan, PlannedStep
 from coalesced.control.shapes.proofs import (
     AtLeast,
     Attestation,
@@ -56,7 +57,7 @@ from coalesced.control.shapes.proofs import (
     StatementRow,
     TestedRow,
 )
-from coalesced.control.shapes.tasks import Event, Receipt, ResultInfo, Task, TaskError, Tasks, TimelineRow, Why
+from coalesced.control.shapes.tasks import Event, Receipt, ResultInfo, Step, Task, TaskError, Tasks, TimelineRow, Why
 from coalesced.control.shapes.trust import AnchorRow, SaidRow, Trust
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "DealRow",
     "Decision",
     "Doctor",
+    "DraftRow",
     "Error",
     "Event",
     "Examined",
@@ -105,6 +107,8 @@ __all__ = [
     "PeerRow",
     "Peers",
     "Ping",
+    "Plan",
+    "PlannedStep",
     "Problem",
     "Receipt",
     "Replay",
@@ -120,6 +124,7 @@ __all__ = [
     "Skills",
     "StatementRow",
     "Status",
+    "Step",
     "Task",
     "TaskError",
     "Tasks",

@@ -32,3 +32,5 @@ class AskRequest(TypedDict, total=False):
     dry_run: bool
     plan: str
     split: bool
+    by: str
+    skills: Sequence[str]

@@ -3,6 +3,7 @@
 from typing import TypedDict
 
 from coalesced.control.shapes.decisions import Decision
+from coalesced.control.shapes.plans import Plan
 
 
 class ResultInfo(TypedDict):
@@ -75,6 +76,21 @@ class Receipt(TypedDict):
     digest: str
 
 
+class Step(TypedDict):
+    name: str
+    needs: list[str]
+    skill: str
+    state: str
+    task: str
+    by: str
+    level: str
+    verdict: str
+    receipt: str
+    rests_on: list[str]
+    cost_micro: int | None
+    spent_s: float | None
+
+
 class Event(TypedDict):
     schema: str
     name: str
@@ -91,6 +107,7 @@ class Event(TypedDict):
     result_bytes: int | None
     decision: Decision | None
     receipt: Receipt | None
+    step: Step | None
     task: Task | None
 
 
@@ -98,19 +115,6 @@ class TimelineRow(TypedDict):
     after_s: float
     name: str
     text: str
-
-
-class Step(TypedDict):
-    name: str
-    needs: list[str]
-    skill: str
-    state: str
-    task: str
-    by: str
-    level: str
-    verdict: str
-    cost_micro: int | None
-    spent_s: float | None
 
 
 class Why(TypedDict):
@@ -122,3 +126,4 @@ class Why(TypedDict):
     receipt: Receipt | None
     subtasks: list[Task]
     steps: list[Step]
+    plan: Plan | None

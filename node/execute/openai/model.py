@@ -12,7 +12,7 @@ import structlog
 from node.decision.tokens import Usage, doubt
 from node.errors import NodeError, UsageError
 from node.execute.conversation import Ask
-from node.execute.errors import ExecutionError, OutOfOrderError
+from node.execute.errors import ExecutionError, FormatError, OutOfOrderError
 from node.execute.execution import Execution
 from node.execute.openai.credentials import read_key
 from node.execute.openai.exchange import Endpoint, EndpointError, chat, fetch, session
@@ -39,6 +39,7 @@ REPORT_PPM = 20_000
 CHECK_TIMEOUT_S = 10.0
 OUT_OF_ORDER = frozenset({0, 401, 402, 403, 404, 429})
 """No answer, no credit, no such model, or too much asked already: the next task would end the same way."""
+BAD_REQUEST = frozenset({400, 422})
 T = TypeVar("T")
 
 
@@ -190,6 +191,8 @@ def _failure(error: EndpointError, attempts: int) -> ExecutionError:
     """What a buyer learns: how it failed. What the endpoint said is for its seller, whose account it may describe."""
     how = f"answered {error.status}" if error.status not in (0, 200) else "gave no usable reply"
     text = f"the model's endpoint {how}, {attempts} times" if attempts > 1 else f"the model's endpoint {how}"
+    if error.status in BAD_REQUEST and ("response_format" in str(error) or "json_schema" in str(error)):
+        return FormatError("the model's endpoint takes no such response_format: leave it out")
     # Not for 400 and the like: one buyer's odd request must not close the shop for all others.
     return OutOfOrderError(text) if error.status in OUT_OF_ORDER or error.status >= 500 else ExecutionError(text)
 
@@ -204,7 +207,7 @@ class _Dialect:
     def learn(self, error: EndpointError) -> bool:
         """Whether the refusal was about a word that can be left out, or said otherwise."""
         text = str(error)
-        if error.status not in (400, 422):
+        if error.status not in BAD_REQUEST:
             return False
         if self.takes_stream_options and "stream_options" in text:
             self.takes_stream_options = False

@@ -15,7 +15,8 @@ from node.outsource.client.course import Course
 from node.outsource.client.finder import Finder
 from node.outsource.client.honeytokens import Honeytokens
 from node.outsource.client.outcome import Done, Question
-from node.outsource.client.planrun import Share, StepDone, plan_content, purse_of, run_plan
+from node.outsource.client.plancourse import PLAN_SKILL, PlanCourse, RunStep, goal_content
+from node.outsource.client.planrun import Share, StepDone, plan_content, purse_of
 from node.outsource.client.replaying import chosen, replayed
 from node.outsource.client.request import (
     NOTHING_KEPT,
@@ -45,10 +46,6 @@ from protocol.messages import MAX_ANSWER_CHARS
 
 log = structlog.get_logger()
 
-PLAN_SKILL = "plan"
-"""The label under which a plan itself is listed; its subtasks have skills."""
-
-
 class Client:
     """Tasks of this node's owner. One instance a node."""
 
@@ -66,6 +63,7 @@ class Client:
         blobs: Blobs,
         canaries: Canaries,
         honeytokens: Honeytokens,
+        plans: PlanCourse,
     ) -> None:
         self._env = env
         self._config = config
@@ -78,6 +76,7 @@ class Client:
         self._blobs = blobs
         self._canaries = canaries
         self._honeytokens = honeytokens
+        self._plans = plans
 
     # --- what the owner asks
 
@@ -89,9 +88,9 @@ class Client:
             raise UsageError("a dry run decides and does nothing: use `decide`")
         with self._running.room():
             plan = plan_of(request)
-            if plan is not None:
+            if plan is not None or request.by:
                 ask = await self._plan_ask(request, plan)
-                course = self._run_plan(ask.task_id, request, plan)
+                course = self._plans.run(ask.task_id, request, plan, self._steps_of(ask.task_id, request))
             else:
                 ask = await self._ask(request, request.skill, single_content(request, self._config), plant=True)
                 ask = replace(ask, undisclosed=undisclosed)
@@ -109,7 +108,7 @@ class Client:
 
     async def decide(self, request: AskRequest) -> DecisionView:
         """What would be done, and why: quotes are asked for, nothing is awarded."""
-        if plan_of(request) is not None:
+        if request.by or plan_of(request) is not None:
             raise UsageError("a plan is decided subtask by subtask: decide one of its tasks")
         ask = await self._ask(request, request.skill, single_content(request, self._config))
         remaining_s = ask.specification.constraints.deadline_ms / 1000
@@ -281,25 +280,30 @@ class Client:
         if not is_label(skill):
             raise unknown_label(skill, (known.label for known in self._work.executor.skills))
 
-    async def _plan_ask(self, request: AskRequest, plan: Plan) -> Ask:
-        """A plan as a task of its own, whose subtasks are decided one by one."""
-        for step in plan.step:
-            if step.skill is not None:
-                self._check_label(step.skill)
+    async def _plan_ask(self, request: AskRequest, plan: Plan | None) -> Ask:
+        """A plan, or the goal of one, as a task of its own, whose subtasks are decided one by one."""
         wishes = wishes_of(request, self._config)
-        purse_of(plan, wishes.budget_micro)
+        if plan is None:
+            self._plans.check(request)
+            content = goal_content(request)
+        else:
+            for step in plan.step:
+                if step.skill is not None:
+                    self._check_label(step.skill)
+            purse_of(plan, wishes.budget_micro)
+            content = plan_content(plan, files_of(request))
         return await ask_of(
             self._env.entropy(16),
             request.skill if request.split else PLAN_SKILL,
-            plan_content(plan, files_of(request)),
+            content,
             wishes,
             value_micro=None,
             prefer=request.prefer,
             work=None,
         )
 
-    async def _run_plan(self, parent_id: bytes, request: AskRequest, plan: Plan) -> Done:
-        await self._log.move(parent_id, "working")
+    def _steps_of(self, parent_id: bytes, request: AskRequest) -> RunStep:
+        """How a step of that plan is done: as a task of its own, within its share."""
 
         async def run_step(step: Step, content: Content, share: Share) -> StepDone:
             assert step.skill is not None
@@ -323,18 +327,8 @@ class Client:
             await self._open(ask, parent_id=parent_id, node_name=step.name)
             course = self._course.run(ask, question=self._question(ask.task_id))
             with self._running.adopted(ask.task_id):
-                done = await self._settled(ask.task_id, course)
+                async with self._plans.told(parent_id, step, ask.task_id):
+                    done = await self._settled(ask.task_id, course)
             return StepDone(done, origin_of(await self._log.view(ask.task_id), await self._log.events(ask.task_id)))
 
-        async def report(text: str, done_ppm: int) -> None:
-            await self._log.note(parent_id, "progress", text, done_ppm=done_ppm)
-
-        return await run_plan(
-            plan,
-            files_of(request),
-            wishes_of(request, self._config),
-            max_input_bytes=self._config.max_input_bytes,
-            max_steps_at_once=self._config.max_plan_steps_at_once,
-            run_step=run_step,
-            report=report,
-        )
+        return run_step

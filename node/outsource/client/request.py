@@ -102,13 +102,17 @@ def files_of(request: AskRequest) -> tuple[File, ...]:
 
 
 def plan_of(request: AskRequest) -> Plan | None:
-    """The plan that the request holds or asks for; None for a single task."""
+    """The plan that the request holds or that follows from it; None for a single task, and for a goal (`by`)."""
     files = files_of(request)
-    if not request.plan and not request.split:
+    if not (request.plan or request.split or request.by):
         return None
+    if request.by and (request.plan or request.split):
+        raise UsageError(f"by = {request.by!r} makes a plan, and one is given already: leave one out")
     names = [file.name for file in files]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"two files are named {doubled[0]!r}: a plan tells its files apart by their names")
+    if request.by:
+        return None
     if request.plan:
         try:
             plain = json.loads(request.plan)

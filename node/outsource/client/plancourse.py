@@ -1,0 +1,141 @@
+"""The course of a plan's task: the plan made, if there is only a goal; carried out; each change of a step told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from node.errors import DeadlineError
+from node.outsource.client.finder import Finder
+from node.outsource.client.outcome import Done
+from node.outsource.client.planner import Goal, Planner, plan_in
+from node.outsource.client.planrun import Share, StepDone, run_plan
+from node.outsource.client.request import files_of, wishes_of
+from node.outsource.config import ClientConfig
+from node.outsource.tasklog import TaskLog
+from node.outsource.taskview import step_view
+from node.store.blobs import Blobs
+from node.tasks.content import Content
+from node.tasks.plan import Plan, Step
+from node.tasks.spec import Wishes, digest
+from node.views import ENDING_EVENTS, AskRequest
+from node.views.plans import PlanView
+from node.wording import duration, usd
+
+RunStep = Callable[[Step, Content, Share], Awaitable[StepDone]]
+PLAN_SKILL: Final = "plan"
+"""The label under which a plan itself is listed; its subtasks have skills."""
+CHANGES: Final = frozenset({"submitted", "decided", "fell_back", "input_required", *ENDING_EVENTS})
+"""Events of a step that change what its plan's graph shows."""
+
+
+def goal_content(request: AskRequest) -> Content:
+    """A goal as the input of the task that it is: its words, and the digests of its files."""
+    digests = {file.name: digest(file.data).hex() for file in files_of(request)}
+    said = {"goal": request.skill, "text": request.text, "by": request.by, "skills": request.skills, "files": digests}
+    return Content("application/json", msgspec.json.encode(said))
+
+
+class PlanCourse:
+    """Takes one plan from its goal or its steps to its end. Holds nothing of a plan: one instance serves all."""
+
+    def __init__(self, *, config: ClientConfig, planner: Planner, finder: Finder, log_: TaskLog, blobs: Blobs) -> None:
+        self._config = config
+        self._planner = planner
+        self._finder = finder
+        self._log = log_
+        self._blobs = blobs
+
+    def check(self, request: AskRequest) -> None:
+        """UsageError when no plan can be made for what is asked for."""
+        self._planner.check(request.by)
+
+    async def run(self, task_id: bytes, request: AskRequest, plan: Plan | None, run_step: RunStep) -> Done:
+        """Carry out `plan`, or the one that is made first for the request's goal."""
+        await self._log.move(task_id, "working")
+        wishes, cost_micro = wishes_of(request, self._config), 0
+        if plan is None:
+            plan, wishes, cost_micro = await self._planned(task_id, request, wishes)
+
+        async def report(text: str, done_ppm: int) -> None:
+            await self._log.note(task_id, "progress", text, done_ppm=done_ppm)
+
+        done = await run_plan(
+            plan,
+            files_of(request),
+            wishes,
+            max_input_bytes=self._config.max_input_bytes,
+            max_steps_at_once=self._config.max_plan_steps_at_once,
+            run_step=run_step,
+            report=report,
+        )
+        return replace(done, cost_micro=done.cost_micro + cost_micro)
+
+    async def _planned(self, task_id: bytes, request: AskRequest, wishes: Wishes) -> tuple[Plan, Wishes, int]:
+        """The plan for a goal; what is left for its steps of budget and time; and what making it cost."""
+        if not request.by:
+            raise AssertionError("a request without a plan asks for one")
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + wishes.deadline_s
+
+        async def report(text: str) -> None:
+            await self._log.note(task_id, "progress", text, done_ppm=0)
+
+        goal = Goal(
+            words=request.skill,
+            text=request.text,
+            files=files_of(request),
+            skills=request.skills,
+            budget_micro=wishes.budget_micro,
+            deadline_s=wishes.deadline_s,
+            max_input_bytes=self._config.max_input_bytes,
+        )
+        try:
+            async with asyncio.timeout_at(ends_s):
+                made = await self._planner.plan(goal, request.by, find_label=self._finder.label, report=report)
+        except TimeoutError as error:
+            late = f"the deadline of {wishes.deadline_s:g} s has passed before there was a plan"
+            raise DeadlineError(late) from error
+        await self._blobs.put(task_id, "plan", msgspec.json.encode(made), "application/json")
+        await self._log.note(task_id, "planned", said(made))
+        left_micro = max(0, wishes.budget_micro - made.cost_micro)
+        left = replace(wishes, budget_micro=left_micro, deadline_s=max(0.001, ends_s - loop.time()))
+        return plan_in(made), left, made.cost_micro
+
+    @asynccontextmanager
+    async def told(self, plan_id: bytes, step: Step, task_id: bytes) -> AsyncIterator[None]:
+        """Tell in the plan's log how this step, which is that task, changes: until it has ended and that is told."""
+        telling = asyncio.create_task(self._tell(plan_id, step, task_id))
+        try:
+            yield
+        except asyncio.CancelledError:
+            telling.cancel()
+            raise
+        finally:
+            with suppress(asyncio.CancelledError):
+                await telling
+
+    async def _tell(self, plan_id: bytes, step: Step, task_id: bytes) -> None:
+        async for event in self._log.watch(task_id):
+            if event.name in CHANGES:
+                shown = step_view(step, await self._log.view(task_id))
+                self._log.tell(plan_id, "step", f"{step.name}: {shown.state}", step=shown)
+
+
+def said(made: PlanView) -> str:
+    """How a plan was made, in one line."""
+    spent = f", {usd(made.cost_micro)} in {duration(made.spent_s)}" if made.drafts else ""
+    because = f" ({made.why})" if made.why else ""
+    match made.made_by:
+        case "model":
+            how = f"by {made.model}"
+        case "repaired":
+            how = f"by {made.model}, repaired once{because}"
+        case "rule":
+            how = f"by rule{because}"
+        case "file":
+            how = "as given"
+    return f"{len(made.step)} steps {how}{spent}"
