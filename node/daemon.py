@@ -31,6 +31,7 @@ from node.net.peers import Peers
 from node.outsource.client.client import Client
 from node.outsource.client.finder import Finder
 from node.outsource.client.hearsay import Hearsay
+from node.outsource.client.rollcall import RollCall
 from node.outsource.client.running import Running
 from node.outsource.client.subscriptions import Subscriptions
 from node.outsource.client.successors import Successors
@@ -92,6 +93,7 @@ class Parts:
     hearsay: Hearsay
     subscriptions: Subscriptions
     market_maker: "MarketMaker | None"
+    roll_call: RollCall
     orphans: Orphans
     unanswered: Unanswered
     running: Running

@@ -34,6 +34,13 @@ SELLERS = (
     Column("hours", "hours", optional=True),
     Column("shown by", "source", optional=True),
     Column("caption", "caption", optional=True),
+    Column("reached", "reached_unix_ms", "moment", optional=True),
+)
+ABSENT = (
+    Column("not reached", "peer"),
+    Column("last seen", "last_seen_unix_ms", "moment"),
+    Column("advert stands until", "expires_unix_ms", "moment"),
+    Column("shown by", "source", optional=True),
 )
 MATCHES = (
     Column("skill", "skill"),

@@ -24,10 +24,23 @@ def _listing(columns: tuple[Column, ...], key: str, empty: str) -> Callable[[Any
     return lambda view, out: draw_table(columns, view[key], out, empty=empty)
 
 
+def draw_sellers(view: shapes.Sellers, out: TextIO) -> None:
+    """Who sells a skill and answered; below, on a terminal, who advertises it and did not."""
+    empty = "nobody that sells it was reached" if view["absent"] else "nobody sells it; see: coalesced skills ls"
+    draw_table(columns.SELLERS, view["sellers"], out, empty=empty)
+    _draw_absent(view["absent"], out)
+
+
+def _draw_absent(absent: list[shapes.AbsentRow], out: TextIO) -> None:
+    if absent and out.isatty():
+        draw_table(columns.ABSENT, cast("list[Mapping[str, Any]]", absent), out)
+
+
 def draw_matches(view: shapes.Matches, out: TextIO, *, parts: bool = False) -> None:
     """What fits a request; `parts` shows the three of eq. (12) and the captions that were looked under."""
     rows = [{**row, "peer": row["peer"] or "here"} for row in view["matches"]]
     draw_table(columns.PARTS if parts else columns.MATCHES, rows, out, empty="nothing fits; see: coalesced skills ls")
+    _draw_absent(view["absent"], out)
     if parts and view["captions"]:
         print(f"\nlooked under: {', '.join(view['captions'])}", file=out)
 
@@ -195,7 +208,7 @@ DRAWERS: Final[dict[str, Callable[[Any, TextIO], None]]] = {
     "peers": _listing(columns.PEERS, "peers", "no peers known yet; see: coalesced doctor"),
     "ping": _draw_ping,
     "skills": _listing(columns.SKILLS, "skills", "this node has no skills"),
-    "sellers": _listing(columns.SELLERS, "sellers", "nobody sells it; see: coalesced skills ls"),
+    "sellers": draw_sellers,
     "matches": draw_matches,
     "offers": _listing(columns.OFFERS, "offers", "nothing is on sale; see: coalesced sell --help"),
     "offer": _draw_offer,

@@ -150,4 +150,4 @@ async def _sellers(client: "ControlClient", what: str, max_price_micro: int | No
     if not is_label(what):
         return None
     found = await client.find_skill(what, max_price_micro=max_price_micro)
-    return found if found["sellers"] else None
+    return found if found["sellers"] or found["absent"] else None

@@ -26,6 +26,7 @@ from node.outsource.client.planner import Planner
 from node.outsource.client.promises import Promises
 from node.outsource.client.reader import Reader
 from node.outsource.client.request import Undisclosed
+from node.outsource.client.rollcall import Absences, RollCall
 from node.outsource.client.running import Running
 from node.outsource.client.settlement import Settlement
 from node.outsource.client.standings import Standings
@@ -47,6 +48,7 @@ class Buying:
 
     surveyor: Surveyor
     finder: Finder
+    roll_call: RollCall
     promises: Promises
     unanswered: Unanswered
     running: Running
@@ -58,6 +60,7 @@ class Buying:
 def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
     """The client's role."""
     config, env, store, identity = base.config, base.ground.env, base.ground.store, base.ground.identity
+    absences = Absences()
     hearsay = Hearsay(store.priors, env.unix_ms)
 
     async def order(request: AskRequest, undisclosed: Undisclosed) -> TaskRow:
@@ -71,7 +74,7 @@ def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
         decision=heeding(config),
         work=base.work,
         sources=base.sources,
-        market=Market(base.peers, env.unix_ms),
+        market=Market(base.peers, absences, env.unix_ms),
         settling=paying.settling,
         standings=Standings(identity.public_key, community, env),
         hearsay=hearsay,
@@ -190,7 +193,8 @@ def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
         plans=plans,
     )
     unanswered = Unanswered(journal=store.journal, orders=orders, peers=store.peers, surveyor=surveyor)
-    return Buying(surveyor, finder, promises, unanswered, running, client, hearsay, subscriptions)
+    roll_call = RollCall(base.peers, absences, env.unix_ms)
+    return Buying(surveyor, finder, roll_call, promises, unanswered, running, client, hearsay, subscriptions)
 
 
 def heeding(config: Config) -> DecisionConfig:

@@ -176,6 +176,7 @@ def _parts(
         hearsay=buying.hearsay,
         subscriptions=buying.subscriptions,
         market_maker=market_maker,
+        roll_call=buying.roll_call,
         orphans=Orphans(
             env=ground.env,
             log_=base.tasks,

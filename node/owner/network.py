@@ -1,7 +1,8 @@
 """The owner's view of other nodes: who is there, how far away, who sells what, who is blocked."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from crypto.identity import did_key, short_id
 from dht.contacts import Contact
@@ -14,15 +15,19 @@ from node.market.hours import shown_hours
 from node.net.endpoint import Endpoint
 from node.net.session import Session
 from node.outsource.client.finder import Found
+from node.outsource.client.seller import Seller
 from node.outsource.client.survey import Surveyor
 from node.owner.names import find_peer
 from node.skills.labels import check_label, nearest
 from node.store.peers import KnownPeer
-from node.views import MatchesView, MatchRow, OkView, PeerRow, PeersView, PingView, SellerRow, SellersView
+from node.views import AbsentRow, MatchesView, MatchRow, OkView, PeerRow, PeersView, PingView, SellerRow, SellersView
 
 PING_TIMEOUT_S = 5.0
+PRESENT_TIMEOUT_S = 3.0
+"""For sellers to answer before they are shown, as for a quote."""
 FOREVER_S = float("inf")
 PPM = 1_000_000
+T = TypeVar("T")
 
 
 class Network:
@@ -121,7 +126,8 @@ class Network:
             near = nearest(label, known)
             advice = f"; did you mean {' or '.join(near)}?" if near else ""
             raise UsageError(f"{error}{advice}") from error
-        listings = await self._surveyor.listings(label)
+        found = await self._surveyor.listings(label)
+        listings, absent = await self._present(found, lambda listing: listing.seller, lambda listing: listing.source)
         counts = await self._parts.store.outcomes.counts(
             [listing.seller.key for listing in listings], label, self._parts.env.unix_ms()
         )
@@ -145,9 +151,11 @@ class Network:
                     success_ppm=self._success_ppm(history.successes, history.failures) if history.jobs else None,
                     source=listing.source,
                     hours=shown_hours(advert.hours, self._parts.env.unix_ms() / 1000),
+                    reached_unix_ms=self._parts.roll_call.met_unix_ms(listing.seller.key),
                 )
             )
-        return SellersView(skill=label, sellers=tuple(sorted(rows, key=lambda row: (row.price_hint_micro, row.peer))))
+        cheapest = sorted(rows, key=lambda row: (row.price_hint_micro, row.peer))
+        return SellersView(skill=label, sellers=tuple(cheapest), absent=absent)
 
     async def matches(
         self, text: str, max_price_micro: int | None, min_trust_ppm: int, needs: Sequence[str]
@@ -159,7 +167,8 @@ class Network:
         if not text.strip():
             raise UsageError("there is nothing to look for: write what is to be done, in your own words")
         search = await self._parts.finder.find(text, needs)
-        pairs = {(found.skill, found.seller.key) for found in search.found if found.seller is not None}
+        matches, absent = await self._present(search.found, lambda found: found.seller, lambda found: found.source)
+        pairs = {(found.skill, found.seller.key) for found in matches if found.seller is not None}
         histories = {
             (skill, key): history
             for skill in {skill for skill, _ in pairs}
@@ -170,14 +179,39 @@ class Network:
             ).items()
         }
         rows = []
-        for found in search.found:
+        for found in matches:
             history = histories.get((found.skill, found.seller.key)) if found.seller is not None else None
             if found.seller is not None:
                 trust_ppm = self._success_ppm(history.successes, history.failures) if history else 0
                 if trust_ppm < min_trust_ppm or _is_over(found.price_hint_micro, max_price_micro):
                     continue
-            rows.append(_match_row(found, trust_ppm if history is not None and history.jobs else None))
-        return MatchesView(text=text, captions=search.captions, matches=tuple(rows))
+            reached = None if found.seller is None else self._parts.roll_call.met_unix_ms(found.seller.key)
+            rows.append(_match_row(found, trust_ppm if history is not None and history.jobs else None, reached))
+        return MatchesView(text=text, captions=search.captions, matches=tuple(rows), absent=absent)
+
+    async def _present(
+        self, found: Sequence[T], seller_of: Callable[[T], Seller | None], source_of: Callable[[T], str]
+    ) -> tuple[list[T], tuple[AbsentRow, ...]]:
+        """What of this is this node's own or of a seller that answers now; and the sellers that do not, each once."""
+        sellers = {seller.key: (seller, source_of(one)) for one in found if (seller := seller_of(one)) is not None}
+        roll_call = self._parts.roll_call
+        here = await roll_call.present([seller for seller, _ in sellers.values()], timeout_s=PRESENT_TIMEOUT_S)
+        present = [one for one in found if (seller := seller_of(one)) is None or seller.key in here]
+        if len(here) == len(sellers):
+            return present, ()
+        known = {peer.public_key: peer.last_seen_unix_ms for peer in await self._parts.store.peers.known()}
+        absent = [
+            AbsentRow(
+                peer=seller.name,
+                did=did_key(key),
+                source=source,
+                expires_unix_ms=seller.expires_unix_ms,
+                last_seen_unix_ms=roll_call.met_unix_ms(key) or known.get(key),
+            )
+            for key, (seller, source) in sellers.items()
+            if key not in here
+        ]
+        return present, tuple(absent)
 
     def _success_ppm(self, successes: float, failures: float) -> int:
         config = self._decision
@@ -189,7 +223,7 @@ def _is_over(price_micro: int | None, limit_micro: int | None) -> bool:
     return price_micro is not None and limit_micro is not None and price_micro > limit_micro
 
 
-def _match_row(found: Found, success_ppm: int | None) -> MatchRow:
+def _match_row(found: Found, success_ppm: int | None, reached_unix_ms: int | None) -> MatchRow:
     seller, fit = found.seller, found.fit
     return MatchRow(
         skill=found.skill,
@@ -204,6 +238,7 @@ def _match_row(found: Found, success_ppm: int | None) -> MatchRow:
         success_ppm=success_ppm,
         source=found.source,
         terms=found.terms,
+        reached_unix_ms=reached_unix_ms,
     )
 
 

@@ -35,6 +35,7 @@ from node.views.ledger import (
     MemberRow,
 )
 from node.views.market import (
+    AbsentRow,
     MarketFlag,
     MarketRow,
     MarketView,
@@ -86,6 +87,7 @@ from node.views.trust import AnchorRow, SaidRow, TrustView
 
 __all__ = [
     "ENDING_EVENTS",
+    "AbsentRow",
     "AgentSource",
     "AnchorRow",
     "AskRequest",

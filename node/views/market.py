@@ -97,6 +97,20 @@ class SellerRow(Part, frozen=True, kw_only=True):
     """Who showed the advert: DHT, registry HOST:PORT, cache, local network."""
     hours: str = ""
     """Until or from when it is open, in words; empty for a seller that says nothing of it."""
+    reached_unix_ms: int | None = None
+    """When it answered just now; None where nobody was spoken to."""
+
+
+class AbsentRow(Part, frozen=True, kw_only=True):
+    """A seller that advertises and could not be reached: it crashed, or is cut off."""
+
+    peer: str
+    did: str
+    source: str = ""
+    expires_unix_ms: int
+    """Until when its advert stands."""
+    last_seen_unix_ms: int | None = None
+    """When this node last had to do with it; None for never."""
 
 
 class MarketFlag(Part, frozen=True, kw_only=True):
@@ -154,6 +168,8 @@ class SellersView(View, frozen=True, kw_only=True, tag="coalesced.sellers/1"):
 
     skill: str
     sellers: tuple[SellerRow, ...]
+    """Those that answered."""
+    absent: tuple[AbsentRow, ...] = ()
 
 
 class MatchRow(Part, frozen=True, kw_only=True):
@@ -176,6 +192,8 @@ class MatchRow(Part, frozen=True, kw_only=True):
     """Who showed it: DHT, registry HOST:PORT, cache, local network; empty for this node."""
     terms: tuple[str, ...] = ()
     """Resource terms of what the agent says it has."""
+    reached_unix_ms: int | None = None
+    """When it answered just now; None for this node."""
 
 
 class MatchesView(View, frozen=True, kw_only=True, tag="coalesced.matches/1"):
@@ -185,6 +203,8 @@ class MatchesView(View, frozen=True, kw_only=True, tag="coalesced.matches/1"):
     captions: tuple[str, ...]
     """The terms of the taxonomy that were looked under, nearest first."""
     matches: tuple[MatchRow, ...]
+    """Of this node, and of those that answered."""
+    absent: tuple[AbsentRow, ...] = ()
 
 
 class SellRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.sell/1"):

@@ -4,27 +4,42 @@ A node lives for an exponentially distributed time, with the half-life given; a 
 takes its place at once. Leaving is a crash, or a proper stop, which withdraws what was published. The first nodes sell:
 each publishes under a name of its own, and so does whoever takes its place. Every ten minutes random nodes look names
 up. A seller counts from a minute after its start. Nothing is signed. Stale are records of sellers that are gone, among
-all that were found; whoever asks those for a quote gets none.
+all that were found. Offered is who answers when it is spoken to, as a node does before it shows or hires anybody: the
+node's own roll call, over encrypted sessions.
 """
 
 import argparse
 import asyncio
+import logging
 import math
 import random
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import structlog
+
+import protocol.handshake
+from coalesced.sim.frames import FrameNetwork, SimFrames, SimStream
 from coalesced.sim.loop import SimLoop, run
 from coalesced.sim.network import Link
 from crypto.identity import Identity
 from dht.config import DhtConfig
 from dht.contacts import Address
 from dht.ids import skill_key
+from dht.records import Record
 from dht.service import KademliaDiscovery
+from node.net.config import NetConfig
+from node.net.endpoint import Endpoint, parse_endpoint
+from node.net.peers import Peers
+from node.net.session import Call
+from node.outsource.client.rollcall import Absences, RollCall
+from node.outsource.client.seller import Seller
+from protocol.messages import Message, Ok
 from scripts.bench.report import heading, table
 from scripts.bench.swarms import leave_signatures_out
 
@@ -47,6 +62,13 @@ class Tally:
     records: int = 0
     stale: int = 0
 
+    def add(self, wanted: bytes, names: Sequence[bytes]) -> None:
+        """One look-up of a seller that lives."""
+        self.live += 1
+        self.live_found += wanted in names
+        self.records += len(names)
+        self.stale += sum(name != wanted for name in names)
+
     def row(self) -> list[str]:
         """Three cells."""
         share = f"{100 * self.live_found / max(1, self.live):.1f} %"
@@ -60,8 +82,42 @@ class Seat:
     number: int
     node: KademliaDiscovery
     address: Address
+    sessions: "Sessions"
     since_s: float
     lives: int = 0
+
+
+class Dials(SimFrames):
+    """A node's way to connections, which counts those that it opens."""
+
+    count = 0
+
+    async def dial(self, endpoint: Endpoint) -> SimStream:
+        """See `SimFrames`."""
+        Dials.count += 1
+        return await super().dial(endpoint)
+
+
+class Sessions:
+    """A node's sessions with others, and its roll call."""
+
+    def __init__(self, identity: Identity, host: str, frames: FrameNetwork, loop: SimLoop) -> None:
+        self.transport = Dials(frames, host)
+        self._rng = random.Random(f"{loop.seed}/{host}/sessions")
+        # Nothing is done here but to speak to each other: sessions need not be looked after every few seconds.
+        config = NetConfig(spare_close_s=HOUR_S, idle_close_s=HOUR_S)
+        self.peers = Peers(identity, NETWORK, self.transport, _nothing, self._rng.randbytes, config)
+        self.roll_call = RollCall(self.peers, Absences(), loop.unix_ms)
+
+    async def end(self, *, crashing: bool) -> None:
+        """Say goodbye, or nothing."""
+        if crashing:
+            self.transport.die(told=False)
+        await self.peers.stop()
+
+
+async def _nothing(call: Call) -> Message:
+    return Ok()
 
 
 @dataclass(slots=True)
@@ -75,6 +131,11 @@ class Town:
     seats: list[Seat] = field(default_factory=list)
     ordinary: Tally = field(default_factory=Tally)
     thorough: Tally = field(default_factory=Tally)
+    offered: Tally = field(default_factory=Tally)
+    frames: FrameNetwork = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.frames = FrameNetwork(self.loop.network)
 
     async def settle(self, count: int) -> None:
         """Take all seats."""
@@ -99,17 +160,18 @@ class Town:
 
     async def _look(self, rng: random.Random) -> None:
         wanted = self.seats[rng.randrange(self.sellers)]
-        asker = rng.choice([seat for seat in self.seats if seat is not wanted and self._is_settled(seat)]).node
+        asker = rng.choice([seat for seat in self.seats if seat is not wanted and self._is_settled(seat)])
         for thorough, tally in ((False, self.ordinary), (True, self.thorough)):
             seller, was_settled = wanted.node, self._is_settled(wanted)
-            found = await asker.find(_key(wanted.number), timeout_s=10, thorough=thorough)
+            found = await asker.node.find(_key(wanted.number), timeout_s=10, thorough=thorough)
             if seller is not wanted.node or not was_settled:
                 continue  # It changed while we looked, or is too new.
-            names = [record.body for record in found]
-            tally.live += 1
-            tally.live_found += _body(wanted) in names
-            tally.records += len(names)
-            tally.stale += sum(name != _body(wanted) for name in names)
+            tally.add(_body(wanted), [record.body for record in found])
+            if thorough:
+                sellers = [_seller(record) for record in found]
+                here = await asker.sessions.roll_call.present(sellers, timeout_s=3)
+                if seller is wanted.node:
+                    self.offered.add(_body(wanted), [one.body for one in found if one.public_key in here])
 
     def _is_settled(self, seat: Seat) -> bool:
         return self.loop.time() - seat.since_s >= NEW_S
@@ -118,12 +180,14 @@ class Town:
         rng = random.Random(f"{self.loop.seed}/{seat.number}/life")
         while True:
             await asyncio.sleep(rng.expovariate(math.log(2) / self.half_life_s))
-            if rng.random() < self.crashing:
+            crashing = rng.random() < self.crashing
+            if crashing:
                 self.loop.network.unplugged.add(seat.address[0])
+            await seat.sessions.end(crashing=crashing)
             await seat.node.stop()
             self.loop.network.unplugged.discard(seat.address[0])  # Nobody is there any more.
             seat.lives += 1
-            seat.node, seat.address = self._made(seat.number, seat.lives)
+            seat.node, seat.address, seat.sessions = self._made(seat.number, seat.lives)
             await self._enter(seat)
 
     async def _enter(self, seat: Seat) -> None:
@@ -132,21 +196,24 @@ class Town:
         rng = random.Random(f"{self.loop.seed}/{seat.address}")
         seat.node.add_bootstrap([other.address for other in rng.sample(others, min(3, len(others)))])
         await seat.node.start([seat.address])
+        await seat.sessions.peers.start([Endpoint(*seat.address)])
         if seat.number < self.sellers:
             await asyncio.sleep(5)
             await seat.node.publish(_key(seat.number), _body(seat))
 
-    def _made(self, number: int, lives: int) -> tuple[KademliaDiscovery, Address]:
+    def _made(self, number: int, lives: int) -> tuple[KademliaDiscovery, Address, Sessions]:
         rng = random.Random(f"{self.loop.seed}/{number}/{lives}")
+        identity = Identity(rng.randbytes(32))
         node = KademliaDiscovery(
-            Identity(rng.randbytes(32)),
+            identity,
             NETWORK,
             DhtConfig(),
             unix_ms=self.loop.unix_ms,
             rng=rng,
             entropy=rng.randbytes,
         )
-        return node, (f"10.{number >> 8}.{number & 255}.{lives & 255}", PORT + (lives >> 8))
+        address = (f"10.{number >> 8}.{number & 255}.{lives & 255}", PORT + (lives >> 8))
+        return node, address, Sessions(identity, address[0], self.frames, self.loop)
 
 
 def _key(number: int) -> bytes:
@@ -154,19 +221,31 @@ def _key(number: int) -> bytes:
 
 
 def _body(seat: Seat) -> bytes:
-    return b"%d/%d" % (seat.number, seat.lives)
+    return b"%d/%d %s:%d" % (seat.number, seat.lives, seat.address[0].encode(), seat.address[1])
+
+
+def _seller(record: Record) -> Seller:
+    return Seller(record.public_key, parse_endpoint(record.body.split()[1].decode()), record.expires_unix_ms)
 
 
 async def measure(loop: SimLoop, given: argparse.Namespace, half_life_h: float, crashing: float) -> list[list[str]]:
     """One run: its two rows."""
     town = Town(loop, given.sellers, half_life_h * HOUR_S, crashing)
     await town.settle(given.nodes)
-    before, began_s = loop.network.sent, loop.time()
+    before, began_s, dialled = loop.network.sent, loop.time(), Dials.count
     await town.live(given.hours * HOUR_S)
     pace = (loop.network.sent - before) / (loop.time() - began_s) / given.nodes
     given_cells = [f"{half_life_h:g} h", f"{100 * crashing:.0f} %"]
-    tallies = {"ordinary": town.ordinary, "thorough": town.thorough}
-    return [[*given_cells, name, *tally.row(), f"{pace:.2f}"] for name, tally in tallies.items()]
+    tallies = {"found, ordinary": town.ordinary, "found, thorough": town.thorough, "offered": town.offered}
+    dials = f"{(Dials.count - dialled) / max(1, town.offered.live):.2f}"
+    return [
+        [*given_cells, name, *tally.row(), f"{pace:.2f}", dials if tally is town.offered else ""]
+        for name, tally in tallies.items()
+    ]
+
+
+def _believed(*_: object) -> bool:
+    return True
 
 
 def main() -> None:
@@ -180,6 +259,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     leave_signatures_out()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    protocol.handshake.verify = _believed  # type: ignore[assignment, attr-defined]
     print(heading("scripts/bench_lookup churn " + " ".join(sys.argv[1:])), flush=True)
     rows, began = list[list[str]](), time.process_time()
     for half_life_h in given.half_lives:
@@ -187,7 +268,7 @@ def main() -> None:
             new = run(given.seed, lambda loop, h=half_life_h, c=crashing: measure(loop, given, h, c), Link(loss=0.02))
             rows += new
             print(new, flush=True)
-    head = ["half-life", "crash", "look-up", "live found", "share", "stale among found", "messages a second, a node"]
+    head = ["half-life", "crash", "what", "of live sellers", "share", "stale", "messages a second, a node", "dials"]
     print("\n" + table(head, rows))
     print(f"\n{time.process_time() - began:.0f} s of processor time")
 

@@ -37,8 +37,10 @@ from node.env import Env
 from node.net.session import Call
 from node.outsource.client.agents import AgentJob, AgentWork
 from node.outsource.client.hiring import Delivery, Job, Listener, hire
-from node.outsource.client.offers import Market, Seller, Tender
+from node.outsource.client.offers import Market, Tender
 from node.outsource.client.request import Ask
+from node.outsource.client.rollcall import Absences
+from node.outsource.client.seller import Seller
 from node.tasks.content import Content
 from node.tasks.spec import Wishes, digest, encode_specification, specify
 from protocol.messages import Award, Message, ReceiptOffer, ReceiptSigned
@@ -103,7 +105,7 @@ async def native(text: str) -> AsyncIterator[Exchange]:
     seller, buyer = _Honest(), dealing.Party()
     await seller.peers.start([seller.endpoint])
     await buyer.peers.start([buyer.endpoint])
-    market, whom = Market(buyer.peers, ENV.unix_ms), Seller(seller.key, seller.endpoint)
+    market, whom = Market(buyer.peers, Absences(), ENV.unix_ms), Seller(seller.key, seller.endpoint)
 
     async def exchange() -> None:
         ask = asked(text)

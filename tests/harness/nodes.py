@@ -136,6 +136,16 @@ class Node:
             async with asyncio.timeout(LIMIT_S):
                 await self._life
 
+    async def crash(self) -> None:
+        """End it at once, without a word to anybody."""
+        parts = self.parts
+        parts.discovery._endpoint.close()
+        await parts.peers._transport.close()
+        ended = [task for task in (parts.discovery._main, parts.peers._keeper, self._life) if task is not None]
+        for task in ended:
+            task.cancel()
+        await asyncio.wait(ended, timeout=LIMIT_S)
+
     async def restart(self) -> "Node":
         """Stop, and start on the same directory, key and port."""
         await self.stop()

@@ -299,3 +299,28 @@ async def test_an_example_is_priced_as_a_buyer_is_quoted() -> None:
         assert [option.quoted_micro for option in decided.options if option.name != "local"] == [
             row.example_price_micro
         ] * (len(decided.options) - 1)
+
+
+async def test_a_crashed_seller_is_not_offered_though_its_advert_stands_and_is_asked_no_more() -> None:
+    async with world() as made:
+        seller, gone = await made.seller(), await made.seller()
+        buyer = await made.buyer()
+        assert len((await buyer.owner.find_skill("sentiment")).sellers) == 2
+        await until(lambda: gone.parts.shop.published_to("sentiment") == 2)
+        await gone.crash()
+        found = await buyer.owner.find_skill("sentiment")
+        assert [row.peer for row in found.sellers] == [short_id(seller.key)]
+        assert found.sellers[0].reached_unix_ms is not None
+        (absent,) = found.absent
+        assert (absent.peer, absent.source) == (short_id(gone.key), "DHT")
+        assert absent.last_seen_unix_ms is not None
+        assert absent.last_seen_unix_ms < absent.expires_unix_ms
+        task = await buyer.ask("sentiment", TEXT)
+        assert task.peer == short_id(seller.key)
+        (quotes,) = [row.text for row in (await buyer.owner.why(task.id)).timeline if row.name == "quotes"]
+        assert quotes.startswith(
+            f"1 of 2 sellers quoted; {short_id(gone.key)}: not asked: it could not be reached lately"
+        )
+        await gone.start()
+        back = await buyer.owner.find_skill("sentiment")
+        assert (len(back.sellers), back.absent) == (2, ()), "its new advert counts at once"

@@ -115,7 +115,7 @@ def test_what_a_model_is_told_is_bounded_and_says_where_the_rest_is() -> None:
 @hostile
 def test_captions_and_skill_names_are_lines(text: str) -> None:
     row = {"skill": "risk", "peer": "a", "price_hint_micro": 1, "success_ppm": None, "score_ppm": 1, "caption": text}
-    matches: Any = {"schema": "coalesced.matches/1", "text": "", "matches": [row], "captions": []}
+    matches: Any = {"schema": "coalesced.matches/1", "text": "", "matches": [row], "captions": [], "absent": []}
     (seller,) = found_by_meaning(matches).sellers
     assert is_harmless(seller.caption["untrusted"])
     assert "\n" not in seller.caption["untrusted"]

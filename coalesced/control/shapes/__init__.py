@@ -21,6 +21,7 @@ from coalesced.control.shapes.ledger import (
     MemberRow,
 )
 from coalesced.control.shapes.market import (
+    AbsentRow,
     Market,
     MarketFlag,
     MarketRow,
@@ -61,6 +62,7 @@ from coalesced.control.shapes.tasks import Event, Receipt, ResultInfo, Step, Tas
 from coalesced.control.shapes.trust import AnchorRow, SaidRow, Trust
 
 __all__ = [
+    "AbsentRow",
     "AgentSource",
     "AnchorRow",
     "AskRequest",

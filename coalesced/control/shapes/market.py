@@ -73,6 +73,15 @@ class SellerRow(TypedDict):
     blocked: bool
     source: str
     hours: str
+    reached_unix_ms: int | None
+
+
+class AbsentRow(TypedDict):
+    peer: str
+    did: str
+    source: str
+    expires_unix_ms: int
+    last_seen_unix_ms: int | None
 
 
 class MarketFlag(TypedDict):
@@ -113,6 +122,7 @@ class Sellers(TypedDict):
     schema: str
     skill: str
     sellers: list[SellerRow]
+    absent: list[AbsentRow]
 
 
 class MatchRow(TypedDict):
@@ -128,6 +138,7 @@ class MatchRow(TypedDict):
     success_ppm: int | None
     source: str
     terms: list[str]
+    reached_unix_ms: int | None
 
 
 class Matches(TypedDict):
@@ -135,6 +146,7 @@ class Matches(TypedDict):
     text: str
     captions: list[str]
     matches: list[MatchRow]
+    absent: list[AbsentRow]
 
 
 class Offer(TypedDict):

@@ -12,8 +12,8 @@ from node.env import Env
 from node.errors import UsageError
 from node.execute.executor import Executor
 from node.net.endpoint import Endpoint, endpoint
-from node.outsource.client.offers import Seller
 from node.outsource.client.reader import Reader
+from node.outsource.client.seller import Seller
 from node.registry.sources import Sources
 from node.skills.labels import advice, shortened
 from node.skills.meaning.anchors import ASKED, WIDENED, anchors
@@ -156,7 +156,7 @@ class Finder:
             return []
         if not where.may_be_dialled_from(self._own_endpoint):
             return []
-        seller = Seller(record.public_key, where)
+        seller = Seller(record.public_key, where, record.expires_unix_ms)
         return [
             _Posted(seller, one.skill, one.caption, one.price_hint_micro, signpost.terms, source)
             for one in signpost.offers

@@ -4,33 +4,17 @@ import asyncio
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from crypto.identity import short_id
 from node.market.quotes import HeldQuote, QuoteAsked, check_quote, hold_received
-from node.net.endpoint import Endpoint
-from node.net.errors import NetError
+from node.net.errors import DialError, NetError
 from node.net.peers import Peers
+from node.outsource.client.rollcall import Absences, answers_in_time
+from node.outsource.client.seller import Seller
+from node.wording import duration
 from protocol.errors import RemoteProtocolError
 from protocol.messages import Decline, Quote, QuoteRequest
 from protocol.signed import QuoteTerms, open_signed
 from protocol.specification import Specification
-
-LEAST_GRACE_S: Final = 0.5
-"""What the slower half of the sellers gets at least: a round trip across the world and a handshake."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seller:
-    """Someone who advertises the skill: whom to ask, and where."""
-
-    key: bytes
-    endpoint: Endpoint
-
-    @property
-    def name(self) -> str:
-        """How a person names it."""
-        return short_id(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,33 +78,29 @@ def order_id(id_key: bytes, task_id: bytes, seller: bytes) -> bytes:
 class Market:
     """Quote rounds over the node's own sessions."""
 
-    def __init__(self, peers: Peers, unix_ms: Callable[[], int]) -> None:
+    def __init__(self, peers: Peers, absences: Absences, unix_ms: Callable[[], int]) -> None:
         self._peers = peers
+        self._absences = absences
         self._unix_ms = unix_ms
 
     async def quotes(self, tender: Tender, sellers: Sequence[Seller]) -> tuple[list[Offer], list[NoOffer]]:
         """Ask all `sellers` at once; who has not answered by the deadline has made no offer.
 
-        Once half of them have answered, the others get as long again: a few silent ones do not delay every task.
+        Who could not be reached lately, and has not published since, is not asked.
         """
         loop = asyncio.get_running_loop()
-        began = loop.time()
-        ends = began + tender.timeout_s
-        answers: dict[Seller, Offer | NoOffer] = {}
-        async with asyncio.TaskGroup() as group:
-            asking = {group.create_task(self._ask(tender, seller)): seller for seller in sellers}
-            waiting = set(asking)
-            while waiting and (left_s := ends - loop.time()) > 0:
-                done, waiting = await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-                answers |= {asking[task]: task.result() for task in done}
-                if 2 * len(answers) >= len(sellers):
-                    took_s = loop.time() - began
-                    ends = min(ends, began + max(2 * took_s, took_s + LEAST_GRACE_S))
-            for task in waiting:
-                task.cancel()
+        began, now = loop.time(), self._unix_ms()
+        asked = self._absences.worth_asking(sellers, now)
+        answers = await answers_in_time({seller: self._ask(tender, seller) for seller in asked}, tender.timeout_s)
         for seller in sellers:
-            silent = NoOffer(seller, f"no answer within {loop.time() - began:.2g} s")
-            answers.setdefault(seller, silent)
+            if seller not in asked:
+                met = self._absences.met_unix_ms(seller.key)
+                last = "" if met is None else f", last met {duration((now - met) / 1000)} ago"
+                answers[seller] = NoOffer(seller, f"not asked: it could not be reached lately{last}")
+            elif seller not in answers:
+                answers[seller] = NoOffer(seller, f"no answer within {loop.time() - began:.2g} s")
+                if self._peers.open_session(seller.key) is None:
+                    self._absences.missed(seller, self._unix_ms())
         inorder = [answers[seller] for seller in sellers]
         return (
             [answer for answer in inorder if isinstance(answer, Offer)],
@@ -137,6 +117,7 @@ class Market:
                 asked_at = loop.time()
                 answer = await session.request(request, timeout_s=tender.timeout_s)
                 rtt_s = loop.time() - asked_at
+            self._absences.met(seller.key, self._unix_ms())
             match answer:
                 case Quote():
                     terms = open_signed(QuoteTerms, answer.terms, answer.signature, seller.key)
@@ -147,6 +128,8 @@ class Market:
         except TimeoutError:
             return NoOffer(seller, f"no answer within {tender.timeout_s:g} s")
         except NetError as error:
+            if isinstance(error, DialError):
+                self._absences.missed(seller, self._unix_ms())
             return NoOffer(seller, str(error))
         except RemoteProtocolError as error:
             return NoOffer(seller, error.text)

@@ -22,8 +22,9 @@ from node.net.endpoint import Endpoint, endpoint
 from node.outsource.client.askmemory import AskMemory
 from node.outsource.client.clearance import Clearance
 from node.outsource.client.hearsay import Hearsay
-from node.outsource.client.offers import Market, NoOffer, Offer, Seller, Tender
+from node.outsource.client.offers import Market, NoOffer, Offer, Tender
 from node.outsource.client.request import Ask
+from node.outsource.client.seller import Seller
 from node.outsource.client.standings import Standings
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
@@ -186,7 +187,7 @@ class Surveyor:
                 log.info("advert.ignored", error=str(error))
                 continue
             if advert.skill == skill and where.may_be_dialled_from(self._own_endpoint):
-                seller = Seller(record.public_key, where)
+                seller = Seller(record.public_key, where, record.expires_unix_ms)
                 self._clearance.says(record.public_key, advert.regions)
                 found.append(Listing(seller, advert, record.expires_unix_ms, looked.source(record)))
         return found

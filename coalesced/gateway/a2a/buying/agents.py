@@ -35,8 +35,9 @@ from node.market.quotes import hold_received
 from node.net.endpoint import Endpoint
 from node.outsource.client.agents import AgentJob, AgentOffer, AgentWork
 from node.outsource.client.hiring import Fault
-from node.outsource.client.offers import NoOffer, Offer, Seller
+from node.outsource.client.offers import NoOffer, Offer
 from node.outsource.client.request import Ask
+from node.outsource.client.seller import Seller
 from protocol import signed
 from protocol.messages import Quote
 
