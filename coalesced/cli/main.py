@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Look": {
         "peers": ("coalesced.cli.peers:peers", "The nodes that this one knows."),
         "market": ("coalesced.cli.market:market", "Prices, shares and warning signs, by skill."),
+        "priors": ("coalesced.cli.priors:priors", "What market makers found out about sellers."),
         "journal": ("coalesced.cli.journal:journal", "The permanent record of receipts and reports."),
         "ledger": ("coalesced.cli.ledger:ledger", "The community chain: head, members, proofs."),
         "trust": ("coalesced.cli.trust:trust", "What is said about a peer, and how far it is believed."),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TextIO, cast
 
-from coalesced.cli import columns, explain, ledger_text, proofs_text, trust_text, units
+from coalesced.cli import columns, explain, ledger_text, priors_text, proofs_text, trust_text, units
 from coalesced.cli.escape import escaped
 from coalesced.cli.tables import Column, draw_facts, draw_table
 from coalesced.control import shapes
@@ -225,6 +225,7 @@ DRAWERS: Final[dict[str, Callable[[Any, TextIO], None]]] = {
     "ok": _draw_ok,
     "event": _draw_event,
     **ledger_text.DRAWERS,
+    **priors_text.DRAWERS,
     **proofs_text.DRAWERS,
     "trust": trust_text.draw_trust,
 }

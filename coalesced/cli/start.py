@@ -4,6 +4,7 @@ import click
 
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
+from coalesced.cli.params import MONEY
 
 
 @click.command()
@@ -19,6 +20,10 @@ from coalesced.cli.face import Face, command_options
 @click.option(
     "--use-registry", multiple=True, metavar="HOST:PORT", help="Ask here where the DHT knows nobody; repeatable."
 )
+@click.option(
+    "--market-maker", is_flag=True, default=None, help="Also probe sellers with paid tasks, and sell what that shows."
+)
+@click.option("--probe-budget", type=MONEY, help="Spent on probes in 24 hours at most, in dollars.")
 @click.option("--admin-port", type=click.IntRange(0, 65535), help="Serve probes and metrics on this loopback port.")
 @click.option("--openai-port", type=click.IntRange(0, 65535), help="Serve the OpenAI API on this loopback port.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
@@ -37,6 +42,8 @@ def start(
     no_sell: bool,
     registry: bool | None,
     use_registry: tuple[str, ...],
+    market_maker: bool | None,
+    probe_budget: int | None,
     admin_port: int | None,
     openai_port: int | None,
     log_level: str | None,
@@ -60,6 +67,8 @@ def start(
         "contractor.sell": False if no_sell else None,
         "registry.serve": registry,
         "registry.use": use_registry or None,
+        "market_maker.serve": market_maker,
+        "market_maker.probe_budget_micro": probe_budget,
         "control.admin_port": admin_port,
         "openai.port": openai_port,
         "log.level": log_level,

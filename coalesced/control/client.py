@@ -105,6 +105,16 @@ class ControlClient(Connection):
         query = None if skill is None else {"skill": skill}
         return cast("shapes.Market", await self._call("GET", "/market", query=query))
 
+    async def priors(self, skill: str | None = None) -> shapes.Priors:
+        """What probes of sellers came to, this node's own and those that market makers sold it."""
+        query = None if skill is None else {"skill": skill}
+        return cast("shapes.Priors", await self._call("GET", "/priors", query=query))
+
+    async def buy_priors(self, request: shapes.BuyPriorsRequest) -> shapes.Priors:
+        """Buy what market makers know of the sellers of a skill."""
+        bought = await self._call("POST", "/priors", body=request, timeout_s=LONG_CALL_TIMEOUT_S)
+        return cast("shapes.Priors", bought)
+
     async def offers(self) -> shapes.Offers:
         """What this node sells."""
         return cast("shapes.Offers", await self._call("GET", "/offers"))

@@ -8,6 +8,7 @@ from node.views import (
     AskRequest,
     AtLeastView,
     AttestationView,
+    BuyPriorsRequest,
     CertificatesView,
     CertifyRequest,
     CredentialView,
@@ -33,6 +34,7 @@ from node.views import (
     OkView,
     PeersView,
     PingView,
+    PriorsView,
     ReceiptView,
     ReplayView,
     SellersView,
@@ -74,6 +76,8 @@ class Node(Protocol):
         needs: Sequence[str] = (),
     ) -> MatchesView: ...
     async def market(self, skill: str | None, /) -> MarketView: ...
+    async def priors(self, skill: str | None, /) -> PriorsView: ...
+    async def buy_priors(self, request: BuyPriorsRequest, /) -> PriorsView: ...
     async def sell(self, request: SellRequest, /) -> OfferView: ...
     async def offers(self) -> OffersView: ...
     async def unsell(self, label: str, /) -> OkView: ...

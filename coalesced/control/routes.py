@@ -13,6 +13,7 @@ from node.errors import UsageError
 from node.tasks.lifecycle import TaskState
 from node.views import (
     AskRequest,
+    BuyPriorsRequest,
     CertifyRequest,
     EventView,
     KeepRequest,
@@ -78,6 +79,8 @@ class Routes:
             ("GET", "/sellers", self._sellers),
             ("GET", "/matches", self._matches),
             ("GET", "/market", self._market),
+            ("GET", "/priors", self._priors),
+            ("POST", "/priors", self._buy_priors),
             ("GET", "/offers", self._offers),
             ("POST", "/offers", self._sell),
             ("DELETE", "/offers", self._unsell),
@@ -189,6 +192,12 @@ class Routes:
 
     async def _market(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.market(request.query.get("skill")))
+
+    async def _priors(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.priors(request.query.get("skill")))
+
+    async def _buy_priors(self, request: web.Request) -> web.Response:
+        return view_reply(await self._node.buy_priors(await read_view(request, BuyPriorsRequest)))
 
     async def _offers(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.offers())

@@ -8,6 +8,7 @@ from node.owner.examiner import Examiner
 from node.owner.ledger import LedgerDesk
 from node.owner.market import MarketDesk
 from node.owner.network import Network
+from node.owner.priors import PriorsDesk
 from node.owner.proofs import ProofDesk
 from node.owner.records import Records
 from node.owner.status import StatusDesk
@@ -18,6 +19,7 @@ from node.views import (
     AskRequest,
     AtLeastView,
     AttestationView,
+    BuyPriorsRequest,
     CertificatesView,
     CertifyRequest,
     CredentialView,
@@ -43,6 +45,7 @@ from node.views import (
     OkView,
     PeersView,
     PingView,
+    PriorsView,
     ReceiptView,
     ReplayView,
     SellersView,
@@ -87,6 +90,7 @@ class Owner:
         self._doctor = doctor
         self._proofs = ProofDesk(daemon.parts, network.keys)
         self._examiner = Examiner(daemon.parts, network.keys)
+        self._priors = PriorsDesk(daemon.parts, network.keys)
         self._reload = reload
 
     # A line a method: the names and the views say it all.
@@ -112,6 +116,8 @@ class Owner:
     ) -> MatchesView:
         return await self._network.matches(text, max_price_micro, min_trust_ppm, needs)
     async def market(self, skill: str | None) -> MarketView: return await self._market.market(skill)
+    async def priors(self, skill: str | None) -> PriorsView: return await self._priors.listed(skill)
+    async def buy_priors(self, request: BuyPriorsRequest) -> PriorsView: return await self._priors.buy(request)
     async def sell(self, request: SellRequest) -> OfferView: return await self._daemon.parts.sales.sell(request)
     async def offers(self) -> OffersView: return await self._daemon.parts.sales.offers()
     async def decide(self, request: AskRequest) -> DecisionView: return await self._tasks.decide(request)

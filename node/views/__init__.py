@@ -56,6 +56,7 @@ from node.views.market import (
 from node.views.models import ModelKind, ModelSource, TokenRate
 from node.views.node import Check, DoctorView, StatusView
 from node.views.plans import DraftRow, PlannedStep, PlanView
+from node.views.priors import BuyPriorsRequest, DocumentRow, MakerRow, PriorRow, PriorsView, ProbingRow
 from node.views.proofs import (
     AtLeastView,
     AttestationView,
@@ -93,6 +94,7 @@ __all__ = [
     "AskRequest",
     "AtLeastView",
     "AttestationView",
+    "BuyPriorsRequest",
     "CertificateRow",
     "CertificatesView",
     "CertifyRequest",
@@ -102,6 +104,7 @@ __all__ = [
     "DealRow",
     "DecisionView",
     "DoctorView",
+    "DocumentRow",
     "DraftRow",
     "ErrorView",
     "EventName",
@@ -122,6 +125,7 @@ __all__ = [
     "LedgerMembersView",
     "LedgerProofView",
     "LedgerVerifyView",
+    "MakerRow",
     "MarketFlag",
     "MarketRow",
     "MarketView",
@@ -141,6 +145,9 @@ __all__ = [
     "PlanView",
     "PlannedStep",
     "Preference",
+    "PriorRow",
+    "PriorsView",
+    "ProbingRow",
     "Problem",
     "ReceiptView",
     "ReplayView",

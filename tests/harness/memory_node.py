@@ -55,6 +55,7 @@ from node.views import (
     WhyView,
 )
 from tests.harness.memory_ledger import DID, NOW_UNIX_MS, MemoryLedger
+from tests.harness.memory_priors import MemoryPriors
 from tests.harness.memory_proofs import MemoryProofs
 
 SKILLS = ("upper", "slow", "quiz", "refuse", "bug")
@@ -84,7 +85,7 @@ OPTIONS = (
 )
 
 
-class MemoryNode(MemoryLedger, MemoryProofs):
+class MemoryNode(MemoryLedger, MemoryProofs, MemoryPriors):
     """Implements coalesced.control.facade.Node."""
 
     def __init__(self) -> None:

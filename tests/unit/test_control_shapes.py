@@ -17,6 +17,7 @@ VIEWS = {
 }
 REQUESTS = {
     "AskRequest",
+    "BuyPriorsRequest",
     "CertifyRequest",
     "InputFile",
     "KeepRequest",

@@ -42,6 +42,7 @@ from coalesced.control.shapes.market import (
 from coalesced.control.shapes.models import ModelSource, TokenRate
 from coalesced.control.shapes.node import Check, Doctor, Status
 from coalesced.control.shapes.plans import DraftRow, Plan, PlannedStep
+from coalesced.control.shapes.priors import BuyPriorsRequest, DocumentRow, MakerRow, PriorRow, Priors, ProbingRow
 from coalesced.control.shapes.proofs import (
     AtLeast,
     Attestation,
@@ -68,6 +69,7 @@ __all__ = [
     "AskRequest",
     "AtLeast",
     "Attestation",
+    "BuyPriorsRequest",
     "CertificateRow",
     "Certificates",
     "CertifyRequest",
@@ -76,6 +78,7 @@ __all__ = [
     "DealRow",
     "Decision",
     "Doctor",
+    "DocumentRow",
     "DraftRow",
     "Error",
     "Event",
@@ -95,6 +98,7 @@ __all__ = [
     "LedgerMembers",
     "LedgerProof",
     "LedgerVerify",
+    "MakerRow",
     "Market",
     "MarketFlag",
     "MarketRow",
@@ -111,6 +115,9 @@ __all__ = [
     "Ping",
     "Plan",
     "PlannedStep",
+    "PriorRow",
+    "Priors",
+    "ProbingRow",
     "Problem",
     "Receipt",
     "Replay",
