@@ -161,7 +161,9 @@ def proof(face: Face, /, what: str, output: Path | None, with_receipt: bool) -> 
     import msgspec
 
     with written(output) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(proved), indent=2) + b"\n")
+        # Without what only this node says it is about: a reader should believe no more than a check confirms.
+        shown = {name: value for name, value in proved.items() if name != "about"}
+        file.write(msgspec.json.format(msgspec.json.encode(shown), indent=2) + b"\n")
     text = f"the proof of {proved['about']} at height {proved['height']} is in {output}"
     face.show({"schema": "coalesced.ok/1", "text": text})
 

@@ -18,7 +18,10 @@ from node.errors import NodeError
 from node.ledger.chain.genesis import Parameters, chain_id
 from node.ledger.chain.machine import ChainMachine
 from node.ledger.chain.proofs import Proved, ProvedEntry, ProvedTransaction, check_proof
+from node.ledger.chain.state import STANDINGS, Account
 from node.ledger.pbft.quorum import tolerated
+from node.ledger.reputation.beta import lower_bound
+from node.ledger.reputation.l1 import beta_of
 from node.store import keyfile
 from protocol.consensus import Committed
 from protocol.errors import RemoteProtocolError
@@ -179,6 +182,8 @@ def _check_export(lines: BinaryIO, path: Path, genesis: bytes) -> Checked:
 def _check_proof(found: Mapping[str, Any], path: Path, genesis: bytes) -> Checked:
     try:
         proved = check_proof(_base64(found.get("proof")), genesis)
+        _same(found, "chain", proved.header.chain.hex())
+        _same(found, "height", proved.header.height)
         receipt = _receipt(proved, found.get("receipt"))
     except RemoteProtocolError as error:
         raise CliError(f"{path} proves nothing: {error.text}", code="verification_failed", exit_code=7) from error
@@ -199,6 +204,12 @@ def _check_proof(found: Mapping[str, Any], path: Path, genesis: bytes) -> Checke
     return Checked(ok=True, view=view)
 
 
+def _same(found: Mapping[str, Any], name: str, proved: object) -> None:
+    """What the file says of its proof for people to read must not be another thing than the proof says."""
+    if found.get(name, proved) != proved:
+        raise RemoteProtocolError("bad_proof", f"it says {name} {str(found[name])[:80]}, and its proof says {proved}")
+
+
 def _content(proved: Proved) -> dict[str, object]:
     match proved.what:
         case ProvedTransaction(opened=opened):
@@ -211,9 +222,26 @@ def _content(proved: Proved) -> dict[str, object]:
                 said = {name: value for name, value in shown(opened.rating.terms).items() if "acceptance" not in name}
                 facts = {**parties, "skill": accepted.skill, "day": accepted.day, **said}
             return {"about": kind, "kind": type(content).__name__, "content": facts}
+        case ProvedEntry(entry=Account() as account):
+            return {"about": f"state at {proved.what.key.hex()}", "kind": "Account", "content": _told(account)}
         case ProvedEntry(entry=entry):
             fields = {name: _plain(getattr(entry, name)) for name in entry.__struct_fields__}
             return {"about": f"state at {proved.what.key.hex()}", "kind": type(entry).__name__, "content": fields}
+
+
+def _told(account: Account) -> dict[str, object]:
+    """An account as people read it: by its name, with ratings in place of their 2^-32nds, and what they come to."""
+    fields: dict[str, object] = {name: _plain(getattr(account, name)) for name in account.__struct_fields__}
+    good, bad = beta_of(account.sums, account.day)
+    return {
+        "did": did_key(account.key),
+        **fields,
+        "standing": STANDINGS[account.standing],
+        "successes": round(good - 1, 4),
+        "failures": round(bad - 1, 4),
+        "level_1": round(good / (good + bad), 4),
+        "level_1_at_least": round(lower_bound(good, bad), 4),
+    }
 
 
 def _receipt(proved: Proved, parts: object) -> dict[str, object]:

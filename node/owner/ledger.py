@@ -11,7 +11,7 @@ from node.community.waiters import NotCommittedError
 from node.daemon import Parts
 from node.errors import UsageError
 from node.ledger.chain.proofs import Anchor, prove_account, prove_transaction
-from node.ledger.chain.state import ACTIVE, CLOSED, Account, AccountId, Deal, State, account_key
+from node.ledger.chain.state import ACTIVE, CLOSED, STANDINGS, Account, AccountId, Deal, State, account_key
 from node.owner.names import find_peer
 from node.owner.receipts import LEAST_DIGITS, find_rating, find_receipt
 from node.views import (
@@ -31,7 +31,6 @@ from protocol.packing import pack
 
 TX_ID_DIGITS = 64
 HEXADECIMAL = frozenset("0123456789abcdef")
-STANDINGS = ("active", "revoked", "faulty")
 STAGES = ("funded", "submitted", "disputed")
 
 

@@ -136,3 +136,4 @@ def test_members_are_let_in_by_a_quorum_and_credits_granted_and_an_account_prove
     assert checked.returncode == 0, checked.stderr
     shown = json.loads(checked.stdout)
     assert (shown["kind"], shown["content"]["credits"], shown["committee_changes"]) == ("Account", 751, 1)
+    assert (shown["content"]["did"], shown["content"]["standing"], shown["content"]["level_1"]) == (did, "active", 0.5)

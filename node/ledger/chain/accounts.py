@@ -6,6 +6,7 @@ from node.ledger.chain.refused import Refused
 from node.ledger.chain.state import (
     ACTIVE,
     REVOKED,
+    STANDINGS,
     Account,
     AccountId,
     Draft,
@@ -19,7 +20,6 @@ from protocol.transactions import Join, NameSuccessor, Owned, Revoke, Succeed, k
 SEQUENCE_WINDOW = 64
 """How far a transaction may come behind its account's latest: enough for what several members relay out of order."""
 _WINDOW_MASK = (1 << SEQUENCE_WINDOW) - 1
-_STANDINGS = ("active", "revoked", "faulty")
 
 
 def account_at(draft: Draft, account: AccountId) -> Account:
@@ -44,7 +44,7 @@ def active_owner(draft: Draft, key: bytes) -> AccountId:
     owner = owner_of(draft, key)
     account = account_at(draft, owner)
     if account.standing != ACTIVE:
-        raise Refused(f"the account of key {key.hex()} is {_STANDINGS[account.standing]}")
+        raise Refused(f"the account of key {key.hex()} is {STANDINGS[account.standing]}")
     if account.key != key:
         raise Refused(f"key {key.hex()} was succeeded by {account.key.hex()}")
     return owner

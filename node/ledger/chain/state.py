@@ -23,6 +23,7 @@ AccountId = NewType("AccountId", bytes)
 """The first key of an account, 32 bytes."""
 
 ACTIVE, REVOKED, FAULTY = 0, 1, 2
+STANDINGS = ("active", "revoked", "faulty")
 """Of an account: in use; ended by its owner; caught with two signatures that contradict each other."""
 FUNDED, SUBMITTED, DISPUTED, CLOSED = 0, 1, 2, 3
 """Of a deal."""
@@ -33,8 +34,8 @@ MAX_RETIRED_PER_BLOCK: Final = 4096
 """Old entries that one block forgets: above what the largest block can add, so the queue cannot grow."""
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Base of all entries: integers, bytes, tuples of them."""
+class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """Base of all entries: integers, bytes, tuples of them, and so nothing for the garbage collector to visit."""
 
 
 class Chain(Entry, frozen=True, array_like=True):
