@@ -300,7 +300,10 @@ class Database:
                 self._simulated.before_commit(durable=durable)
             self._synchronise(connection, full=durable)
             connection.execute("BEGIN IMMEDIATE")
-            outcomes = [self._attempt(connection, write.work) for write in group]
+            if len(group) == 1:
+                outcomes: list[Outcome] = [Done(group[0].work(connection))]  # If it fails, all of it goes: see below.
+            else:
+                outcomes = [self._attempt(connection, write.work) for write in group]
             if self._before_commit is not None:
                 self._before_commit(connection)
             connection.execute("COMMIT")

@@ -1,6 +1,6 @@
 """Messages per CPU second of the A2A binding against the SDK's own server, and CPU of a native against an A2A task.
 
-    scripts/bench_gateway [--rounds 8] [--messages 200] [--tasks 60]
+    scripts/bench_gateway [--rounds 8] [--messages 200] [--tasks 60] [--only bindings|native]
 
 The two servers take turns; what counts is the CPU time of the server's process, its client is another.
 """
@@ -20,6 +20,8 @@ import aiohttp
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from coalesced.logs import LogConfig, configure
 
 SERVERS = Path(__file__).with_name("gateway_servers.py")
 AT_ONCE = 8
@@ -108,14 +110,12 @@ async def bindings(name: str, load: Load, rounds: int, count: int) -> None:
         print(f"{kind:>18}: {statistics.median(found):5.0f} calls a CPU second; ours has {spread} times that")
 
 
-async def tasks(count: int) -> None:
+async def tasks(rounds: int, count: int) -> None:
     """A task from one node to another: over the channel with quote and receipt, and over A2A; CPU of both nodes."""
     from coalesced.gateway.a2a.config import A2aConfig, A2aSeller
-    from coalesced.logs import LogConfig, configure
     from node.outsource.config import ContractorConfig
     from tests.harness.nodes import BUILTIN, DEAR, World
 
-    configure(LogConfig(level="error"))
     buying = {"machine": DEAR, "contractor": ContractorConfig(sell=False)}
     speeds = dict.fromkeys(BUILTIN, 0.05)
     async with World() as world:
@@ -139,7 +139,7 @@ async def tasks(count: int) -> None:
             assert (task.state, task.choice) == ("completed", "outsource"), task
 
         used: dict[str, list[float]] = {"native": [], "A2A": []}
-        for turn in range(4):
+        for turn in range(rounds + 1):
             for kind, node in (("native", native), ("A2A", through)):
                 took_ms = await measured(lambda node=node: over(node))  # type: ignore[misc]
                 if turn:
@@ -148,29 +148,31 @@ async def tasks(count: int) -> None:
         print(
             f"{kind:>10}: {statistics.median(found):6.1f} CPU ms a task, buyer and seller in one process, deciding too"
         )
-    print(f"     ratio: {statistics.median(used['A2A']) / statistics.median(used['native']):.2f}")
+    ratios = [theirs / own for own, theirs in zip(used["native"], used["A2A"], strict=True)]
+    print(f"     ratio: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 async def protocol(rounds: int, count: int) -> None:
     """The messages alone of such a task, in turns; CPU of both ends."""
+    os.environ["OTEL_INSTRUMENTATION_A2A_SDK_ENABLED"] = "false"  # read when the SDK is imported
     from scripts.bench.gateway_protocol import native, over_a2a
+    from scripts.bench.gateway_sdk import over_sdk
 
     process = psutil.Process()
-    used: dict[str, list[float]] = {"native": [], "A2A": []}
-    async with native(TEXT) as channel, over_a2a(TEXT) as http:
+    async with native(TEXT) as channel, over_a2a(TEXT) as http, over_sdk(TEXT) as sdk:
+        exchanges = {"native": channel, "A2A, our client and server": http, "A2A, the SDK's": sdk}
+        used: dict[str, list[float]] = {kind: [] for kind in exchanges}
         for turn in range(rounds + 1):
-            for kind, exchange in (("native", channel), ("A2A", http)):
+            for kind, exchange in exchanges.items():
                 before = cpu_s(process)
                 for _ in range(count):
                     await exchange()
                 if turn:  # the first warms up
                     used[kind].append((cpu_s(process) - before) / count * 1000)
     for kind, found in used.items():
-        print(
-            f"{kind:>10}: {statistics.median(found):6.2f} CPU ms from quote to receipt, both ends, the protocol alone"
-        )
-    ratios = [http_ms / channel_ms for channel_ms, http_ms in zip(used["native"], used["A2A"], strict=True)]
-    print(f"     ratio: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+        ratios = [theirs / own for own, theirs in zip(used["native"], found, strict=True)]
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) times native"
+        print(f"{kind:>28}: {statistics.median(found):6.2f} CPU ms from quote to receipt, both ends; {spread}")
 
 
 def main() -> None:
@@ -179,12 +181,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--messages", type=int, default=200)
     parser.add_argument("--tasks", type=int, default=60)
+    parser.add_argument("--only", choices=("bindings", "native"), help="the servers; or a native against an A2A task")
     wanted = parser.parse_args()
+    configure(LogConfig(level="error"))
     print(f"load {os.getloadavg()[0]:.1f}")
-    asyncio.run(bindings("SendMessage", send, wanted.rounds, wanted.messages))
-    asyncio.run(bindings("GetTask", get, wanted.rounds, 3 * wanted.messages))
-    asyncio.run(protocol(wanted.rounds, wanted.messages))
-    asyncio.run(tasks(wanted.tasks))
+    if wanted.only != "native":
+        asyncio.run(bindings("SendMessage", send, wanted.rounds, wanted.messages))
+        asyncio.run(bindings("GetTask", get, wanted.rounds, 3 * wanted.messages))
+    if wanted.only != "bindings":
+        asyncio.run(protocol(wanted.rounds, wanted.messages))
+        asyncio.run(tasks(wanted.rounds, wanted.tasks))
 
 
 if __name__ == "__main__":

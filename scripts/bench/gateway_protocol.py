@@ -178,7 +178,7 @@ async def native(text: str) -> AsyncIterator[Exchange]:
         await seller.peers.stop()
 
 
-class _Contractor(AgentExecutor):
+class Contractor(AgentExecutor):
     """Quotes, and delivers under the contract."""
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
@@ -232,7 +232,7 @@ class _Contractor(AgentExecutor):
 async def over_a2a(text: str) -> AsyncIterator[Exchange]:
     """The same between our buyer of A2A and our server of it."""
     handler = Handler(
-        _Contractor(), InMemoryTaskStore(), push_store=None, push_sender=None, allow_private=False, any_media_type=True
+        Contractor(), InMemoryTaskStore(), push_store=None, push_sender=None, allow_private=False, any_media_type=True
     )
     door = Door(
         Callers({}, anonymous=False),
