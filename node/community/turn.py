@@ -1,9 +1,9 @@
 """One turn: a drained batch of messages through the core, and what follows sorted by who carries it out.
 
-Runs off the event loop, one turn at a time: checking signatures and executing blocks takes milliseconds.
+Checking signatures and executing blocks takes milliseconds: where and in which portions that is done is the shell's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -29,10 +29,10 @@ from node.ledger.pbft.effects import (
     SendPieces,
     SendSnapshot,
 )
-from node.ledger.pbft.opened import Verified, verify
+from node.ledger.pbft.opened import OpenBlocks, OpenProposal, Verified, verify
 from node.ledger.pbft.state import Now
 from node.store.ledger_store import Write
-from protocol.consensus import Equivocation, Proposal, Transaction, decode_consensus
+from protocol.consensus import Equivocation, Transaction, decode_consensus
 from protocol.errors import RemoteProtocolError
 from protocol.transactions import open_transaction
 
@@ -77,9 +77,51 @@ class Turn:
                     assert_never(effect)
 
 
+def open_each(batch: Sequence[Incoming], opened: list[Opened]) -> Iterator[None]:
+    """Decode messages and check every signature in them, onto the end of `opened`.
+
+    Pauses after each transaction and each message, so that others may run in between.
+    """
+    for one in batch:
+        try:
+            message: Verified = Transaction(tx=one.data) if one.sender is None else verify(decode_consensus(one.data))
+        except RemoteProtocolError as error:
+            opened.append((one.sender, error))
+            yield
+            continue
+        for tx in _transactions(message):
+            # The core finds it remembered, and says of a bad one why it is bad.
+            with suppress(RemoteProtocolError):
+                open_transaction(tx)
+            yield
+        opened.append((one.sender, message))
+        yield
+
+
 def open_all(batch: Sequence[Incoming]) -> list[Opened]:
-    """Decode messages and check every signature in them. Pure: several threads may share the work."""
-    return [(one.sender, _open(one)) for one in batch]
+    """The same at one go. Pure: several threads may share the work."""
+    opened = list[Opened]()
+    for _ in open_each(batch, opened):
+        pass
+    return opened
+
+
+def most_txs(core: Core[State], opened: Sequence[Opened]) -> int:
+    """How many transactions this turn may execute at one go: those that wait for a block, or those of blocks that came
+    now or too early."""
+    early = [message for queue in core.replica.early.values() for _, message in queue]
+    pooled, most = len(core.replica.pool), 0
+    for message in (*early, *(message for _, message in opened)):
+        match message:
+            case Transaction():
+                pooled += 1
+            case OpenProposal(block=block):
+                most = max(most, len(block.block.txs))
+            case OpenBlocks(blocks=blocks):
+                most = max(most, sum(len(committed.block.block.txs) for committed in blocks))
+            case _:
+                pass
+    return max(pooled, most)
 
 
 def take_turn(core: Core[State], now: Now, opened: Sequence[Opened]) -> Turn:
@@ -99,27 +141,12 @@ def take_turn(core: Core[State], now: Now, opened: Sequence[Opened]) -> Turn:
     return turn
 
 
-def _open(incoming: Incoming) -> Verified | RemoteProtocolError:
-    if incoming.sender is None:
-        _check_ahead([incoming.data])
-        return Transaction(tx=incoming.data)
-    try:
-        message = decode_consensus(incoming.data)
-        opened = verify(message)
-    except RemoteProtocolError as error:
-        return error
+def _transactions(message: Verified) -> Sequence[bytes]:
+    """Those in a message that the rules will look at next; blocks that were committed elsewhere come in pages."""
     match message:
         case Transaction(tx=tx):
-            _check_ahead([tx])
-        case Proposal(block=block):
-            _check_ahead(block.txs)
+            return (tx,)
+        case OpenProposal(block=block):
+            return block.block.txs
         case _:
-            pass
-    return opened
-
-
-def _check_ahead(txs: Sequence[bytes]) -> None:
-    """Check transactions' signatures here, where other threads run too; the core finds them remembered."""
-    for tx in txs:
-        with suppress(RemoteProtocolError):  # the core says of a bad one why it is bad
-            open_transaction(tx)
+            return ()

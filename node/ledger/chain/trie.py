@@ -32,37 +32,35 @@ Step = tuple[Annotated[int, Meta(ge=0, lt=8 * MAX_KEY_BYTES)], Hash32]
 """A branch on the way up from a leaf: its bit, and the hash of the side that the leaf is not on."""
 
 
-class _Leaf(Generic[V]):
-    __slots__ = ("_hash", "key", "value")
-
-    def __init__(self, key: bytes, value: V) -> None:
-        self.key = key
-        self.value = value
-        self._hash: bytes | None = None
-
-    def hash(self) -> bytes:
-        if self._hash is None:
-            self._hash = _leaf_hash(self.key, encode_value(self.value))
-        return self._hash
+# Neither can be part of a cycle, so the garbage collector need not visit them: there are two for each entry.
 
 
-class _Branch(Generic[V]):
-    __slots__ = ("_hash", "bit", "key", "left", "right")
-
-    def __init__(self, bit: int, left: "_Node[V]", right: "_Node[V]") -> None:
-        self.bit = bit
-        self.left = left
-        self.right = right
-        # What all keys below begin with, up to `bit`; what comes after that says nothing.
-        self.key: bytes = left.key
-        self._hash: bytes | None = None
+class _Leaf(msgspec.Struct, Generic[V], gc=False, eq=False):
+    key: bytes
+    value: V
+    digest: bytes | None = None
+    """Its hash, once somebody has asked."""
 
     def hash(self) -> bytes:
-        if self._hash is None:
+        if self.digest is None:
+            self.digest = _leaf_hash(self.key, encode_value(self.value))
+        return self.digest
+
+
+class _Branch(msgspec.Struct, Generic[V], gc=False, eq=False):
+    bit: int
+    left: "_Node[V]"
+    right: "_Node[V]"
+    key: bytes
+    """What all keys below begin with, up to `bit`; what comes after that says nothing."""
+    digest: bytes | None = None
+
+    def hash(self) -> bytes:
+        if self.digest is None:
             left, right = self.left, self.right
-            below = (left._hash or left.hash()) + (right._hash or right.hash())
-            self._hash = sha256(_BRANCH_HEADS[self.bit] + below).digest()
-        return self._hash
+            below = (left.digest or left.hash()) + (right.digest or right.hash())
+            self.digest = sha256(_BRANCH_HEADS[self.bit] + below).digest()
+        return self.digest
 
 
 _Node = _Leaf[V] | _Branch[V]
@@ -262,7 +260,7 @@ def _merged(node: "_Node[V] | None", changes: Sequence[_Change[V]], lo: int, hi:
         right = _built(changes, middle, hi)
     if left is None or right is None:
         return left or right
-    return _Branch(bit, left, right)
+    return _Branch(bit, left, right, left.key)
 
 
 def _beside(leaf: _Leaf[V], changes: Sequence[_Change[V]], lo: int, hi: int) -> "_Node[V] | None":
@@ -272,7 +270,7 @@ def _beside(leaf: _Leaf[V], changes: Sequence[_Change[V]], lo: int, hi: int) -> 
         if one is None or key == leaf.key:
             return one
         bit = _first_difference(key, leaf.key)
-        return _Branch(bit, leaf, one) if _is_set(key, bit) else _Branch(bit, one, leaf)
+        return _Branch(bit, leaf, one, key) if _is_set(key, bit) else _Branch(bit, one, leaf, key)
     here = dict[bytes, _Leaf[V] | None]([(leaf.key, leaf), *changes[lo:hi]])
     kept = sorted((key, one) for key, one in here.items() if one is not None)
     return _built(kept, 0, len(kept)) if kept else None
@@ -287,7 +285,7 @@ def _built(changes: Sequence[_Change[V]], lo: int, hi: int) -> "_Node[V] | None"
     left, right = _built(changes, lo, middle), _built(changes, middle, hi)
     assert left is not None
     assert right is not None
-    return _Branch(bit, left, right)
+    return _Branch(bit, left, right, left.key)
 
 
 def _split(changes: Sequence[_Change[V]], lo: int, hi: int, bit: int) -> int:
