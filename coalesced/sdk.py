@@ -63,6 +63,8 @@ class TaskOptions(TypedDict, total=False):
     idempotency_key: str
     plan: str
     split: bool
+    by: str
+    skills: Sequence[str]
 
 
 class PlanStep(TypedDict, total=False):
@@ -100,6 +102,10 @@ class Answer:
     """None for a plan: each of its subtasks was decided by itself."""
     receipt: shapes.Receipt | None
     """None for work that was done here: nobody else signs it."""
+    plan: shapes.Plan | None = None
+    """Who planned it, how and at which cost; None for what was no plan."""
+    steps: Sequence[shapes.Step] = ()
+    """A plan's graph: what ran where, at which cost."""
 
     @property
     def text(self) -> str:
@@ -171,7 +177,7 @@ class Node:
             raise TaskFailedError(task)
         data, media_type = await self.control.result(task["id"])
         why = await self.control.why(task["id"])
-        return Answer(data, media_type, task, why["decision"], why["receipt"])
+        return Answer(data, media_type, task, why["decision"], why["receipt"], why["plan"], why["steps"])
 
     def stream(self, skill: str, text: str = "", **options: Unpack[TaskOptions]) -> AsyncGenerator[shapes.Event]:
         """The events of a task, the last with its outcome. Leaving early does not cancel it."""
@@ -185,12 +191,17 @@ class Node:
         """Who sells `skill`, asked of the network now."""
         return (await self.control.find_skill(skill, max_price_micro=_micro(max_price)))["sellers"]
 
-    async def plan(self, steps: Sequence[PlanStep], **options: Unpack[TaskOptions]) -> Answer:
-        """Have a graph of subtasks done, each decided by itself within one budget; the result of its last step.
+    async def plan(self, goal: str | Sequence[PlanStep], **options: Unpack[TaskOptions]) -> Answer:
+        """Have a goal done in steps, each decided by itself within one budget; the result of the last.
 
-        What a step `needs` becomes files of its input; `files` of the options are read here and named in its `files`.
+        A goal in words is divided as the option `by` says: "model", "rule", or "auto", which takes the model where the
+        node has one. Steps are done as they stand: what a step `needs` becomes files of its input; `files` of the
+        options are read here and named in its `files`.
         """
-        asked: TaskOptions = {**options, "plan": dumps({"step": list(steps)})}
+        if isinstance(goal, str):
+            wanted: TaskOptions = {"by": "auto", **options}
+            return await self.ask(goal, **wanted)
+        asked: TaskOptions = {**options, "plan": dumps({"step": list(goal)})}
         return await self.ask("plan", **asked)
 
     async def sell(
@@ -257,9 +268,9 @@ class SyncNode:
         """See Node.find."""
         return self._runner.run(self._node.find(skill, max_price=max_price))
 
-    def plan(self, steps: Sequence[PlanStep], **options: Unpack[TaskOptions]) -> Answer:
+    def plan(self, goal: str | Sequence[PlanStep], **options: Unpack[TaskOptions]) -> Answer:
         """See Node.plan."""
-        return self._runner.run(self._node.plan(steps, **options))
+        return self._runner.run(self._node.plan(goal, **options))
 
     def sell(
         self, function: Callable[..., Any], *, label: str | None = None, price: Dollars | None = None
@@ -305,6 +316,8 @@ def _request(skill: str, text: str, options: TaskOptions) -> shapes.AskRequest:
         "idempotency_key": options.get("idempotency_key", ""),
         "plan": options.get("plan", ""),
         "split": options.get("split", False),
+        "by": options.get("by", ""),
+        "skills": list(options.get("skills", ())),
     }
     return request
 

@@ -12,6 +12,7 @@ from coalesced.cli import explain
 from coalesced.cli.answer import print_answer
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
+from coalesced.cli.livegraph import LiveGraph
 from coalesced.cli.progress import Progress
 from coalesced.cli.request import build_request, course_options, task_options
 from coalesced.cli.units import short_task
@@ -49,12 +50,20 @@ async def follow(face: Face, client: ControlClient, events: Any, *, stream: bool
     """Show a task's events until they end; the task's id. Being cancelled cancels the task as well."""
     task_id = ""
     try:
-        with Progress(face.err, always=stream and not face.as_json) as progress:
+        with (
+            Progress(face.err, always=stream and not face.as_json) as progress,
+            LiveGraph(face.err, client, lines=stream and not face.as_json) as graph,
+        ):
             async with aclosing(events):
                 async for event in events:
                     task_id = event["task_id"] or task_id
                     if stream and face.as_json:
                         face.print_json(event)
+                    if graph.takes(event):
+                        progress.pause()
+                        await graph.show(event)
+                        continue
+                    graph.stop()
                     progress.show(event)
                     if event["name"] == "input_required":
                         progress.pause()

@@ -72,6 +72,12 @@ class Face:
             encoded = msgspec.json.format(encoded, indent=2)
         self.say(encoded.decode())
 
+    def print_json_line(self, value: object) -> None:
+        """Print one JSON value of many on one line, also on a terminal."""
+        import msgspec
+
+        self.say(msgspec.json.encode(value).decode())
+
     def say(self, text: str) -> None:
         """Print a line to stdout."""
         print(text, file=self.out, flush=True)

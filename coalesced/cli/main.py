@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "Buy": {
         "ask": ("coalesced.cli.ask:ask", "Have a task done, here or by another node."),
+        "plan": ("coalesced.cli.plan:plan", "Divide a goal into steps, and have them done."),
         "decide": ("coalesced.cli.decide:decide", "What `ask` would decide, and why; nothing is done."),
         "why": ("coalesced.cli.why:why", "How a task was decided, and what happened."),
         "task": ("coalesced.cli.task:task", "List, watch, cancel and answer tasks."),

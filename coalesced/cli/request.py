@@ -16,9 +16,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 PLAN_SKILL = "plan"
 """What a task is called whose steps name their own skills."""
 
-TASK_OPTIONS = (
+TASK_ARGUMENTS = (
     click.argument("skill", required=False, default=""),
     click.argument("text", required=False, default=""),
+)
+TASK_OPTIONS = (
     click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Input file, repeatable; - is stdin."),
     click.option("--budget", type=MONEY, help="Spend at most this, in dollars."),
     click.option("--value", type=MONEY, help="What a good result is worth, in dollars."),
@@ -38,11 +40,13 @@ TASK_OPTIONS = (
 )  # fmt: skip
 """What describes one piece of work."""
 
-COURSE_OPTIONS = (
+PLAN_OPTIONS = (
     click.option("--plan", type=click.Path(exists=True, dir_okay=False, path_type=Path),
                  help="Instead of SKILL and TEXT: a DAG of subtasks, JSON or TOML; its files lie beside it."),
     click.option("--split", is_flag=True, help="One subtask per file, then merge."),
-    click.option("--chunk", type=SIZE, help="Cut larger texts into pieces of this size (20K), then --split."),
+)  # fmt: skip
+COURSE_OPTIONS = (
+    click.option("--chunk", type=SIZE, help="Cut larger texts into pieces of this size (20K), one subtask each."),
     click.option("--key", "idempotency_key", default="", help="Asking again with the same key gives the same task."),
 )  # fmt: skip
 """What only makes sense for work that is done: each step of a plan is decided by itself."""
@@ -50,12 +54,18 @@ COURSE_OPTIONS = (
 
 def task_options(function: F) -> F:
     """Add everything that describes one piece of work."""
-    return _with(TASK_OPTIONS, function)
+    return _with((*TASK_ARGUMENTS, *TASK_OPTIONS), function)
 
 
 def course_options(function: F) -> F:
     """Add how it is to be done."""
-    return _with(COURSE_OPTIONS, function)
+    return _with((*PLAN_OPTIONS, *COURSE_OPTIONS), function)
+
+
+def goal_options(function: F) -> F:
+    """Add what describes a goal that is divided into a plan."""
+    goal = (click.argument("skill", metavar="[GOAL]", required=False, default=""), TASK_ARGUMENTS[1])
+    return _with((*goal, *TASK_OPTIONS, *COURSE_OPTIONS), function)
 
 
 def _with(options: Sequence[Callable[[F], F]], function: F) -> F:
@@ -70,6 +80,8 @@ def build_request(
     split: bool = False,
     chunk: int | None = None,
     idempotency_key: str = "",
+    by: str = "",
+    skills: Sequence[str] = (),
     **given: Any,
 ) -> shapes.AskRequest:
     """The request that the options describe; CliError when a file cannot be read or options contradict each other."""
@@ -86,7 +98,7 @@ def build_request(
     files = read_files(given["files"])
     if chunk is not None:
         files = chunked(files, chunk)
-        split |= len(files) > 1
+        split |= len(files) > 1 and not by
     plan_text = ""
     if plan is not None:
         plan_text, named = read_plan(plan)
@@ -111,6 +123,8 @@ def build_request(
         "idempotency_key": idempotency_key,
         "plan": plan_text,
         "split": split,
+        "by": by,
+        "skills": list(skills),
     }
 
 

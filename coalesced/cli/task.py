@@ -9,7 +9,8 @@ from coalesced.cli.answer import print_answer
 from coalesced.cli.ask import finish
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
-from coalesced.cli.plangraph import graph_lines
+from coalesced.cli.livegraph import LiveGraph
+from coalesced.cli.plangraph import show_graph
 from coalesced.cli.progress import Progress
 from coalesced.control.client import ControlClient
 
@@ -44,22 +45,21 @@ def show(face: Face, /, task_id: str) -> None:
 def watch(face: Face, /, task_id: str) -> int:
     """A task's events, then its answer.
 
-    From its beginning to its end; before a plan's answer its graph: what ran where, at which cost. ^C stops watching,
-    not the task.
+    From its beginning to its end. A plan's graph is drawn as it runs: what runs where, at which cost; then as it ended.
+    With --json an event a line, then the graph, then the answer. ^C stops watching, not the task.
     """
 
     async def call(client: ControlClient) -> int:
-        with Progress(face.err, always=not face.as_json) as progress:
+        with Progress(face.err, always=True) as progress, LiveGraph(face.err, client, lines=True) as graph:
             async for event in client.watch(task_id):
-                progress.show(event)
                 if face.as_json:
-                    face.print_json(event)
-        steps = (await client.why(task_id))["steps"]
-        if steps and face.as_json:
-            face.print_json({"schema": "coalesced.steps/1", "steps": steps})
-        else:
-            for line in graph_lines(steps):
-                face.note(line)
+                    face.print_json_line(event)
+                elif graph.takes(event):
+                    await graph.show(event)
+                else:
+                    graph.stop()
+                    progress.show(event)
+        await show_graph(face, client, task_id)
         return await finish(face, client, task_id, None)
 
     return face.run(call)

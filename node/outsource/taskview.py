@@ -68,8 +68,8 @@ def origin_of(view: TaskView, events: Sequence[EventView]) -> Origin:
     return replace(made, by=view.peer, level=view.level, is_verified=is_verified, receipt=view.receipt)
 
 
-def step_view(step: Step, task: TaskView) -> StepView:
-    """A step of a plan as the task that it is stands."""
+def step_view(step: Step, task: TaskView, price_micro: int | None = None) -> StepView:
+    """A step of a plan as the task that it is stands; `price_micro` is what its contractor is to get."""
     spent_s = None if task.finished_unix_ms is None else (task.finished_unix_ms - task.created_unix_ms) / 1000
     return StepView(
         name=step.name,
@@ -81,6 +81,7 @@ def step_view(step: Step, task: TaskView) -> StepView:
         level=task.level,
         verdict=task.verdict,
         receipt=task.receipt,
+        price_micro=price_micro if task.peer else None,
         cost_micro=task.cost_micro,
         spent_s=spent_s,
     )

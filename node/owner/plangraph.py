@@ -18,13 +18,12 @@ def steps_of(plan: PlanView | None, children: Sequence[tuple[TaskRow, TaskView]]
 
     A step that was tried again stands once, as its last attempt stands.
     """
-    last = {row.node_name: view for row, view in children if row.node_name is not None}
+    last = {row.node_name: (view, row.price_micro) for row, view in children if row.node_name is not None}
     if plan is None:
-        return tuple(step_view(Step(name=name, skill=view.skill), view) for name, view in last.items())
+        return tuple(step_view(Step(name=name, skill=view.skill), view, price) for name, (view, price) in last.items())
     made: dict[str, StepView] = {}
     for step in (step for wave in order(plan_in(plan)) for step in wave):
-        task = last.get(step.name)
-        shown = _untaken(step, made) if task is None else step_view(step, task)
+        shown = step_view(step, *last[step.name]) if step.name in last else _untaken(step, made)
         made[step.name] = msgspec.structs.replace(shown, rests_on=_rests_on(step, made))
     return tuple(made.values())
 

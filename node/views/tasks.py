@@ -110,6 +110,8 @@ class StepView(Part, frozen=True, kw_only=True):
     receipt: str = ""
     rests_on: tuple[str, ...] = ()
     """Steps above it whose results nobody verified."""
+    price_micro: int | None = None
+    """What was agreed with the contractor."""
     cost_micro: int | None = None
     spent_s: float | None = None
 

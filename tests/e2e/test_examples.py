@@ -1,19 +1,17 @@
 """Every example of the documentation, run as a reader would run it, against a real node with a real model."""
 
-import asyncio
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from coalesced.testnet.ports import free_ports
-from tests.harness.openai_backend import Backend, answer, backend
+from tests.harness.openai_backend import answer
 from tests.harness.processes import Daemon, daemons, environment
+from tests.harness.served_models import served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -29,41 +27,21 @@ PRINTED = {
         "The sun came out.",
     ],
     "plan.py": ["north", "south", "2 subtasks"],
+    "plan_by_model.py": ["planned by model", "part-1 sentiment completed this node", "all merge completed"],
     "sell_function.py": ["shorten is on sale for 1000 micro-dollars", "Rain fell."],
     "stream.py": ["submitted", "decided", "completed"],
 }
-
-
-@contextmanager
-def served() -> Iterator[Backend]:
-    """A model's endpoint in a thread of its own."""
-    made: list[Backend] = []
-    started, stop = threading.Event(), asyncio.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    async def main() -> None:
-        async with backend() as one:
-            made.append(one)
-            loops.append(asyncio.get_running_loop())
-            started.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(main()))
-    thread.start()
-    assert started.wait(20)
-    try:
-        yield made[0]
-    finally:
-        loops[0].call_soon_threadsafe(stop.set)
-        thread.join(20)
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[tuple[Daemon, int]]:
     with daemons() as made, served() as model:
         [port] = free_ports(1)
-        daemon = made.make("node").start("--openai-port", str(port))
-        sold = daemon.cli("sell", "--openai", model.url, "--model", "small-1", "--price", "0.15:0.60")
+        daemon = made.make("node")
+        daemon.configure('[client]\nplanner = "llm/small-1"\n')
+        daemon.start("--openai-port", str(port))
+        what = ("--openai", model.url, "--model", "small-1", "--price", "0.15:0.60")
+        sold = daemon.cli("sell", *what)
         assert sold.returncode == 0, sold.stderr
         yield daemon, port
 

@@ -87,6 +87,7 @@ class Step(TypedDict):
     verdict: str
     receipt: str
     rests_on: list[str]
+    price_micro: int | None
     cost_micro: int | None
     spent_s: float | None
 

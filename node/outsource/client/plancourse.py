@@ -119,9 +119,12 @@ class PlanCourse:
                 await telling
 
     async def _tell(self, plan_id: bytes, step: Step, task_id: bytes) -> None:
+        price_micro = None
         async for event in self._log.watch(task_id):
+            if event.decision is not None:
+                price_micro = next((one.quoted_micro for one in event.decision.options if one.chosen), None)
             if event.name in CHANGES:
-                shown = step_view(step, await self._log.view(task_id))
+                shown = step_view(step, await self._log.view(task_id), price_micro)
                 self._log.tell(plan_id, "step", f"{step.name}: {shown.state}", step=shown)
 
 
