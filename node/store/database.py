@@ -246,6 +246,8 @@ class Database:
             connection.execute("PRAGMA journal_size_limit = 67108864")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
+            # Of use on macOS alone, where an fsync leaves what it wrote in the drive's own memory.
+            connection.execute("PRAGMA fullfsync = ON")
             self._synchronise(connection, full=True)
             # SQLite opens a read-only file without a word and fails at the first write: better now.
             connection.execute("BEGIN")

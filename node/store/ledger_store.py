@@ -82,6 +82,11 @@ class Place:
     place: int
 
 
+def _changes_committee(writes: Sequence[Write], before: State) -> bool:
+    """Whether others may rely on this node never to need again whom a block lets go."""
+    return any(isinstance(write, Commit | Install) and write.state.members != before.members for write in writes)
+
+
 class LedgerStore:
     """One node's copy of its community chain. Use `LedgerStore.open`."""
 
@@ -129,11 +134,12 @@ class LedgerStore:
             raise damaged(self._name, f"{error}; what this node has voted for is not known") from error
 
     async def append(self, writes: Sequence[Write], before: State) -> None:
-        """Write votes and blocks down, in order, in one transaction; durable on return if there is a vote among them.
+        """Write votes and blocks down, in order, in one transaction; durable on return if there is a vote among them,
+        or a change of the committee.
 
         `before` is the state after the last block that was stored.
         """
-        if not any(isinstance(write, Persist) for write in writes):
+        if not any(isinstance(write, Persist) for write in writes) and not _changes_committee(writes, before):
             await self._database.write_relaxed(_append, writes, before, self._keep_blocks)
             return
         votes = await self._database.write(_append, writes, before, self._keep_blocks)

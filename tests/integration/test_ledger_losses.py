@@ -17,7 +17,9 @@ from node.ledger.chain.machine import ChainMachine
 from node.ledger.pbft.effects import Persist
 from node.ledger.pbft.records import AskedView
 from node.store.ledger_store import LedgerStore, Pinned
+from node.store.memory_disk import MemoryDisk
 from node.store.vote_mark import NAME, Mark, VoteMark, mark_unknown, misses_votes
+from protocol.transactions import Reconfigure, sign_transaction
 from tests.harness.communities import Neighbour, Neighbourhood, chain_of, community, until
 
 pytestmark = pytest.mark.timeout(90)
@@ -167,6 +169,24 @@ async def test_a_vote_that_was_sent_is_in_the_mark(tmp_path: Path) -> None:
     await store.close()
     assert mark is not None
     assert (mark.chain, mark.votes) == (machine.chain, 2)
+
+
+async def test_a_change_of_the_committee_outlives_a_loss_of_power_at_once(tmp_path: Path) -> None:
+    disk = MemoryDisk()
+    async with community(tmp_path, members=2, disk=disk) as two:
+        leaving, staying = two.members
+        terms = Reconfigure(
+            chain=staying.community.following.machine.chain,
+            motion=bytes(16),
+            valid_until_unix_ms=staying.state.chain.time_unix_ms + 60_000,
+            remove=(leaving.key,),
+        )
+        await leaving.community.submit(sign_transaction(terms, leaving.identity, staying.identity))
+        await two.agree(1)
+        disk.crash(power=True)
+        store = await LedgerStore.open(disk.open("ledger.db"), inline=True)
+        assert await store.height() == 1
+        await store.close()
 
 
 # --- pruned blocks

@@ -32,6 +32,8 @@ NAMES = (
     "commit_votes_of_different_views_do_not_add_up",
     "f_plus_1_pull_the_rest_along",
     "five_members_need_four",
+    "power_fails_after_one_has_announced",
+    "who_leaves_is_not_needed_again",
     "lost_votes_are_not_cast_again",
     "pruned_blocks_give_way_to_a_state",
 )
@@ -42,7 +44,7 @@ def test_script(name: str) -> None:
     SCRIPTS[name]()
 
 
-def test_there_are_nineteen_scripts_each_with_a_claim() -> None:
+def test_there_are_these_scripts_each_with_a_claim() -> None:
     assert tuple(SCRIPTS) == NAMES
     assert all(inspect.getdoc(script) for script in SCRIPTS.values())
 

@@ -1,7 +1,7 @@
 """What a simulated replica has written down: blocks, the log of votes, states to serve; and what a loss of power takes.
 
-A vote is durable at once. A block is durable with the next vote: until then a loss of power takes it, and all that was
-written after it.
+A vote is durable at once, and so is a block that changes the committee. Any other is durable with the next vote: until
+then a loss of power takes it, and all that was written after it.
 """
 
 from copy import copy
@@ -112,7 +112,7 @@ class Disk:
                 pass
 
     def store(self, commit: Commit[Values], members_before: tuple[bytes, ...]) -> None:
-        """Store a block; not durable yet."""
+        """Store a block; not durable yet, unless it changes the committee."""
         self._keep_durable()
         self.blocks.append(commit)
         header, certificate, state = commit.block.block.header, commit.certificate.certificate, commit.state
@@ -124,6 +124,8 @@ class Disk:
                 gone = self.points[0].height - self.pruned
                 self.blocks, self.pruned, self.installed = self.blocks[gone:], self.points[0].height, self.points[0]
         self._shorten_log()
+        if state.members != members_before:
+            self._durable = None
 
     def install(self, install: Install[Values]) -> None:
         """Store a state in place of all blocks; not durable yet."""

@@ -1,4 +1,4 @@
-"""Scripts in which a member loses its disk, or finds that nobody keeps the blocks that it lacks."""
+"""Scripts in which members lose their power or their disk, or find that nobody keeps the blocks that they lack."""
 
 from msgspec.structs import replace
 
@@ -16,6 +16,44 @@ from protocol.consensus import (
     block_hash,
     decode_header,
 )
+
+
+def power_fails_after_one_has_announced() -> None:
+    """What one replica committed and told a client is what the others commit, though no disk kept that block."""
+    t = Table(4)
+    t.submit(0, "told")
+    for kind in ("proposal", "prepare"):
+        t.deliver(kind)
+    t.deliver("commit", to=0)
+    t.expect_heights(1, 0)
+    told = t.block(0, 1)
+    for at in range(4):
+        t.crash(at, power=True)
+    t.drop()
+    for at in (1, 2, 0):
+        t.start(at)  # the fourth never comes back: as many as may fail
+    t.expect_heights(0, 0, 1, 2)
+    t.submit(1, "rival")
+    t.settle(among=(0, 1, 2))
+    if t.height(0) == 0:
+        t.time_out(0, 1, 2)
+        t.settle(among=(0, 1, 2))
+    t.expect(t.block(0, 1) == t.block(1, 1) == t.block(2, 1) == told, "what was told is committed")
+
+
+def who_leaves_is_not_needed_again() -> None:
+    """A change of the committee is durable at once: who was let go may be gone for good, whatever happens then."""
+    t = Table(2)
+    t.leave(0, 1)
+    t.settle()
+    t.expect_heights(1, 0, 1)
+    t.crash(0, power=True)
+    t.crash(1)
+    t.start(0)
+    t.expect_heights(1, 0)
+    t.submit(0, "alone")
+    t.settle(among=(0,))
+    t.expect_heights(2, 0)
 
 
 def lost_votes_are_not_cast_again() -> None:

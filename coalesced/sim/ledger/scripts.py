@@ -1,4 +1,4 @@
-"""Schedules by hand: seventeen for ways in which implementations are known to fail, two for losses. Each is a claim.
+"""Schedules by hand: seventeen for ways in which implementations are known to fail, four for losses. Each is a claim.
 
 A script raises Broken (or an assertion of the core's) when the claim does not hold. Where a wrong replica would have
 to decide something else, a competing transaction waits at the next primary, so that it really does.
@@ -31,6 +31,8 @@ SCRIPTS: Final[dict[str, Script]] = {
         schedules.commit_votes_of_different_views_do_not_add_up,
         schedules.f_plus_1_pull_the_rest_along,
         schedules.five_members_need_four,
+        losses.power_fails_after_one_has_announced,
+        losses.who_leaves_is_not_needed_again,
         losses.lost_votes_are_not_cast_again,
         losses.pruned_blocks_give_way_to_a_state,
     )

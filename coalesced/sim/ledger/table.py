@@ -116,14 +116,11 @@ class Table:
 
     def submit(self, at: int, text: str) -> bytes:
         """A transaction of this replica's own; proposed at once if it is the primary."""
-        tx = f"set {text} 1".encode()
-        self.rules.submitted.add(tx)
-        self._say(f"submit {at} {text}")
-        node = self.nodes[at]
-        assert node.core is not None
-        self._put(node, node.perform(node.core.submit(self._now(), tx)))
-        self.tick(at)
-        return tx
+        return self._submit(at, f"set {text} 1")
+
+    def leave(self, at: int, member: int) -> bytes:
+        """The same, of a change of the committee: this member leaves it."""
+        return self._submit(at, f"leave {self.key(member).public_key.hex()}")
 
     def tick(self, *at: int) -> None:
         """Let replicas look at the clock."""
@@ -185,10 +182,10 @@ class Table:
         for receiver in to:
             self._hand_over(frm, receiver, message)
 
-    def crash(self, at: int) -> None:
-        """Lose a replica's memory."""
-        self._say(f"crash {at}")
-        self.nodes[at].crash()
+    def crash(self, at: int, *, power: bool = False) -> None:
+        """Lose a replica's memory; with the power, what was not durable on its disk too."""
+        self._say(f"crash {at}" + (" with its power" if power else ""))
+        self.nodes[at].crash(power=power)
 
     def start(self, at: int) -> None:
         """Start it again from its disk."""
@@ -261,6 +258,16 @@ class Table:
         return "\n".join([*self.transcript, *lines])
 
     # --- inside
+
+    def _submit(self, at: int, text: str) -> bytes:
+        tx = text.encode()
+        self.rules.submitted.add(tx)
+        self._say(f"submit {at} {text[:40]}")
+        node = self.nodes[at]
+        assert node.core is not None
+        self._put(node, node.perform(node.core.submit(self._now(), tx)))
+        self.tick(at)
+        return tx
 
     def _watch(self, node: Node, effect: Effect[Values]) -> None:
         self.rules.watch(node, effect)

@@ -4,7 +4,8 @@ A shell may collect the effects of several calls and make all their Persists dur
 nothing is sent before that. A Commit or Install must be written in its place among them, and be durable no later than
 the next Persist; it need not be so before what follows it is sent. For q members have written down, durably, that they
 prepared that block, so it is the committee that loses nothing: a replica that loses power may lose its last blocks
-together with all it wrote after them, and gets the same blocks again.
+together with all it wrote after them, and gets the same blocks again. Only a block that changes the committee must be
+durable first: those who are to bring it again may be let go by it, and be gone.
 """
 
 from dataclasses import dataclass
