@@ -15,7 +15,7 @@ from coalesced.compose.node import Built, build
 from coalesced.config import Config
 from coalesced.control.lock import hold_lock
 from coalesced.control.server import ControlServer
-from coalesced.gateway.a2a.extra import buying, serving
+from coalesced.gateway.a2a.extra import announcing, buying, serving
 from coalesced.gateway.openai.server import OpenAiServer
 from coalesced.gateway.registry.serving import serving_registry
 from coalesced.logs import configure
@@ -132,6 +132,7 @@ async def _live(
             await stack.enter_async_context(serving(config.a2a, daemon, owner, transport.app))
         await stack.enter_async_context(serving_registry(config.registry, daemon, transport.app))
         await daemon.start()
+        await stack.enter_async_context(announcing(config.a2a, daemon))
         control = ControlServer(owner, config.control, config.paths.socket)
         await control.start()
         openai = OpenAiServer(owner, config.openai, config.paths.openai_token)

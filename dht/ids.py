@@ -25,6 +25,14 @@ def anchor_key(network: str, name: str) -> bytes:
     return hashlib.sha256(b"coalesced/anchor/1\0" + network.encode() + b"\0" + name.encode()).digest()[:ID_BYTES]
 
 
+def card_key(network: str, label: str) -> bytes:
+    """The 20-byte key under which nodes publish where the cards of agents are that do `label` and are no nodes.
+
+    Apart from the sellers of the skill: who buys from nodes alone never reads them.
+    """
+    return hashlib.sha256(b"coalesced/card/1\0" + network.encode() + b"\0" + label.encode()).digest()[:ID_BYTES]
+
+
 def shard_key(key: bytes, node_id: bytes) -> bytes:
     """The key for what of a popular `key` is near `node_id`: publishers and readers of one shard prefer each other."""
     shard = node_id[0] * SHARDS // 256

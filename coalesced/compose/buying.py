@@ -12,6 +12,7 @@ from node.decision.config import DecisionConfig
 from node.outsource.client.agentorders import AgentOrders
 from node.outsource.client.attempt import Attempts
 from node.outsource.client.canaries import Canaries, items_of
+from node.outsource.client.cards import Cards
 from node.outsource.client.clearance import Clearance
 from node.outsource.client.client import Client
 from node.outsource.client.course import Course
@@ -172,6 +173,13 @@ def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
             finder=finder,
             watch=MarketWatch(env, store.quote_rounds, store.outcomes),
             agents=base.ground.agents,
+            cards=Cards(
+                own_key=identity.public_key,
+                network=config.node.network,
+                sources=base.sources,
+                is_blocked=base.peers.is_blocked,
+                timeout_s=config.client.find_timeout_s,
+            ),
             subscriptions=subscriptions,
         ),
         running=running,

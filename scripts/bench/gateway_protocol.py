@@ -20,7 +20,7 @@ from aiohttp import web
 from coalesced.gateway.a2a.buying.agents import A2aAgents
 from coalesced.gateway.a2a.callers import Callers
 from coalesced.gateway.a2a.cards import RPC_PATH
-from coalesced.gateway.a2a.config import A2aSeller
+from coalesced.gateway.a2a.config import A2aConfig, A2aSeller
 from coalesced.gateway.a2a.door import Door
 from coalesced.gateway.a2a.economics import QuoteTerms, agreement, receipt, sign
 from coalesced.gateway.a2a.handler import Handler
@@ -262,7 +262,8 @@ async def over_a2a(text: str) -> AsyncIterator[Exchange]:
     await site.start()
     (host, port), *_ = runner.addresses
     config = A2aSeller(card=f"http://{host}:{port}", skill=LABEL)
-    agents = A2aAgents([config], Identity(b"b" * 32), ENV, network="bench", output_type=lambda _: "application/json")
+    bought = A2aConfig(sellers=(config,))
+    agents = A2aAgents(bought, Identity(b"b" * 32), ENV, network="bench", output_type=lambda _: "application/json")
     try:
         async with agents:
 

@@ -19,7 +19,7 @@ import msgspec
 from coalesced.compose.ground import Ground
 from coalesced.compose.node import Built, build
 from coalesced.config import Config, Source
-from coalesced.gateway.a2a.extra import buying, serving
+from coalesced.gateway.a2a.extra import announcing, buying, serving
 from coalesced.gateway.registry.serving import serving_registry
 from coalesced.paths import find_paths
 from crypto.identity import Identity
@@ -182,9 +182,10 @@ class Node:
                 await stack.enter_async_context(served)
             await stack.enter_async_context(serving_registry(config.registry, self.daemon, transport.app))
             await self.daemon.start()
-            await self._offers_out()
-            self._started.set()
-            await self.daemon.until_stopped()
+            async with announcing(config.a2a, self.daemon):
+                await self._offers_out()
+                self._started.set()
+                await self.daemon.until_stopped()
             await self.daemon.stop()
 
     async def _offers_out(self) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("a2a")
 
-from coalesced.gateway.a2a.push import PublicResolver, is_public, url_check
+from coalesced.gateway.a2a.addresses import PublicResolver, is_public, url_check
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,17 @@ class A2aSeller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Its first line is sent as a bearer token. Without it requests are signed with this node's key (RFC 9421)."""
 
 
+class A2aAnnounced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An agent that this node tells others of, in the DHT, for as long as its card is in order."""
+
+    card: Annotated[str, Meta(max_length=256)]
+    """Where its card is; this node's own where it serves A2A at `public_url`."""
+    skill: Label
+    """The label that buyers look for."""
+    agent_skill: Annotated[str, Meta(max_length=96)] = ""
+    """The id of that skill in its card; empty takes `skill`."""
+
+
 class A2aConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Agents of the A2A protocol, as callers and as sellers. Needs `pip install 'coalesced[a2a]'`."""
 
@@ -85,9 +96,28 @@ class A2aConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     sellers: Annotated[tuple[A2aSeller, ...], Meta(max_length=64)] = ()
     """A2A agents to buy from, as tables [[a2a.sellers]]; served or not, whatever `enabled` says."""
 
+    find: bool = False
+    """Buy from agents too whose cards others publish in the DHT. One whose card is signed by the key that published it
+    is known by that key; any other stays a stranger, known by its address, who has proved nothing."""
+    found_price_micro: Annotated[dict[Label, Micro], Meta(max_length=256)] = msgspec.field(default_factory=dict)
+    """What a task costs, by skill, at agents that are found and name no prices of their own. Without it they are left
+    out: they bill you by terms of their own."""
+    find_at_private_addresses: bool = False
+    """Read cards at addresses of this machine and its networks too, and over plain http. Never where strangers can
+    publish: whoever does could have this node send requests to what only it can reach."""
+    announced: Annotated[tuple[A2aAnnounced, ...], Meta(max_length=64)] = ()
+    """Agents whose cards this node publishes in the DHT, as tables [[a2a.announced]]: one a skill."""
+
     def __post_init__(self) -> None:
-        for key, text in (("public_url", self.public_url), *(("sellers", seller.card) for seller in self.sellers)):
-            if text or key == "sellers":
+        labels = [one.skill for one in self.announced]
+        if twice := next((label for label in labels if labels.count(label) > 1), ""):
+            raise ValueError(f"announced: {twice!r} stands there twice; a node announces one agent a skill")
+        named = (
+            (("sellers", seller.card) for seller in self.sellers),
+            (("announced", one.card) for one in self.announced),
+        )
+        for key, text in (("public_url", self.public_url), *named[0], *named[1]):
+            if text or key != "public_url":
                 parts = urlsplit(text)
                 if parts.scheme not in ("http", "https") or not parts.hostname:
                     raise ValueError(f"{key}: {text!r} is no address: write http://HOST[:PORT] or https://HOST[:PORT]")

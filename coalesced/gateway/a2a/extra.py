@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -12,6 +12,7 @@ from aiohttp import web
 from coalesced.control.facade import Node
 from coalesced.gateway.a2a.config import A2aConfig
 from crypto.identity import Identity
+from node.background import background
 from node.daemon import Daemon
 from node.env import Env
 from node.errors import NodeError
@@ -63,18 +64,25 @@ async def buying(
     config: A2aConfig, identity: Identity, env: Env, executor: Executor, network: str
 ) -> AsyncIterator[Agents]:
     """The A2A agents that a node may buy from; none, and nothing imported, where none is configured."""
-    if not config.sellers:
+    if not config.sellers and not config.find:
         yield NO_AGENTS
         return
 
     def output_type(label: str) -> str:
         return next((skill.output_media_type for skill in executor.skills if skill.label == label), "")
 
-    made = load_extra("buying.agents").A2aAgents(
-        config.sellers, identity, env, network=network, output_type=output_type
-    )
+    made = load_extra("buying.agents").A2aAgents(config, identity, env, network=network, output_type=output_type)
     async with made as agents:
         yield agents
+
+
+@asynccontextmanager
+async def announcing(config: A2aConfig, daemon: Daemon) -> AsyncIterator[None]:
+    """Agents that others are told of: enter when the node has started, leave before it stops."""
+    async with AsyncExitStack() as stack:
+        for one in config.announced:
+            await stack.enter_async_context(background(load_extra("announcing").announce(one, daemon.parts)))
+        yield
 
 
 def reselling(identity: Identity, env: Env) -> Callable[[], AgentResale]:

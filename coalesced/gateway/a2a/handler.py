@@ -33,7 +33,8 @@ from a2a.utils.errors import (
 from a2a.utils.input_mode_validator import validate_input_modes
 from a2a.utils.task import apply_history_length, validate_history_length
 
-from coalesced.gateway.a2a.push import PushSender, url_check
+from coalesced.gateway.a2a.addresses import url_check
+from coalesced.gateway.a2a.push import PushSender
 from coalesced.gateway.a2a.runs import Run, Runs
 
 NOT_YET = AgentCard(

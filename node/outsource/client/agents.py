@@ -4,7 +4,7 @@ Nothing of such an agent's is signed in our form, so that only its price binds, 
 in the configuration; what this node owes it is written down by this node alone (agentorders.py).
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -24,6 +24,16 @@ class AgentOffer(Offer):
     """Its own signed quote, where it gave one."""
     order: str = ""
     """What it calls the task that it quoted for."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCard:
+    """Where a node says that an agent's card is. Nothing of it is believed before the card has been read."""
+
+    url: str
+    agent_skill: str
+    publisher: bytes
+    """Who signed the record: proven to be the agent only where the same key signed the card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +59,14 @@ class AgentJob:
 class Agents(Protocol):
     """The agents of one protocol that this node may buy from."""
 
-    async def offers(self, ask: Ask, *, timeout_s: float) -> tuple[list[AgentOffer], list[NoOffer]]:
-        """What they offer for a task, and why the others offer nothing."""
+    @property
+    def looks(self) -> bool:
+        """Whether agents that are found are candidates too."""
+
+    async def offers(
+        self, ask: Ask, *, timeout_s: float, found: Sequence[FoundCard] = ()
+    ) -> tuple[list[AgentOffer], list[NoOffer]]:
+        """What they and those that were found offer for a task, and why the others offer nothing."""
 
     async def work(self, job: AgentJob) -> AgentWork | Fault:
         """Have one of them do it. Every outcome is a value; cancellation is passed on to the agent."""
@@ -62,7 +78,11 @@ class Agents(Protocol):
 class NoAgents:
     """There are none."""
 
-    async def offers(self, ask: Ask, *, timeout_s: float) -> tuple[list[AgentOffer], list[NoOffer]]:
+    looks = False
+
+    async def offers(
+        self, ask: Ask, *, timeout_s: float, found: Sequence[FoundCard] = ()
+    ) -> tuple[list[AgentOffer], list[NoOffer]]:
         """None."""
         return [], []
 

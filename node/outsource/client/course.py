@@ -19,6 +19,7 @@ from node.env import Env
 from node.errors import DeadlineError, NodeError, NoOfferError, RefusedError, VerificationError
 from node.outsource.client.agents import AgentOffer, Agents
 from node.outsource.client.attempt import Attempts
+from node.outsource.client.cards import Cards
 from node.outsource.client.decisionview import decision_view
 from node.outsource.client.finder import Finder
 from node.outsource.client.marketwatch import MarketWatch
@@ -65,6 +66,7 @@ class Course:
         decisions: Decisions,
         watch: MarketWatch,
         agents: Agents,
+        cards: Cards,
         finder: Finder,
         subscriptions: Subscriptions,
     ) -> None:
@@ -75,6 +77,7 @@ class Course:
         self._decisions = decisions
         self._watch = watch
         self._agents = agents
+        self._cards = cards
         self._finder = finder
         self._subscriptions = subscriptions
 
@@ -121,18 +124,36 @@ class Course:
         if ask.only is None:
             (offers, refusals), (outside, unwilling) = await asyncio.gather(
                 self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s),
-                self._agents.offers(ask, timeout_s=step_s),
+                self._outside(ask, step_s),
             )
         else:
             listings = [one for one in listings if one.seller.key == ask.only]
             offers, refusals = await self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s)
             outside, unwilling = [], []
-        offers, refusals = [*offers, *outside], [*refusals, *unwilling]
+        offers, refusals = [*offers, *self._others(offers, outside)], [*refusals, *unwilling]
         if not is_dry:
             self._tasks.tell(ask.task_id, "quotes", _quotes_text(offers, refusals))
             loads_ppm = {one.seller.key: one.advert.load_ppm for one in listings}
             await self._watch.saw(ask.task_id, ask.skill, offers, refusals, loads_ppm)
         return offers, refusals
+
+    async def _outside(self, ask: Ask, step_s: float) -> tuple[list[AgentOffer], list[NoOffer]]:
+        """What agents offer that are no nodes: the owner's, and those found where the owner lets them be looked for."""
+        began = asyncio.get_running_loop().time()
+        found = await self._cards.of(ask.skill, timeout_s=step_s / 2) if self._agents.looks else ()
+        left_s = step_s - (asyncio.get_running_loop().time() - began)
+        return await self._agents.offers(ask, timeout_s=left_s, found=found)
+
+    def _others(self, offers: Sequence[Offer], outside: Sequence[AgentOffer]) -> list[AgentOffer]:
+        """Those of agents that have no other offer here. Over the channel, both sides sign: that offer stands first."""
+        seen = {offer.seller.key for offer in offers}
+        kept: list[AgentOffer] = []
+        for offer in outside:
+            if offer.seller.key not in seen:
+                kept.append(offer)
+            seen.add(offer.seller.key)
+        self._agents.release(set(outside) - set(kept))
+        return kept
 
     async def run(self, ask: Ask, *, question: Question) -> Done:
         """See a task through to a result, or raise the NodeError that says everything that was tried."""

@@ -33,6 +33,8 @@ class Agent:
     wire: Wire
     card: ReadCard | None = None
     read_at_s: float = 0.0
+    publishers: frozenset[bytes] | None = None
+    """Who says in the DHT that it is there; None: the owner does, in the configuration."""
 
     @classmethod
     def made(
@@ -54,9 +56,13 @@ class Agent:
 
     @property
     def key(self) -> bytes:
-        """What its history is kept under: its node key if it is known by one, else a name made of its address."""
-        if self.card is not None and self.card.signer is not None:
-            return self.card.signer
+        """What its history is kept under: its node key if it is known by one, else a name made of its address.
+
+        One that was found is known by the key of its card only where the same key published where it is.
+        """
+        signer = self.card.signer if self.card is not None else None
+        if signer is not None and (self.publishers is None or signer in self.publishers):
+            return signer
         return hashlib.sha256(b"coalesced a2a agent\0" + self.url.encode()).digest()
 
     async def known(self, timeout_s: float) -> ReadCard:

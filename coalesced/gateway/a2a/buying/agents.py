@@ -1,4 +1,4 @@
-"""The A2A agents of the configuration as sellers: their offers, and work at them from first message to result."""
+"""A2A agents as sellers, those of the configuration and those found: their offers, and work at them to the result."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -23,8 +23,9 @@ from coalesced.gateway.a2a.buying.exchange import (
     state_of,
     task_in,
 )
+from coalesced.gateway.a2a.buying.found import FoundAgents
 from coalesced.gateway.a2a.buying.wire import AgentError
-from coalesced.gateway.a2a.config import A2aSeller
+from coalesced.gateway.a2a.config import A2aConfig, A2aSeller
 from coalesced.gateway.a2a.economics import EconomicsError, QuoteTerms, read
 from coalesced.gateway.a2a.shared import micro_of
 from crypto.identity import Identity, did_key
@@ -33,7 +34,7 @@ from node.env import Env
 from node.errors import UsageError
 from node.market.quotes import hold_received
 from node.net.endpoint import Endpoint
-from node.outsource.client.agents import AgentJob, AgentOffer, AgentWork
+from node.outsource.client.agents import AgentJob, AgentOffer, AgentWork, FoundCard
 from node.outsource.client.hiring import Fault
 from node.outsource.client.offers import NoOffer, Offer
 from node.outsource.client.request import Ask
@@ -56,7 +57,7 @@ class A2aAgents:
 
     def __init__(
         self,
-        sellers: Sequence[A2aSeller],
+        config: A2aConfig,
         identity: Identity,
         env: Env,
         *,
@@ -69,7 +70,8 @@ class A2aAgents:
         self._network = network
         self._output_type = output_type
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        self._agents = [self._made(one) for one in sellers]
+        self._agents = [self._made(one) for one in config.sellers]
+        self._found = FoundAgents(config, identity, env.unix_ms)
         self._telling: set[asyncio.Task[None]] = set()
 
     def _made(self, seller: A2aSeller) -> Agent:
@@ -85,12 +87,21 @@ class A2aAgents:
             one.cancel()
         await asyncio.gather(*telling, return_exceptions=True)
         await self._session.close()
+        await self._found.close()
 
     # --- offers
 
-    async def offers(self, ask: Ask, *, timeout_s: float) -> tuple[list[AgentOffer], list[NoOffer]]:
+    @property
+    def looks(self) -> bool:
+        """Whether agents that are found are candidates too."""
+        return self._found.is_on
+
+    async def offers(
+        self, ask: Ask, *, timeout_s: float, found: Sequence[FoundCard] = ()
+    ) -> tuple[list[AgentOffer], list[NoOffer]]:
         """A price of each agent that does this skill, or why it has none."""
         asked = [agent for agent in self._agents if agent.config.skill == ask.skill]
+        asked += self._found.of(ask.skill, found, besides={agent.url for agent in asked})
         answers = await asyncio.gather(*(self._offer(agent, ask, timeout_s) for agent in asked))
         return (
             [one for one in answers if isinstance(one, AgentOffer)],
@@ -102,6 +113,7 @@ class A2aAgents:
         began = loop.time()
         try:
             async with asyncio.timeout(timeout_s):
+                await self._found.check(agent)
                 card = await agent.known(timeout_s)
                 if agent.config.price_micro is not None:
                     duration_ms = round(agent.config.duration_s * 1000)
@@ -203,7 +215,8 @@ class A2aAgents:
                     telling.add_done_callback(self._telling.discard)
 
     def _of(self, offer: AgentOffer) -> Agent | None:
-        return next((one for one in self._agents if one.url == offer.address), None)
+        candidates = (one for one in (*self._agents, *self._found.known) if one.config.skill == offer.terms.skill)
+        return next((one for one in candidates if one.url == offer.address), None)
 
 
 def _seller(agent: Agent) -> Seller:
