@@ -24,6 +24,7 @@ from coalesced.paths import PathError, make_private
 from coalesced.reload import Reloader
 from coalesced.sdnotify import notify
 from crypto.identity import Identity, did_key, short_id
+from node.collector import spare_collector
 from node.community.shell import MakeShell, Shell
 from node.daemon import Daemon
 from node.env import Env
@@ -139,6 +140,7 @@ async def _live(
         await openai.start()
         desk.openai_url = openai.url
         _listen_to_signals(daemon, reloader)
+        spare_collector()
         _announce(ready_line(config, daemon, openai.url, as_json=as_json))
         await daemon.until_stopped()
         notify("STOPPING=1")

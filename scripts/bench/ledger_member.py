@@ -23,6 +23,7 @@ from crypto.hashing import tagged_hash
 from crypto.identity import Identity, did_key
 from dht.config import DhtConfig
 from dht.service import KademliaDiscovery
+from node.collector import spare_collector
 from node.community.community import Community
 from node.community.config import LedgerConfig
 from node.env import Env
@@ -195,6 +196,7 @@ async def serve(number: int, home: Path, listen: Endpoint, others: dict[int, str
         while (standing := community.standing) is None or standing.facts is None:
             await asyncio.sleep(0.01)
         load = Load(number, standing.chain)
+        spare_collector()
         say({"ready": True})
         async for order in orders():
             say(await obey(order, community, load, home))

@@ -304,6 +304,7 @@ class Draft:
         self._seen: dict[bytes, Entry | None] = {}
         """What is there now, as far as it was asked for: a block names the same accounts again and again."""
         self._kept: dict[bytes, Entry | None] = {}
+        """Only its keys count: what was written so far."""
         self._undo: dict[bytes, Entry | None] = {}
         """What was there before the transaction at work, of what it wrote."""
         self._used: dict[AccountId, int] = {}
@@ -319,24 +320,21 @@ class Draft:
 
     def find(self, kind: type[E], key: bytes) -> E | None:
         """The entry at `key`, or None."""
-        try:
-            found = self._seen[key]
-        except KeyError:
-            self._seen[key] = found = self.state.trie.get(key)
-        return _as(kind, found)
+        seen = self._seen
+        found = seen[key] if key in seen else seen.setdefault(key, self.state.trie.get(key))
+        # As `_as`, which every rule would call a dozen times.
+        assert found is None or isinstance(found, kind), f"the state has no {kind.__name__} at {key.hex()}"
+        return found
 
-    def put(self, key: bytes, entry: Entry) -> None:
+    def put(self, key: bytes, entry: Entry | None) -> None:
         """Write an entry."""
-        self._write(key, entry)
-
-    def remove(self, key: bytes) -> None:
-        """Take an entry away."""
-        self._write(key, None)
-
-    def _write(self, key: bytes, entry: Entry | None) -> None:
         if key not in self._undo:
             self._undo[key] = self.find(Entry, key)
         self._seen[key] = entry
+
+    def remove(self, key: bytes) -> None:
+        """Take an entry away."""
+        self.put(key, None)
 
     def count_use(self, account: AccountId) -> int:
         """How many transactions of this block are the account's, with the one that is performed now."""
@@ -345,8 +343,7 @@ class Draft:
 
     def keep(self) -> None:
         """What was written since the last call stays."""
-        for key in self._undo:
-            self._kept[key] = self._seen[key]
+        self._kept.update(self._undo)
         self._undo.clear()
         if self._user is not None:
             self._used[self._user] = self._used.get(self._user, 0) + 1
@@ -386,7 +383,8 @@ class Draft:
             self.put(COMMITTEE_KEY, Committee(self.members))
         self.keep()
         before = self.state.trie
-        written = {key: entry for key, entry in self._kept.items() if entry is not None or before.get(key) is not None}
+        now = ((key, self._seen[key]) for key in self._kept)
+        written = {key: entry for key, entry in now if entry is not None or before.get(key) is not None}
         return State(before.update(written), before, written)
 
 

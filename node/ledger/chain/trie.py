@@ -242,6 +242,8 @@ def _merged(node: "_Node[V] | None", changes: Sequence[_Change[V]], lo: int, hi:
     """`node` after changes[lo:hi], of which there is one at least; they are sorted and belong at this place."""
     if node is None:
         return _built(changes, lo, hi)
+    if hi - lo == 1:  # most often: below where the changes have parted
+        return _with_one(node, *changes[lo])
     if isinstance(node, _Leaf):
         return _beside(node, changes, lo, hi)
     # Where the changes and what is here part first; sorted, so the outermost two say it.
@@ -263,14 +265,39 @@ def _merged(node: "_Node[V] | None", changes: Sequence[_Change[V]], lo: int, hi:
     return _Branch(bit, left, right, left.key)
 
 
+def _with_one(node: _Node[V], key: bytes, leaf: _Leaf[V] | None) -> "_Node[V] | None":
+    """`node` with `leaf` at `key`, or without what is there."""
+    path = list[tuple[_Branch[V], int]]()
+    size = len(key)
+    while node.__class__ is _Branch:
+        bit = node.bit
+        at = bit >> 3
+        side = at < size and key[at] >> (7 - (bit & 7)) & 1
+        path.append((node, side))
+        node = node.right if side else node.left
+    made: _Node[V]
+    if leaf is None:
+        if not path:
+            return None
+        parent, side = path.pop()
+        made = parent.left if side else parent.right
+    elif node.key == key:
+        made = leaf
+    else:
+        bit = _first_difference(key, node.key)
+        while path and path[-1][0].bit > bit:
+            node = path.pop()[0]
+        made = _Branch(bit, node, leaf, key) if _is_set(key, bit) else _Branch(bit, leaf, node, key)
+    for parent, side in reversed(path):
+        if side:
+            made = _Branch(parent.bit, parent.left, made, key)
+        else:
+            made = _Branch(parent.bit, made, parent.right, key)
+    return made
+
+
 def _beside(leaf: _Leaf[V], changes: Sequence[_Change[V]], lo: int, hi: int) -> "_Node[V] | None":
     """A leaf among those that come; or that of them which takes its place."""
-    if hi - lo == 1:  # most often
-        key, one = changes[lo]
-        if one is None or key == leaf.key:
-            return one
-        bit = _first_difference(key, leaf.key)
-        return _Branch(bit, leaf, one, key) if _is_set(key, bit) else _Branch(bit, one, leaf, key)
     here = dict[bytes, _Leaf[V] | None]([(leaf.key, leaf), *changes[lo:hi]])
     kept = sorted((key, one) for key, one in here.items() if one is not None)
     return _built(kept, 0, len(kept)) if kept else None

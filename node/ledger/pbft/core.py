@@ -89,6 +89,9 @@ class Core(Generic[S]):
         if self._replica.stage is Stage.HALTED:
             return []
         self._take(now, sender, message)
+        if isinstance(message, Transaction):  # nothing but timers depends on what waits in the pool
+            timers.rearm(self._replica, now)
+            return self._taken()
         return self._settled(now)
 
     def submit(self, now: Now, tx: bytes) -> list[Effect[S]]:

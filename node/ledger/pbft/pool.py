@@ -71,8 +71,8 @@ class Pool:
 
     @property
     def oldest_since_s(self) -> float | None:
-        """Since when the one waits that waits longest; None when nothing does."""
-        return min((pending.since_s for pending in self._waiting.values()), default=None)
+        """Since when the one waits that waits longest: the first, as clocks go on. None when nothing waits."""
+        return next((pending.since_s for pending in self._waiting.values()), None)
 
     def wait_afresh(self, now_s: float) -> None:
         """A new primary has the whole time again."""
