@@ -1,7 +1,7 @@
 """What is known of a seller, in words: own receipts, what others say, what settling with it takes."""
 
 from node.decision.decision import Decision
-from node.decision.inputs import Candidate
+from node.decision.inputs import Candidate, VerificationOption
 from node.decision.policies.settings import PolicyConfig
 from node.decision.words import MakerWord, counted_for, reports
 from node.wording import counted, duration, usd
@@ -16,7 +16,16 @@ def grounds(decision: Decision) -> tuple[str, ...]:
     by_key = {one.key: one for one in decision.inputs.candidates}
     rows = sorted(decision.rows, key=lambda row: row.contractor != decision.contractor)[:SHOWN_SELLERS]
     said = (one for row in rows for one in _of(by_key[row.contractor], decision.inputs.config))
-    return tuple(said)
+    return (*said, *map(_check, (option for option in decision.inputs.options if option.basis)))
+
+
+def _check(option: VerificationOption) -> str:
+    """What a level finds and costs, and how that is known."""
+    known = "assumed" if option.assumed else "measured"
+    cost = usd(option.cost_micro) if option.cost_micro else "nothing"
+    bought = f" and {option.price_share:g} of the price" if option.price_share else ""
+    found = f"{option.detection:.2f} of bad work ({known}: {option.basis})"
+    return f"A {option.level} check finds {found} for {cost}{bought}."
 
 
 def _of(seller: Candidate, settings: PolicyConfig) -> list[str]:

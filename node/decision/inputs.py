@@ -212,6 +212,8 @@ class VerificationOption(Checked, frozen=True, kw_only=True):
     """d: the share of bad results that it finds."""
     assumed: bool = True
     """`detection` was never measured for this skill."""
+    basis: str = ""
+    """What `detection` rests on, in words."""
 
 
 NO_VERIFICATION = VerificationOption(level="none", assumed=False)

@@ -2,17 +2,20 @@
 
 Which level is worth its cost is not decided here: the engine prices every seller at every level. Its comparison of
 a level with `none` comes to the rule "check when (1-q) d (V + P - redo) is above the cost of the check".
-Detection probabilities start as assumptions and say so; measured ones come by configuration.
+Detection probabilities say what they rest on: the configuration, a measurement of a builtin skill, or an assumption.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from node.decision.checked import Checked, Probability
+from node.decision.data.skill_checks import AS_OF, FOUND, REFUSED, SOURCE, TRIED, WORK_SHARE
 from node.decision.inputs import NO_VERIFICATION, VerificationOption
+from node.decision.reliability import wilson
 from protocol.fields import Label
 from protocol.specification import LEVELS, Level
 
@@ -27,6 +30,8 @@ class CheckFigures(Checked, frozen=True, kw_only=True):
     detection: Probability
     assumed: bool = False
     """A figure that somebody writes into the configuration was measured, unless it says otherwise."""
+    basis: Annotated[str, Meta(max_length=500)] = ""
+    """What the figures rest on, in words."""
 
 
 class VerificationConfig(Checked, frozen=True, kw_only=True):
@@ -53,35 +58,35 @@ ASSUMED: Mapping[Level, CheckFigures] = {
 }
 """For skills of which nothing is known."""
 
-MEASURED_BY_SKILL: Mapping[str, Mapping[Level, CheckFigures]] = {
-    # scripts/bench_skills, 24 tasks a skill and effort: the check's CPU share of full-effort work. Work done at a
-    # lower effort than asked for was refused 48 times of 48 at both levels; one failure and one success more
-    # (Laplace's rule) make that .98. A seller who fabricates with more care than that was not measured.
-    "document-analysis": {
-        "cheap": CheckFigures(work_share=0.06, detection=0.98),
-        "full": CheckFigures(work_share=0.27, detection=0.98),
-    },
-    "risk": {
-        "cheap": CheckFigures(work_share=0.025, detection=0.98),
-        "full": CheckFigures(work_share=0.15, detection=0.98),
-    },
-    "portfolio": {
-        "cheap": CheckFigures(work_share=0.18, detection=0.98),
-        "full": CheckFigures(work_share=0.2, detection=0.98),
-    },
-    "sentiment": {
-        "cheap": CheckFigures(work_share=0.1, detection=0.98),
-        "full": CheckFigures(work_share=0.21, detection=0.98),
-    },
-}
-"""The builtin skills' own checks."""
+SPARING = ("cheaper", "cut", "fabricated", "stale", "truncated")
+"""The kinds of dishonest work that spare their contractor some, of those that were measured. What is public of a check
+is public to cheats too, and they choose: so a check counts for what it finds of the kind that it finds least of. The
+sixth kind, one figure changed after all the work was done, gains nothing but damage: it is published, and left out."""
+
+
+@cache
+def measured_figures(skill: str, level: Level) -> CheckFigures | None:
+    """What was measured for a builtin skill's own check; None for any other."""
+    if (kinds := FOUND.get(skill, {}).get(level)) is None:
+        return None
+    kind = min(SPARING, key=kinds.__getitem__)
+    low, high = wilson(kinds[kind], TRIED - kinds[kind])
+    return CheckFigures(
+        # Honest work that is refused is done again.
+        work_share=WORK_SHARE[skill][level] + REFUSED[skill][level] / TRIED,
+        price_share=ASSUMED[level].price_share,
+        # Laplace's rule: what was never missed in so many trials is not thereby never missed.
+        detection=(kinds[kind] + 1) / (TRIED + 2),
+        basis=f"{kinds[kind]} of {TRIED} {kind} results, {low:.2f} to {high:.2f}, and as many or more of other kinds, "
+        f"by {SOURCE} on {AS_OF}",
+    )
 
 
 def figures(skill: str, level: Level, config: VerificationConfig) -> CheckFigures:
     """Cost and power of a check: as configured, else as measured for a builtin skill, else assumed for the level."""
-    for table in (config.measured.get(skill, {}), MEASURED_BY_SKILL.get(skill, {}), ASSUMED):
-        if level in table:
-            return table[level]
+    found = config.measured.get(skill, {}).get(level) or measured_figures(skill, level) or ASSUMED.get(level)
+    if found is not None:
+        return found
     raise ValueError(f"there are no figures for a check at level {level!r}; the levels are {', '.join(LEVELS)}")
 
 
@@ -112,6 +117,7 @@ def verification_options(
                     price_share=found.price_share,
                     detection=found.detection,
                     assumed=found.assumed,
+                    basis=found.basis or ("for any skill" if found.assumed else "as configured"),
                 )
             )
     return tuple(options)

@@ -50,6 +50,8 @@ def check(input: bytes, media_type: str, output: bytes, *, level: Level, seed: b
             return Finding(0, (reason,))
     rng = random.Random(seed)
     sampled = rng.sample(result.answers, _sample(len(result.answers), level))
+    meagre = [answer for answer in result.answers if len(answer.citations) < task.passages]
+    sampled += rng.sample(meagre, min(1, len(meagre)))  # Leaving out is the easiest way to do less.
     reason = checker.passages(result) if level == "full" else ""
     total, note = 0.0, ""
     for answer in sampled:
@@ -100,6 +102,8 @@ class _Checker:
                 return f"the byte offsets of the quote at {start}-{end} are wrong"
             if reading.passage_at(start) != (start, end):
                 return f"{start}-{end} of {citation.document[:80]!r} is not a passage"
+        if answer.answer not in (answer.citations[0].quote if answer.citations else ""):
+            return f"the answer to {answer.question[:80]!r} is not in the first passage cited"
         return ""
 
     def passages(self, result: AnalysisResult) -> str:

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import msgspec
 import numpy as np
 
-from node.execute.builtin.risk.simulate import Model, closed_form, model_of, simulate_block
+from node.execute.builtin.risk.simulate import Array, Model, closed_form, model_of, simulate_block
 from node.execute.builtin.risk.task import RiskResult, RiskTask, block_paths, parse, seed_of
 from node.tasks.verify import FULL_SCORE_PPM, Finding
 from protocol.specification import Level
@@ -19,6 +19,8 @@ SHARE: dict[Level, float] = {"cheap": 0.02, "full": 0.15}
 MIN_BLOCKS: dict[Level, int] = {"cheap": 2, "full": 4}
 SIGMAS = 6.0
 """An honest result fails the comparison with the closed form once in 10^9."""
+MIN_TAIL_PATHS = 30
+"""Fewer say nothing of how far a mean may be off."""
 REPEAT_TOLERANCE = 1e-6
 """Relative; another processor's rounding moves sums by about 1e-12."""
 
@@ -106,6 +108,7 @@ def _repeat(task: RiskTask, model: Model, result: RiskResult, task_seed: int, le
     wanted = max(MIN_BLOCKS[level], math.ceil(SHARE[level] * len(result.blocks)))
     numbers = rng.choice(len(result.blocks), size=min(wanted, len(result.blocks)), replace=False)
     scale = float(np.abs(model.positions).sum())
+    tails = []
     for number in numbers.tolist():
         block = simulate_block(model, task_seed, number, result.block_paths)
         is_tail = block.losses > result.value_at_risk
@@ -113,4 +116,18 @@ def _repeat(task: RiskTask, model: Model, result: RiskResult, task_seed: int, le
         for claimed, found in zip(result.blocks[number], again, strict=True):
             if not math.isclose(claimed, found, rel_tol=REPEAT_TOLERANCE, abs_tol=1e-9 * scale):
                 return f"block {number} repeated gives {found:.9g}, not {claimed:.9g}"
+        tails.append(-block.profits[is_tail])
+    return _split(task, result, np.concatenate(tails), scale)
+
+
+def _split(task: RiskTask, result: RiskResult, tail: Array, scale: float) -> str:
+    """Compare the components with the losses by asset (paths, assets) of the repeated tail, within its precision."""
+    count = len(tail)
+    if count < MIN_TAIL_PATHS:
+        return ""
+    off = np.abs(np.array(list(result.components.values())) - tail.mean(axis=0))
+    allowed = SIGMAS * tail.std(axis=0, ddof=1) / math.sqrt(count) + 1e-9 * scale
+    if bool(np.any(off > allowed)):
+        worst = int(np.argmax(off - allowed))
+        return f"the component of asset {task.names[worst]!r} is off the repeated blocks by {off[worst]:.6g}"
     return ""
