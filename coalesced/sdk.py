@@ -29,6 +29,7 @@ from coalesced.control.client import ControlClient
 from coalesced.control.errors import ControlError, LostDaemonError, NoDaemonError
 from coalesced.control.inputs import kept_environment, read_files
 from coalesced.paths import find_paths
+from coalesced.skill import allowance
 
 __all__ = [
     "Answer",
@@ -43,6 +44,8 @@ __all__ = [
     "connect",
 ]
 
+LEAST_TIME_S = 0.001
+ENDINGS = frozenset({"completed", "failed", "cancelled", "rejected"})
 Dollars = float | str | Decimal
 """An amount in dollars, at most to the micro-dollar; a float is taken as it prints."""
 
@@ -181,7 +184,7 @@ class Node:
 
     def stream(self, skill: str, text: str = "", **options: Unpack[TaskOptions]) -> AsyncGenerator[shapes.Event]:
         """The events of a task, the last with its outcome. Leaving early does not cancel it."""
-        return self.control.ask(_request(skill, text, options))
+        return _handed_on(self.control, _request(skill, text, options))
 
     async def decide(self, skill: str, text: str = "", **options: Unpack[TaskOptions]) -> shapes.Decision:
         """What `ask` would decide now; nothing is done."""
@@ -320,6 +323,34 @@ def _request(skill: str, text: str, options: TaskOptions) -> shapes.AskRequest:
         "skills": list(options.get("skills", ())),
     }
     return request
+
+
+async def _handed_on(control: ControlClient, request: shapes.AskRequest) -> AsyncGenerator[shapes.Event]:
+    """A task's events. Inside a running skill it gets no more than that has left of its time and money."""
+    allowed = allowance()
+    if allowed is None:
+        async with aclosing(control.ask(request)) as events:
+            async for event in events:
+                yield event
+        return
+    held = paid = allowed.take(request.get("budget_micro"))
+    try:
+        left_s = max(LEAST_TIME_S, allowed.left_s)
+        deadline_s = min(request.get("deadline_s") or left_s, left_s)
+        async with aclosing(control.ask({**request, "budget_micro": held, "deadline_s": deadline_s})) as events:
+            async for event in events:
+                if event["name"] in ENDINGS and event["task"] is not None:
+                    paid = min(held, _paid_micro(event["task"]))
+                yield event
+    finally:
+        # Of one that was left early nothing is known: it may still spend all that it was given.
+        allowed.give_back(held, paid)
+
+
+def _paid_micro(task: shapes.Task) -> int:
+    """What an ended task was paid for at most; work of this node's own is nobody's pay."""
+    is_own = task["choice"] == "local" and not task["subtasks"]
+    return 0 if is_own or task["state"] != "completed" else task["cost_micro"] or 0
 
 
 def _micro(amount: Dollars | None) -> int | None:

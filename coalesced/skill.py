@@ -7,14 +7,19 @@
 
 then `coalesced sell mymodule:read_pages`. The decorator only attaches metadata: the function stays as it is
 and can be called and tested anywhere. Standard library only.
+
+What such a function asks of other agents through `coalesced.connect()` is bounded by its own task: by the time that it
+has left, and by what it is paid or may spend (`allowance`).
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_allowance: "list[Allowance]" = []
 METADATA_ATTRIBUTE = "__coalesced_skill__"
 UNIT_BYTES = {"task": 0, "byte": 1, "kilobyte": 1_000, "page": 3_000, "megabyte": 1_000_000}
 """Input bytes in one unit of a price; a page is about 3,000 characters; a task is one whatever its size."""
@@ -33,13 +38,43 @@ class SkillMetadata(NamedTuple):
 
 
 class RunningTask(Protocol):
-    """What a running skill can reach: the worker process provides it."""
+    """What a running skill can reach: the worker process provides it. `allowance` is what it may hand on."""
+
+    @property
+    def allowance(self) -> "Allowance":
+        """Of this task."""
 
     def progress(self, done_ppm: int, text: str) -> None:
         """Report how far the work is."""
 
     def ask(self, question: str) -> Awaitable[str]:
         """Put a question to the client and await the answer."""
+
+
+class Allowance:
+    """What a running task may hand on to tasks of its own: its time, and its pay or budget, which they share."""
+
+    def __init__(self, left_s: float, budget_micro: int) -> None:
+        self._ends_s = time.monotonic() + left_s
+        self._left_micro = budget_micro
+        self.paid_micro = 0
+        """What they have cost so far, in micro-dollars."""
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until this task must have ended."""
+        return max(0.0, self._ends_s - time.monotonic())
+
+    def take(self, wanted_micro: int | None) -> int:
+        """Set aside what one task may spend: as much as is wanted, at most what is left; all of it for None."""
+        held = self._left_micro if wanted_micro is None else min(wanted_micro, self._left_micro)
+        self._left_micro -= held
+        return held
+
+    def give_back(self, held_micro: int, paid_micro: int) -> None:
+        """That task has ended: what it did not spend is there for others."""
+        self.paid_micro += paid_micro
+        self._left_micro += held_micro - paid_micro
 
 
 _running: ContextVar[RunningTask | None] = ContextVar("coalesced_running_task", default=None)
@@ -80,9 +115,16 @@ async def ask(question: str) -> str:
     return await task.ask(question)
 
 
+def allowance() -> Allowance | None:
+    """What the running task may hand on; None outside one. `coalesced.connect()` keeps to it by itself."""
+    return _allowance[-1] if _allowance else None
+
+
 def bind(task: RunningTask | None) -> None:
     """Make `task` the one that `progress` and `ask` reach (the worker process calls this)."""
     _running.set(task)
+    # Not of a context: a thread that the skill starts is bound by it as well. A worker runs one task at a time.
+    _allowance[:] = [] if task is None else [task.allowance]
 
 
 def check_label(label: str) -> str:

@@ -57,6 +57,7 @@ class CheatingExecutor(ProcessExecutor):
         memory_bytes: int | None = None,
         on_progress: Progress | None = None,
         ask: Ask | None = None,
+        budget_micro: int = 0,
     ) -> Execution:
         """As ProcessExecutor, of other work or less of it, with the time that the right work would have taken."""
         skill, units = self.skill(label), await self.size(label, input, media_type)
@@ -79,6 +80,7 @@ class CheatingExecutor(ProcessExecutor):
             memory_bytes=memory_bytes,
             on_progress=on_progress,
             ask=ask,
+            budget_micro=budget_micro,
         )
         if is_honest:
             self._seconds_per_unit[label] = done.wall_s / units

@@ -16,3 +16,5 @@ class Execution:
     peak_memory_bytes: int
     usage: Usage | None = None
     """Tokens as the model's endpoint counted them; None for other work, and for counts that cannot be true."""
+    paid_micro: int = 0
+    """What a user's function paid for tasks of its own, out of the budget that it was given."""

@@ -77,8 +77,10 @@ class Executor(Protocol):
         memory_bytes: int | None = None,
         on_progress: Progress | None = None,
         ask: Ask | None = None,
+        budget_micro: int = 0,
     ) -> Execution:
-        """Execute one task. `timeout_s` runs from now, waiting for a worker included.
+        """Execute one task. `timeout_s` runs from now, waiting for a worker included; `budget_micro` is the most that
+        a user's function may spend on tasks of its own.
 
         InputError, UnknownSkillError, BusyError, TimeLimitError, MemoryLimitError, ExecutionError. Cancelling
         ends the work at once.

@@ -105,6 +105,7 @@ class InlineExecutor(LanedExecutor):
         memory_bytes: int | None = None,
         on_progress: Progress | None = None,
         ask: Ask | None = None,
+        budget_micro: int = 0,
     ) -> Execution:
         """See Executor. Memory is not limited, and builtin skills ask nothing."""
         skill = self.skill(label)

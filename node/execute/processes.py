@@ -79,6 +79,7 @@ class ProcessExecutor(LanedExecutor):
         memory_bytes: int | None = None,
         on_progress: Progress | None = None,
         ask: Ask | None = None,
+        budget_micro: int = 0,
     ) -> Execution:
         """Execute one task. `timeout_s` runs from now, waiting for a worker included.
 
@@ -92,6 +93,7 @@ class ProcessExecutor(LanedExecutor):
         if label in self._remotes:
             return await self._run_elsewhere(label, input, media_type, limit_s, on_progress, ask)
         order = {**self._order("run", skill, media_type, limit_s), "effort": effort, "memory_bytes": memory}
+        order["budget_micro"] = budget_micro
         header, output = await self._carry_out(
             self._work, self._launch(label), order, input, limit_s, memory, on_progress, ask
         )
@@ -101,6 +103,7 @@ class ProcessExecutor(LanedExecutor):
             wall_s=float(header["wall_s"]),
             cpu_s=float(header["cpu_s"]),
             peak_memory_bytes=int(header["peak_memory_bytes"]),
+            paid_micro=min(max(0, int(header.get("paid_micro", 0))), budget_micro),
         )
 
     async def verify(
@@ -205,13 +208,15 @@ class ProcessExecutor(LanedExecutor):
         ask: Ask | None = None,
     ) -> tuple[Header, bytes]:
         """One order, from the queue to its final event, within its limits."""
+        loop = asyncio.get_running_loop()
         watch = MemoryWatch(memory_bytes, self._config.memory_watch_s, self._env.offload)
         try:
             async with asyncio.timeout(limit_s) as limit, lane.slot():
                 worker = await self._pool.take(launch)
                 is_clean = False
                 try:
-                    worker.send(order, payload)
+                    left_s = limit_s if (ends_s := limit.when()) is None else ends_s - loop.time()
+                    worker.send({**order, "left_s": left_s}, payload)
                     result = await converse(worker, watch, on_progress, ask)
                     is_clean = True
                 except InputError:

@@ -28,6 +28,7 @@ import time
 import traceback
 import types
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -113,9 +114,17 @@ def die_with_parent(parent_pid: int) -> None:
 class Task:
     """One order in execution: what coalesced.skill.progress and .ask reach."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, order: Header) -> None:
         self._channel = channel
         self._reported_s = 0.0
+        self._order = order
+        self._began_s = time.monotonic()
+
+    @cached_property
+    def allowance(self) -> Any:
+        """What it may hand on (coalesced.skill.Allowance)."""
+        left_s = float(self._order.get("left_s", 0.0)) - (time.monotonic() - self._began_s)
+        return importlib.import_module("coalesced.skill").Allowance(left_s, int(self._order.get("budget_micro", 0)))
 
     def progress(self, done_ppm: int, text: str = "") -> None:
         """Report how far the work is; dropped when the last report was a moment ago."""
@@ -202,7 +211,7 @@ def execute(order: Header, payload: bytes, handler: Handler, channel: Channel) -
     wall_s, cpu_s = time.perf_counter(), _cpu_s()
     out = b""
     try:
-        header, out = handler.handle(order, payload, Task(channel))
+        header, out = handler.handle(order, payload, Task(channel, order))
         header = {"event": "done", **header}
     except MemoryError:
         header = {"event": "failed", "kind": "memory", "text": "out of memory"}
@@ -255,7 +264,7 @@ def user_handler(module: str, function: str) -> Handler:
             case "run":
                 importlib.import_module("coalesced.skill").bind(task)
                 media_type, out = user_function.call(bound[0], payload, order["media_type"])
-                return {"media_type": media_type}, out
+                return {"media_type": media_type, "paid_micro": task.allowance.paid_micro}, out
             case op:
                 raise ValueError(f"unknown order {op!r}")
 

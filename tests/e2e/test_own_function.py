@@ -1,5 +1,6 @@
 """A function of one's own: put on sale by its owner, found and bought by another node, remembered across a restart."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,48 @@ def test_a_secret_in_the_environment_reaches_disk_and_function_only_where_it_is_
     assert daemon.cli("sell", "teller:tell", "--env", "TELLER_TOKEN", cwd=tmp_path).returncode == 0
     assert daemon.json("ask", "tell", "TELLER_TOKEN")["text"].strip('"') == "hunter2hunter2"
     assert is_on_disk()
+
+
+HANDING_ON = """
+import json
+
+import coalesced
+from coalesced.skill import allowance
+
+def review(home: str) -> str:
+    before = allowance()
+    given = [before.left_s, before.take(0) or before.take(None)]
+    before.give_back(given[1], 0)
+    with coalesced.connect(home) as node:
+        inner = node.ask("sentiment", "It was fine.", budget=5, deadline_s=9999).task
+        try:
+            node.plan([{"name": "a", "skill": "sentiment", "text": "Well.", "budget_usd": "5"}], budget=7)
+        except coalesced.sdk.ControlError as refused:
+            said = str(refused)
+    left_s = (inner["deadline_unix_ms"] - inner["created_unix_ms"]) / 1000
+    return json.dumps({"given": given, "inner_s": left_s, "said": said, "paid": before.paid_micro})
+"""
+
+
+def test_what_a_function_hands_on_is_bounded_by_the_time_and_the_pay_of_its_own_task(
+    network: Daemons, tmp_path: Path
+) -> None:
+    (tmp_path / "critic.py").write_text(HANDING_ON)
+    seller = network.make("seller").start()
+    buyer = network.make("buyer").start("--bootstrap", seller.endpoint, "--no-sell")
+    told = seller.cli("sell", "critic:review", "--price", "0.002", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    wait_until(lambda: buyer.call(lambda node: node.find_skill("review"))["sellers"], 30, "the buyer finds it")
+    answer = buyer.json("ask", "review", str(seller.home), "--budget", "0.01", "--deadline", "30s")
+    found = json.loads(json.loads(answer["text"]) if answer["text"].startswith('"') else answer["text"])
+    assert found["given"][0] <= 30
+    pay = found["given"][1]
+    assert 0 < pay <= 2000, "the price that was quoted, not the buyer's budget"
+    assert found["inner_s"] <= 30
+    assert f"over the plan's {pay}" in found["said"]
+    own = seller.json("ask", "review", str(seller.home), "--budget", "0.01", "--deadline", "20s", "--prefer", "local")
+    found = json.loads(json.loads(own["text"]) if own["text"].startswith('"') else own["text"])
+    assert (found["given"][1], found["inner_s"] <= 20) == (10_000, True)
 
 
 def test_an_owners_function_is_bought_by_a_node_that_lacks_it(network: Daemons, tmp_path: Path) -> None:

@@ -106,3 +106,13 @@ async def test_a_step_on_unverified_input_is_verified_and_its_result_says_so() -
             if shaky:
                 assert found["second"]["verification"] != "none"
             assert 0 < found["second"]["p_good"] <= found["first"]["p_good"] <= 1
+            drawn = {step.name: step for step in (await buyer.owner.why(task.id)).steps}
+            for name, part in found.items():
+                step = drawn[name]
+                assert (part["by"], part["task"], part["skill"]) == (step.by, step.task, step.skill)
+                assert part.get("rests_on_unverified", []) == list(step.rests_on)
+                is_hired = step.by != "this node"
+                assert (part.get("receipt", ""), bool(step.receipt)) == (step.receipt, is_hired)
+                assert (step.price_micro, part["cost_micro"]) == ((40 if is_hired else None), step.cost_micro)
+            unseen = {name for name, part in found.items() if part["verification"] == "none"}
+            assert set(drawn["all"].rests_on) == unseen

@@ -7,13 +7,16 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from node.decision.tokens import FRAME_TOKENS, Tariff, Usage, charge_micro
 from node.errors import NodeError, NoOfferError
 from node.outsource.client.outcome import Done
+from node.outsource.client.planner import allowance
 from node.outsource.client.planrun import Share, StepDone, run_plan
 from node.tasks.content import Content
 from node.tasks.plan import Origin, Plan, Step, chain_lengths, parse_plan
 from node.tasks.purse import Purse
 from node.tasks.spec import Wishes
+from node.views import TokenRate
 
 BUDGET = 1_000
 
@@ -43,10 +46,10 @@ def plans(draw: st.DrawFn) -> Plan:
     return parse_plan({"step": steps}, ())
 
 
-@given(plans(), st.data())
+@given(plans(), st.integers(0, BUDGET // 4), st.data())
 @settings(deadline=None, max_examples=60)
-def test_what_steps_may_spend_at_once_and_what_they_spent_never_exceeds_the_budget(
-    plan: Plan, data: st.DataObject
+def test_what_planning_cost_what_steps_may_spend_at_once_and_what_they_spent_never_exceeds_the_budget(
+    plan: Plan, planning_micro: int, data: st.DataObject
 ) -> None:
     held: dict[str, int] = {}
     spent: list[int] = []
@@ -54,7 +57,7 @@ def test_what_steps_may_spend_at_once_and_what_they_spent_never_exceeds_the_budg
     async def run_step(step: Step, content: Content, share: Share) -> StepDone:
         assert share.budget_micro >= 0
         held[step.name] = share.budget_micro
-        assert sum(held.values()) + sum(spent) <= BUDGET
+        assert planning_micro + sum(held.values()) + sum(spent) <= BUDGET
         for _ in range(data.draw(st.integers(0, 3))):
             await asyncio.sleep(0)
         del held[step.name]
@@ -74,13 +77,41 @@ def test_what_steps_may_spend_at_once_and_what_they_spent_never_exceeds_the_budg
     async def report(text: str, done_ppm: int) -> None:
         assert 0 <= done_ppm <= 1_000_000
 
-    wishes = Wishes(budget_micro=BUDGET, deadline_s=60)
+    wishes = Wishes(budget_micro=BUDGET - planning_micro, deadline_s=60)
     running = run_plan(plan, (), wishes, max_input_bytes=10**6, max_steps_at_once=3, run_step=run_step, report=report)
     try:
         done = asyncio.run(running)
     except NodeError:
         return
-    assert done.paid_micro == sum(spent) <= BUDGET
+    assert done.paid_micro == sum(spent) <= BUDGET - planning_micro
+
+
+rates = st.builds(TokenRate, read_micro=st.integers(0, 10**8), written_micro=st.integers(0, 10**8))
+
+
+@given(
+    st.none() | rates,
+    st.integers(1, 10**6),
+    st.floats(0, 10**4),
+    st.integers(0, 10**6),
+    st.integers(0, 10**7),
+    st.floats(0, 600),
+)
+def test_two_drafts_never_cost_more_than_their_share_whatever_the_model_writes(
+    cost: TokenRate | None, max_written: int, second_micro: float, request_bytes: int, share_micro: int, left_s: float
+) -> None:
+    tariff, left_micro = Tariff(model="m", max_written=max_written, cost=cost), float(share_micro)
+    for _ in range(2):
+        allowed = allowance(tariff, second_micro, request_bytes=request_bytes, left_micro=left_micro, left_s=left_s)
+        if allowed is None:
+            return
+        assert 0 < allowed.timeout_s <= left_s
+        assert 0 < allowed.max_tokens <= max_written
+        worst = Usage(request_bytes + FRAME_TOKENS, allowed.max_tokens)
+        spent = second_micro * allowed.timeout_s if cost is None else charge_micro(cost, worst)
+        assert spent <= allowed.most_micro + 1e-6
+        left_micro -= spent
+        assert left_micro >= -1e-3
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100), st.booleans()), max_size=40))

@@ -70,6 +70,7 @@ class Attempts:
                 on_progress=progress.put,
                 ask=question,
                 units=ask.specification.input.work_units,
+                budget_micro=ask.specification.constraints.budget_micro,
             )
         except InputError:
             raise
@@ -79,7 +80,8 @@ class Attempts:
             await progress.flush()
         units = ask.specification.input.work_units
         cost_micro = self._work.cost_micro(ask.skill, execution, units, memory_bytes=memory_bytes)
-        return Done(Content(execution.media_type, execution.output), cost_micro=round(cost_micro), paid_micro=0)
+        content, paid_micro = Content(execution.media_type, execution.output), execution.paid_micro
+        return Done(content, cost_micro=round(cost_micro) + paid_micro, paid_micro=paid_micro)
 
     async def hired(
         self,

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 import structlog
 
-from node.decision.tokens import FRAME_TOKENS, MILLION, Usage, charge_micro
+from node.decision.tokens import FRAME_TOKENS, MILLION, Tariff, Usage, charge_micro
 from node.errors import NodeError, UsageError
 from node.execute.errors import FormatError, InputError
 from node.execute.skill import JSON, TEXT, Skill
@@ -60,7 +60,7 @@ class _NoDraftError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Allowance:
+class Allowance:
     """What one call may take, and the most that it can come to."""
 
     max_tokens: int
@@ -193,25 +193,14 @@ class Planner:
         answered = msgspec.json.decode(execution.output, type=_Answer)
         return answered, row
 
-    def _allowance(self, skill: Skill, request_bytes: int, left_micro: float, left_s: float) -> _Allowance:
-        """What a call may take so that it keeps within the budget, whatever the model writes: a token has a byte."""
+    def _allowance(self, skill: Skill, request_bytes: int, left_micro: float, left_s: float) -> Allowance:
         assert skill.tariff is not None
-        written, timeout_s = min(skill.tariff.max_written, MOST_WRITTEN), left_s
-        if skill.tariff.cost is None:
-            second_micro = self._time_micro(1.0)
-            timeout_s = min(left_s, left_micro / second_micro) if second_micro > 0 else left_s
-            most_micro = second_micro * max(0.0, timeout_s)
-        else:
-            read, rate = request_bytes + FRAME_TOKENS, skill.tariff.cost
-            for_writing = left_micro - charge_micro(rate, Usage(read, 0))
-            if rate.written_micro:
-                written = min(written, math.floor(for_writing * MILLION / rate.written_micro))
-            most_micro = charge_micro(rate, Usage(read, max(0, written)))
-        if written < LEAST_WRITTEN or most_micro > left_micro:
-            raise _NoDraftError(f"a draft of {self._model} may cost more than a quarter of the budget: raise it")
-        if timeout_s < LEAST_TIME_S:
-            raise _NoDraftError(f"a quarter of the plan's time or budget is too little for a draft of {self._model}")
-        return _Allowance(written, timeout_s, most_micro)
+        found = allowance(
+            skill.tariff, self._time_micro(1.0), request_bytes=request_bytes, left_micro=left_micro, left_s=left_s
+        )
+        if found is None:
+            raise _NoDraftError(f"a draft of {self._model} may take more than a quarter of the plan's budget or time")
+        return found
 
     def _time_micro(self, seconds: float) -> float:
         return self._work.spent_micro(seconds, slots=self._work.executor.lane(self._model).slots)
@@ -254,6 +243,29 @@ class Planner:
         except InputError:
             return False
         return True
+
+
+def allowance(
+    tariff: Tariff, second_micro: float, *, request_bytes: int, left_micro: float, left_s: float
+) -> Allowance | None:
+    """What a call may take so that it keeps within `left_micro`, whatever is written; None when that is too little.
+
+    A token is at least a byte. `second_micro` is what a second costs of a model on this machine.
+    """
+    written, timeout_s = min(tariff.max_written, MOST_WRITTEN), left_s
+    if tariff.cost is None:
+        if second_micro > 0:
+            timeout_s = min(left_s, left_micro / second_micro)
+        most_micro = second_micro * max(0.0, timeout_s)
+    else:
+        read = request_bytes + FRAME_TOKENS
+        for_writing = left_micro - charge_micro(tariff.cost, Usage(read, 0))
+        if tariff.cost.written_micro:
+            written = min(written, math.floor(for_writing * MILLION / tariff.cost.written_micro))
+        most_micro = charge_micro(tariff.cost, Usage(read, max(0, written)))
+    if written < LEAST_WRITTEN or timeout_s < LEAST_TIME_S or most_micro > left_micro * (1 + 1e-9):
+        return None
+    return Allowance(written, timeout_s, most_micro)
 
 
 def planned(plan: Plan) -> tuple[PlannedStep, ...]:

@@ -273,6 +273,7 @@ class Contractor:
                     ask=ask,
                     units=specification.input.work_units,
                     worth_micro=quote.price_micro,
+                    budget_micro=quote.price_micro,
                     turn=self._turns.of(lane).turn(quote.client, is_known=standing.is_known),
                 )
         except TimeoutError as error:
