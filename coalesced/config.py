@@ -27,9 +27,10 @@ from node.attestation.config import AttestationConfig
 from node.community.config import LedgerConfig
 from node.decision.config import DecisionConfig
 from node.decision.internal_cost import MachineRates
-from node.decision.security_config import SecurityConfig
+from node.decision.security_config import SecurityConfig, unheard
 from node.decision.verification import VerificationConfig
 from node.errors import UsageError
+from node.examination.again import ExaminationConfig
 from node.execute.config import ExecuteConfig
 from node.market.pricing import PricingConfig
 from node.net.config import NetConfig
@@ -126,6 +127,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     meaning: MeaningConfig = MeaningConfig()
     proofs: ProofsConfig = ProofsConfig()
     attestation: AttestationConfig = AttestationConfig()
+    examination: ExaminationConfig = ExaminationConfig()
     registry: RegistryConfig = RegistryConfig()
     security: SecurityConfig = SecurityConfig()
     market_maker: MarketMakerConfig = MarketMakerConfig()
@@ -168,6 +170,11 @@ def load(source: Source) -> Config:
             sections[name] = kind(**values)
         except ValueError as error:
             raise _section_error(name, values, origins, error) from error
+    if stranger := unheard(sections["security"].grants, sections["proofs"].attesters):
+        raise ConfigError(
+            f"{origins['security.grants']}: security.grants: a proof is wanted by {stranger}, whom this node does not "
+            "believe: name it in proofs.attesters, with what you believe it for"
+        )
     return Config(source=source, origins=origins, **sections)
 
 

@@ -19,6 +19,7 @@ from dht.service import KademliaDiscovery
 from node.background import Background
 from node.community.community import Community
 from node.community.following import guarded
+from node.credentials.examining import Examining
 from node.credentials.proofs import Proofs
 from node.env import Env
 from node.errors import NodeError
@@ -31,6 +32,7 @@ from node.net.peers import Peers
 from node.outsource.client.client import Client
 from node.outsource.client.finder import Finder
 from node.outsource.client.hearsay import Hearsay
+from node.outsource.client.reexamining import Reexaminer
 from node.outsource.client.rollcall import RollCall
 from node.outsource.client.running import Running
 from node.outsource.client.subscriptions import Subscriptions
@@ -83,6 +85,8 @@ class Parts:
     steward: Steward | None
     successors: Successors
     proofs: Proofs
+    examining: Examining
+    reexaminer: Reexaminer
     shop: Shop
     sales: Sales
     desk: QuoteDesk

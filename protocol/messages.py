@@ -44,6 +44,8 @@ from protocol.fields import (
 from protocol.packing import pack, unpack
 from protocol.specification import Specification
 
+MAX_FACT_CHARS = 48
+"""Of one fact in an advert, which has 512 bytes for everything."""
 MAX_PART_BYTES = 2**20
 """Inputs and results above this travel in parts of at most this size, so that a session is never blocked for long."""
 MAX_QUESTION_CHARS = 4000
@@ -349,6 +351,10 @@ AnyMessage = (
 )
 
 
+FactName = Annotated[str, Meta(min_length=1, max_length=16)]
+FactText = Annotated[str, Meta(min_length=1, max_length=MAX_FACT_CHARS)]
+
+
 class Advert(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a seller publishes in the DHT for one skill: at most 512 bytes packed; the record around it is signed."""
 
@@ -365,6 +371,9 @@ class Advert(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     hours: Annotated[bytes, Meta(min_length=21, max_length=21)] | None = None
     """When it is open: a bit for each hour of the week in UTC, Monday 00:00 first, the highest bit of a byte first.
     Left out of the map where it is always open, so that nodes which do not know the field read those adverts."""
+    facts: Annotated[dict[FactName, FactText], Meta(max_length=4)] = {}
+    """What does the work, as the seller states it: `machine`, `model`, `executor`. A client that examined the seller
+    examines it again when one changes. Left out of the map where there are none."""
 
 
 def encode_advert(advert: Advert) -> bytes:
@@ -372,6 +381,8 @@ def encode_advert(advert: Advert) -> bytes:
     plain = msgspec.to_builtins(advert, builtin_types=(bytes,))
     if advert.hours is None:
         del plain["hours"]
+    if not advert.facts:
+        del plain["facts"]
     return pack(plain)
 
 

@@ -87,21 +87,33 @@ def draw_skill_test(view: shapes.SkillTest, out: TextIO) -> None:
 
 def draw_examined(view: shapes.Examined, out: TextIO) -> None:
     """What this node found out by itself; nothing where it never looked."""
-    facts = []
-    if view["attested_unix_ms"] is not None:
-        held = f"at least {view['rate_gops']:.1f} billion operations a second"
-        what = held if view["attestation_holds"] else f"refused: {escaped(view['problem'])}"
-        facts.append(("attested", f"{units.moment(view['attested_unix_ms'])}: {what}"))
+    facts = [
+        ("attested" if one["done"] else "asked", f"{units.moment(one['unix_ms'])}: {_attested(one)}")
+        for one in view["attestations"]
+    ]
     for row in view["tests"]:
         asked = units.counted(row["good"] + row["bad"], "item")
         text = f"{units.moment(row['unix_ms'])}: {row['skill']} {row['verdict']}, {row['good']} of {asked} right"
         facts.append(("tested", text))
+    for canary in view["canaries"]:
+        asked = units.counted(canary["good"] + canary["bad"], "canary", "canaries")
+        text = f"{canary['skill']}, {canary['good']} of {asked} right, the last {units.moment(canary['unix_ms'])}"
+        facts.append(("canaries", text))
     if view["leaks"]:
         facts.append(("leaks", f"{units.counted(view['leaks'], 'honeytoken')} that it was sent turned up elsewhere"))
     if view["drift"]:
-        facts.append(("examine again", escaped(view["drift"])))
+        since = view["drift_unix_ms"]
+        when = f"{units.moment(since)}, and what it showed before counts no more: " if since is not None else ""
+        facts.append(("changed", when + escaped(view["drift"])))
     if facts:
         draw_facts(facts, out)
+
+
+def _attested(one: shapes.AttestedRow) -> str:
+    """What came of an attestation, by whom, and why it was asked for."""
+    held = f"by this node, at least {one['rate_gops']:.1f} billion operations a second"
+    what = held if one["holds"] else f"{'refused' if one['done'] else 'not done'}: {escaped(one['problem'])}"
+    return what + (f" (asked for by itself: {escaped(one['reason'])})" if one["reason"] else "")
 
 
 def draw_leak(view: shapes.Leak, out: TextIO) -> None:

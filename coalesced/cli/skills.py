@@ -51,9 +51,13 @@ def show(face: Face, /, label: str) -> None:
     if label not in known:
         near = difflib.get_close_matches(label, known, 3)
         if label.startswith("did:") or (PEER_ID.fullmatch(label) and not near):
-            face.show(face.run(lambda client: client.certificates(label)))
-            if not face.as_json:
-                face.show(face.run(lambda client: client.examined(label)))
+            certificates = face.run(lambda client: client.certificates(label))
+            examined = face.run(lambda client: client.examined(label))
+            if face.as_json:
+                face.print_json({**certificates, "examined": examined})
+                return
+            face.show(certificates)
+            face.show(examined)
             return
         hint = f"coalesced skills show {near[0]}" if near else "coalesced skills ls"
         raise CliError(f"this node has no skill {label!r}", hint=hint)

@@ -26,6 +26,7 @@ from node.outsource.client.plancourse import PlanCourse
 from node.outsource.client.planner import Planner
 from node.outsource.client.promises import Promises
 from node.outsource.client.reader import Reader
+from node.outsource.client.reexamining import Reexaminer
 from node.outsource.client.request import Undisclosed
 from node.outsource.client.rollcall import Absences, RollCall
 from node.outsource.client.running import Running
@@ -58,7 +59,7 @@ class Buying:
     subscriptions: Subscriptions
 
 
-def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
+def build_buying(base: Base, community: Community, paying: Paying, reexaminer: Reexaminer) -> Buying:
     """The client's role."""
     config, env, store, identity = base.config, base.ground.env, base.ground.store, base.ground.identity
     absences = Absences()
@@ -79,7 +80,7 @@ def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
         settling=paying.settling,
         standings=Standings(identity.public_key, community, env),
         hearsay=hearsay,
-        clearance=Clearance(config.security, store.shown, store.examinations),
+        clearance=Clearance(config.security, store.shown, store.examinations, store.drifting),
         outcomes=store.outcomes,
         spending=store.spending,
         journal=store.journal,
@@ -171,6 +172,7 @@ def build_buying(base: Base, community: Community, paying: Paying) -> Buying:
             tasks=base.tasks,
             decisions=store.decisions,
             finder=finder,
+            reexaminer=reexaminer,
             watch=MarketWatch(env, store.quote_rounds, store.outcomes),
             agents=base.ground.agents,
             cards=Cards(

@@ -7,6 +7,7 @@ import psutil
 from msgspec.structs import replace
 
 from coalesced.compose.buying import Buying, build_buying
+from coalesced.compose.examined import Examined, build_examined
 from coalesced.compose.ground import Base, Ground
 from coalesced.compose.paying import Paying, build_paying
 from coalesced.compose.selling import Selling, build_selling
@@ -92,15 +93,7 @@ def build(config: Config, ground: Ground) -> Built:
         make_shell=ground.make_shell,
     )
     paying = build_paying(base, community)
-    selling, buying = build_selling(base, paying), build_buying(base, community, paying)
-    countersigner = Countersigner(
-        identity=identity,
-        env=env,
-        journal=store.journal,
-        tasks=base.tasks,
-        earnings=store.earnings,
-        clients=selling.clients,
-    )
+    selling = build_selling(base, paying)
     proofs = Proofs(
         identity=identity,
         network=network,
@@ -114,9 +107,19 @@ def build(config: Config, ground: Ground) -> Built:
         sells=selling.shop.sells,
         is_idle=lambda: ground.executor.running + ground.executor.queue_depth == 0,
     )
+    examined = build_examined(base, proofs)
+    buying = build_buying(base, community, paying, examined.reexaminer)
+    countersigner = Countersigner(
+        identity=identity,
+        env=env,
+        journal=store.journal,
+        tasks=base.tasks,
+        earnings=store.earnings,
+        clients=selling.clients,
+    )
     market_maker = _market_maker(base, selling, buying)
     router = Router(selling.desk, selling.contractor, countersigner, community, paying.steward, proofs)
-    parts = _parts(base, selling, buying, community, paying, proofs, market_maker)
+    parts = _parts(base, selling, buying, community, paying, examined, market_maker)
     daemon = Daemon(parts, ground.addresses, ground.bootstrap, ground.group)
     return Built(daemon, buying.surveyor)
 
@@ -136,7 +139,7 @@ def _parts(
     buying: Buying,
     community: Community,
     paying: Paying,
-    proofs: Proofs,
+    examined: Examined,
     market_maker: "MarketMaker | None",
 ) -> Parts:
     """All of it together, for the daemon and its owner's desks."""
@@ -157,7 +160,9 @@ def _parts(
         settling=paying.settling,
         steward=paying.steward,
         successors=Successors(community, store.successions, base.peers),
-        proofs=proofs,
+        proofs=examined.proofs,
+        examining=examined.examining,
+        reexaminer=examined.reexaminer,
         shop=selling.shop,
         sales=Sales(
             env=ground.env,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from coalesced import __version__
 from coalesced.compose.ground import Base
 from coalesced.compose.paying import Paying
 from node.outsource.contractor.clients import Clients
@@ -29,6 +30,7 @@ def build_selling(base: Base, paying: Paying) -> Selling:
     clients, turns = Clients(), Queues()
     shop = Shop(
         network=network,
+        program=f"coalesced {__version__}",
         config=config.contractor,
         pricing=config.pricing,
         work=base.work,

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from node.decision.checked import Checked, Count, MicroFloat, Probability, Seconds, Whole
 from node.decision.config import DecisionConfig
+from node.decision.evidence import Evidence
 from node.decision.policies.settings import CRITERIA, FEATURES, PolicyConfig
 from node.decision.reliability import Reputation, Told, told
 from node.decision.security import Demand, Grant
@@ -173,6 +174,10 @@ class Candidate(Checked, frozen=True, kw_only=True):
     """Where its advert says that it is."""
     shown: tuple[Proof, ...] = ()
     """What it proved to this node, as far as that still counts."""
+    evidence: tuple[Evidence, ...] = ()
+    """The same, claim by claim."""
+    drift: str = ""
+    """Why it seems to have changed since it was examined, as a sentence; empty where it does not."""
     exposure_left_micro: Micro | None = None
     """What is left of the cap on money outstanding with this seller; None = no cap."""
     bond_micro: MicroFloat = 0.0

@@ -66,7 +66,13 @@ def unsafe(inputs: Inputs, candidate: Candidate, stakes: Stakes) -> Excluded | N
         value_micro=stakes.value_micro,
         input_bytes=facts.input_bytes,
     )
-    to = Recipient(did=did_key(candidate.key), regions=candidate.advertised_regions, shown=candidate.shown)
+    to = Recipient(
+        did=did_key(candidate.key),
+        regions=candidate.advertised_regions,
+        shown=candidate.shown,
+        evidence=candidate.evidence,
+        drift=candidate.drift,
+    )
     text = gate(inputs.grants, facts.demand, what, to)
     return Excluded(contractor=candidate.key, name=candidate.name, code="security", text=text) if text else None
 

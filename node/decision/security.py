@@ -13,6 +13,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from node.decision.checked import Checked
+from node.decision.evidence import NAMES, Evidence, Need, Pattern
 from node.views.base import Proof
 from node.wording import usd
 from protocol.fields import Micro, Name, Size
@@ -21,7 +22,6 @@ from protocol.specification import PRIVACY_LEVELS, Privacy
 PROOFS: Final[tuple[Proof, ...]] = ("certificate", "at-least", "attestation")
 """A believed certificate about a skill; "at least so much" shown; a machine that was put to the test. None implies
 another."""
-Pattern = Annotated[str, Meta(min_length=1, max_length=128)]
 
 
 class Grant(Checked, frozen=True, kw_only=True):
@@ -39,6 +39,8 @@ class Grant(Checked, frozen=True, kw_only=True):
     """The seller must say that it is in one of these."""
     proofs: Annotated[tuple[Proof, ...], Meta(max_length=3)] = ()
     """All of these it must have shown lately."""
+    needs: Annotated[tuple[Need, ...], Meta(max_length=8)] = ()
+    """All of these as well, which say more exactly what."""
     most_value_micro: Micro | None = None
     """The value at risk, V."""
     most_bytes: Size | None = None
@@ -63,6 +65,10 @@ class Recipient(Checked, frozen=True, kw_only=True):
     """That it says it is in."""
     shown: tuple[Proof, ...] = ()
     """What it has shown to this node, as far as that still counts."""
+    evidence: tuple[Evidence, ...] = ()
+    """The same, claim by claim."""
+    drift: str = ""
+    """Why it seems to have changed since it was examined, which makes all that it showed before count no more."""
 
 
 class Demand(Checked, frozen=True, kw_only=True):
@@ -78,7 +84,7 @@ def gate(grants: Iterable[Grant], demand: Demand, what: Exposure, to: Recipient)
     if demand.only_to and not _matches(to.did, demand.only_to):
         return "is not among those whom the task may go to"
     if missing := _missing(demand.proofs, to):
-        return f"has not shown {missing} lately, which the task demands"
+        return f"has not shown {missing} {_when(to)}, which the task demands"
     found = [list(_objections(grant, what, to)) for grant in grants]
     if not found or not all(found):
         return ""
@@ -101,7 +107,11 @@ def _objections(grant: Grant, what: Exposure, to: Recipient) -> Iterator[str]:
         where = ", ".join(to.regions) or "nowhere"
         yield f"says that it is {'in ' if to.regions else ''}{where}, not in {' or '.join(grant.regions)}"
     if missing := _missing(grant.proofs, to):
-        yield f"has not shown {missing} lately"
+        yield f"has not shown {missing} {_when(to)}"
+    for need in grant.needs:
+        if not need.is_met(to.evidence, what.skill):
+            since = f" {_when(to)}" if to.drift or need.within_s is None else ""
+            yield f"has not shown {need.in_words(what.skill)}{since}"
     if grant.most_value_micro is not None and what.value_micro > grant.most_value_micro:
         yield f"may hold {usd(grant.most_value_micro)} of value at most, and the task is worth {usd(what.value_micro)}"
     if grant.most_bytes is not None and what.input_bytes > grant.most_bytes:
@@ -109,8 +119,11 @@ def _objections(grant: Grant, what: Exposure, to: Recipient) -> Iterator[str]:
 
 
 def _missing(proofs: Iterable[Proof], to: Recipient) -> str:
-    names = {"certificate": "a believed certificate", "at-least": "an at-least proof", "attestation": "an attestation"}
-    return " and ".join(names[proof] for proof in proofs if proof not in to.shown)
+    return " and ".join(NAMES[proof] for proof in proofs if proof not in to.shown)
+
+
+def _when(to: Recipient) -> str:
+    return f"since it seems to have changed ({to.drift})" if to.drift else "lately"
 
 
 def _matches(text: str, patterns: Iterable[str]) -> bool:

@@ -8,18 +8,19 @@ from typing import Final
 from crypto.identity import did_key, short_id
 from node.daemon import Parts
 from node.errors import CANCELLED, UsageError
-from node.examination.drift import DriftConfig, drift
 from node.examination.honeytokens import tokens_in
 from node.examination.items import Item, ItemSet, read_items
 from node.examination.sequential import SequentialTest, Verdict
 from node.owner.names import find_peer
 from node.proofs.errors import ProofError
 from node.skills.labels import check_label
-from node.store.examinations import Tested
+from node.store.examinations import Attested, Tested
 from node.store.history import JobOutcome
 from node.tasks.verify import FULL_SCORE_PPM, check_agreement
 from node.views import (
     AskRequest,
+    AttestedRow,
+    CanaryRow,
     ExaminedView,
     InputFile,
     LeakRequest,
@@ -32,8 +33,6 @@ from node.views import (
 ITEMS_LABEL: Final = b"coalesced/skill-test-items/1"
 """The signature under it is never sent: the secret that items are salted with."""
 PPM: Final = 1_000_000
-DRIFT_JOBS: Final = 200
-"""The last so many jobs of a seller, in which a change is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +142,8 @@ class Examiner:
         """What is known of a peer by own examination."""
         parts, key = self._parts, find_peer(text, await self._peer_keys())
         found = (await parts.store.examinations.of([key]))[key]
+        drift = await parts.reexaminer.look(key)
+        since = (await parts.store.drifting.drifts([key])).get(key)
         attested = found.attested
         return ExaminedView(
             peer=short_id(key),
@@ -151,7 +152,8 @@ class Examiner:
             attestation_holds=bool(attested and attested.holds),
             rate_gops=attested.rate_mops / 1000 if attested else 0.0,
             problem=attested.problem if attested else "",
-            drift=await self._drift(key),
+            drift=drift,
+            drift_unix_ms=since.unix_ms if since else None,
             leaks=found.leaks,
             tests=tuple(
                 TestedRow(
@@ -164,18 +166,11 @@ class Examiner:
                 )
                 for one in found.tests
             ),
+            attestations=tuple(map(_attested_row, found.attestations)),
+            canaries=tuple(
+                CanaryRow(skill=one.skill, good=one.good, bad=one.bad, unix_ms=one.unix_ms) for one in found.canaries
+            ),
         )
-
-    async def _drift(self, key: bytes) -> str:
-        """By skill: jobs of one kind are compared with each other."""
-        jobs = list(reversed(await self._parts.store.outcomes.recent(key, DRIFT_JOBS)))
-        said = []
-        for skill in dict.fromkeys(job.skill for job in jobs):
-            of_skill = [job for job in jobs if job.skill == skill]
-            times_s = [job.duration_ms / 1000 for job in of_skill if job.success]
-            if reason := drift(times_s, [job.success for job in of_skill], {}, {}, DriftConfig()):
-                said.append(f"{skill}: {reason}")
-        return "; ".join(said)
 
     async def report_leak(self, request: LeakRequest) -> LeakView:
         """Which sellers were sent the input that a honeytoken stood in. UsageError where there is none of ours.
@@ -201,3 +196,17 @@ class Examiner:
                     dids=tuple(did_key(key) for key in sellers),
                 )
         raise UsageError("no honeytoken of this node is in that text")
+
+
+def _attested_row(one: Attested) -> AttestedRow:
+    return AttestedRow(
+        unix_ms=one.unix_ms,
+        reason=one.reason,
+        done=one.done,
+        holds=one.holds,
+        size=one.size,
+        rounds=one.rounds,
+        memory_mib=one.memory_mib,
+        rate_gops=one.rate_mops / 1000,
+        problem=one.problem,
+    )

@@ -6,13 +6,12 @@ from msgspec.structs import replace
 
 from crypto.identity import did_key, short_id
 from node.attestation.work import AttestationError, Work
-from node.credentials.attester import attest
 from node.credentials.inspector import Checked
 from node.daemon import Parts
 from node.errors import UsageError
 from node.net.errors import NetError
 from node.owner.names import find_peer
-from node.proofs.certificate import Terms, check
+from node.proofs.certificate import Certificate, Terms, check
 from node.proofs.credential import Credential, Wanted, certify, decode_credential, encode_credential
 from node.proofs.errors import ProofError
 from node.proofs.leaves import (
@@ -25,7 +24,7 @@ from node.proofs.leaves import (
 )
 from node.proofs.tiers import MAX_FIGURE
 from node.skills.labels import check_label
-from node.store.examinations import Attested
+from node.store.shown import ShownClaim
 from node.views import (
     AtLeastView,
     AttestationView,
@@ -36,7 +35,6 @@ from node.views import (
     OkView,
     StatementRow,
 )
-from node.views.base import Proof
 
 DAY_S = 86_400
 PPM_OF_PERCENT = 10_000
@@ -51,11 +49,8 @@ class ProofDesk:
 
     async def certificates(self, text: str) -> CertificatesView:
         """What others certify about a peer, asked of it and checked now."""
-        proofs, key = self._parts.proofs, find_peer(text, await self._peer_keys())
-        checked = await proofs.inspector.certificates(await proofs.session(key))
-        ends = [one.certificate.exp * 1000 for one in checked if one.certificate is not None and _is_believed(one)]
-        if ends:
-            await self._proved(key, "certificate", max(ends))
+        key = find_peer(text, await self._peer_keys())
+        checked = await self._parts.examining.certificates(key)
         return CertificatesView(peer=short_id(key), did=did_key(key), certificates=tuple(map(_row, checked)))
 
     async def certify(self, request: CertifyRequest) -> CredentialView:
@@ -132,7 +127,7 @@ class ProofDesk:
         try:
             by = await proofs.inspector.at_least(session, name, amount, hidden=hidden)
             issuers, reason, problem = tuple(short_id(one.issuer) for one in by), "", ""
-            await self._proved(key, "at-least", min(one.exp for one in by) * 1000)
+            await self._parts.store.shown.showed(key, self._shown(by, name, amount))
         except ProofError as error:
             if error.reason == "not_a_tier":
                 raise UsageError(str(error)) from error
@@ -157,17 +152,13 @@ class ProofDesk:
             work = Work(size, rounds, memory_mib)
         except AttestationError as error:
             raise UsageError(str(error)) from error
-        session = await parts.proofs.session(key)
         view = AttestationView(
             peer=short_id(key), did=did_key(key), size=size, rounds=rounds, memory_mib=memory_mib, holds=False
         )
-        own_key, timeout_s = parts.identity.public_key, parts.proofs.attestation.timeout_s
         try:
-            found = await attest(session, work, own_key=own_key, env=parts.env, timeout_s=timeout_s)
+            found = await parts.examining.attest(key, work)
         except AttestationError as error:
-            await self._remember(key, work, problem=str(error))
             return replace(view, problem=str(error))
-        await self._remember(key, work, rate_gops=found.rate_gops)
         return replace(
             view,
             holds=True,
@@ -180,23 +171,20 @@ class ProofDesk:
             answer_s=found.answer_s,
         )
 
-    async def _remember(self, key: bytes, work: Work, *, rate_gops: float = 0.0, problem: str = "") -> None:
-        await self._parts.store.examinations.attested(
-            key,
-            Attested(
-                unix_ms=self._parts.env.unix_ms(),
-                holds=not problem,
-                size=work.size,
-                rounds=work.rounds,
-                memory_mib=work.memory_mib,
-                rate_mops=round(rate_gops * 1000),
-                problem=problem[:500],
-            ),
-        )
-
-    async def _proved(self, key: bytes, proof: Proof, until_unix_ms: int) -> None:
-        """Remember for the security budget what a peer has shown."""
-        await self._parts.store.shown.proved(key, proof, self._parts.env.unix_ms(), until_unix_ms)
+    def _shown(self, by: Sequence[Certificate], name: str, amount: int) -> list[ShownClaim]:
+        """What an "at least" shows, on the word of each issuer; the proof is of all hosts together."""
+        until_unix_ms = min(one.exp for one in by) * 1000
+        return [
+            ShownClaim(
+                proof="at-least",
+                claim=f"resource:{name}",
+                attester=issuer,
+                amount=amount,
+                shown_unix_ms=self._parts.env.unix_ms(),
+                until_unix_ms=until_unix_ms,
+            )
+            for issuer in dict.fromkeys(one.issuer for one in by)
+        ]
 
     async def _grown_from(self, made: Credential) -> str | None:
         """The token of the held credential that this one grew from."""
@@ -205,12 +193,6 @@ class ProofDesk:
             if same and held.leaves == made.leaves[: len(held.leaves)]:
                 return held.token
         return None
-
-
-def _is_believed(checked: Checked) -> bool:
-    """Whether a certificate holds, and says of a skill what this node believes its issuer."""
-    skills = (said for said in checked.said if isinstance(said.statement, SkillStatement))
-    return checked.problem is None and any(said.doubt is None for said in skills)
 
 
 def _row(checked: Checked) -> CertificateRow:

@@ -12,6 +12,7 @@ from node.store.calibration import Calibrations
 from node.store.credentials import Credentials
 from node.store.database import Database
 from node.store.decisions import Decisions
+from node.store.drifting import Drifting
 from node.store.earnings import Earnings
 from node.store.errors import StorageError
 from node.store.examinations import Examinations
@@ -66,6 +67,7 @@ class Store:
     a2a: A2aTasks
     credentials: Credentials
     examinations: Examinations
+    drifting: Drifting
     probes: Probes
     priors: Priors
     blobs: Blobs
@@ -126,6 +128,7 @@ class Store:
                 a2a=A2aTasks(database),
                 credentials=Credentials(database),
                 examinations=Examinations(database),
+                drifting=Drifting(database),
                 probes=Probes(database),
                 priors=Priors(database),
                 blobs=Blobs(contents, retention),

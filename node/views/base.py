@@ -14,6 +14,7 @@ EventName = Literal[
     "understood",
     "local_priced",
     "sellers_found",
+    "drifted",
     "quotes",
     "decided",
     "planned",

@@ -147,6 +147,31 @@ class TestedRow(Part, frozen=True, kw_only=True):
     unix_ms: int
 
 
+class AttestedRow(Part, frozen=True, kw_only=True):
+    """One attestation that this node asked of a peer, by its own clock."""
+
+    unix_ms: int
+    reason: str = ""
+    """Why, where the peer seemed to have changed; empty where the owner wished it."""
+    done: bool
+    """Whether it came to it: a peer may refuse, or be gone."""
+    holds: bool
+    size: int
+    rounds: int
+    memory_mib: int
+    rate_gops: float
+    problem: str = ""
+
+
+class CanaryRow(Part, frozen=True, kw_only=True):
+    """How a peer answered the canaries of one skill; the last at `unix_ms`."""
+
+    skill: str
+    good: int
+    bad: int
+    unix_ms: int
+
+
 class ExaminedView(View, frozen=True, kw_only=True, tag="coalesced.examined/1"):
     """What this node found out about a peer by itself, with when."""
 
@@ -158,8 +183,13 @@ class ExaminedView(View, frozen=True, kw_only=True, tag="coalesced.examined/1"):
     problem: str = ""
     drift: str = ""
     """Why it should be examined again, as a sentence."""
+    drift_unix_ms: int | None = None
+    """Since when nothing that it showed before counts for security budgets; None while all does."""
     leaks: int = 0
     tests: tuple[TestedRow, ...] = ()
+    attestations: tuple[AttestedRow, ...] = ()
+    """The last 16 that were asked for, the latest first."""
+    canaries: tuple[CanaryRow, ...] = ()
 
 
 class LeakRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.leak-report/1"):

@@ -3,6 +3,8 @@
 from node.views import (
     AtLeastView,
     AttestationView,
+    AttestedRow,
+    CanaryRow,
     CertificateRow,
     CertificatesView,
     CertifyRequest,
@@ -90,8 +92,22 @@ class MemoryProofs:
             attestation_holds=True,
             rate_gops=12.5,
             drift="risk: its jobs take longer than they did",
+            drift_unix_ms=NOW_UNIX_MS,
             leaks=1,
             tests=(row,),
+            attestations=(
+                AttestedRow(
+                    unix_ms=NOW_UNIX_MS,
+                    reason="its machine was A and is B",
+                    done=True,
+                    holds=True,
+                    size=256,
+                    rounds=4,
+                    memory_mib=0,
+                    rate_gops=12.5,
+                ),
+            ),
+            canaries=(CanaryRow(skill="risk", good=4, bad=1, unix_ms=NOW_UNIX_MS),),
         )
 
     async def test_skill(self, request: SkillTestRequest, /) -> SkillTestView:

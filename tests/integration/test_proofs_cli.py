@@ -74,8 +74,28 @@ def test_a_skill_is_tested_and_what_was_found_is_shown_with_the_peer(served: Ser
     assert unsure.code == 7
     assert "undecided: the budget is spent" in unsure.out
     shown = run(served, "show", "q7wdjo3b").out
-    for said in ("12.5 billion operations", "risk stands, 11 of 11 items", "take longer", "1 honeytoken"):
+    for said in (
+        "by this node, at least 12.5 billion operations a second (asked for by itself: its machine was A and is B)",
+        "risk stands, 11 of 11 items",
+        "risk, 4 of 5 canaries right",
+        "what it showed before counts no more: risk: its jobs take longer",
+        "1 honeytoken",
+    ):
         assert said in shown
+
+
+def test_programs_are_told_of_a_peer_what_others_attest_and_what_this_node_found_out(served: ServedNode) -> None:
+    view = json.loads(run(served, "show", "q7wdjo3b", "--json").out)
+    assert (view["schema"], view["examined"]["schema"]) == ("coalesced.certificates/1", "coalesced.examined/1")
+    assert [row["holds"] for row in view["certificates"]] == [True, False]
+    examined = view["examined"]
+    assert examined["tests"][0]["verdict"] == "stands"
+    assert examined["canaries"] == [
+        {"skill": "risk", "good": 4, "bad": 1, "unix_ms": examined["canaries"][0]["unix_ms"]}
+    ]
+    assert [(row["reason"], row["rate_gops"]) for row in examined["attestations"]] == [
+        ("its machine was A and is B", 12.5)
+    ]
 
 
 def test_a_leak_names_the_sellers(served: ServedNode) -> None:

@@ -1,12 +1,29 @@
 """The security budget between real nodes: the gate that refused is named, a proof opens it, a task only narrows it."""
 
-from crypto.identity import did_key
+from crypto.identity import Identity, did_key
+from node.decision.evidence import Need
 from node.decision.security import Grant
 from node.decision.security_config import SecurityConfig
+from node.outsource.config import ContractorConfig
+from node.store.shown import ShownClaim
 from node.views import AskRequest
 from tests.harness.nodes import world
 
 TEXT = "The room was not clean, but the staff were wonderful."
+
+
+ISSUER, OTHER = Identity(b"i" * 32), Identity(b"j" * 32)
+
+
+def certified(claim: str, now_unix_ms: int, *, by: Identity = ISSUER, amount: int = 900_000) -> ShownClaim:
+    return ShownClaim(
+        proof="certificate",
+        claim=claim,
+        attester=by.public_key,
+        amount=amount,
+        shown_unix_ms=now_unix_ms,
+        until_unix_ms=now_unix_ms + 60_000_000,
+    )
 
 
 async def test_a_seller_gets_work_only_once_it_has_shown_what_the_budget_asks_for() -> None:
@@ -20,7 +37,7 @@ async def test_a_seller_gets_work_only_once_it_has_shown_what_the_budget_asks_fo
         (out,) = [row.note for row in decision.options if row.name != "local"]
         assert "has not shown a believed certificate lately: security.grants" in out
         now = buyer.parts.env.unix_ms()
-        await buyer.parts.store.shown.proved(seller.key, "certificate", now, now + 60_000)
+        await buyer.parts.store.shown.showed(seller.key, [certified("skill:sentiment", now)])
         assert (await buyer.owner.decide(asked)).choice == "outsource"
         assert (await buyer.ask("sentiment", TEXT, privacy="internal")).choice == "outsource"
         assert (await buyer.ask("sentiment", TEXT, privacy="confidential")).choice == "local", "too private"
@@ -36,3 +53,34 @@ async def test_a_task_can_ask_for_more_than_the_budget_does() -> None:
         assert task.choice == "local"
         options = (await buyer.owner.decide(AskRequest(skill="sentiment", text=TEXT, proofs=("attestation",)))).options
         assert any("has not shown an attestation lately, which the task demands" in row.note for row in options)
+
+
+async def test_a_budget_can_say_which_claim_by_whom_how_much_how_fresh_and_where() -> None:
+    need = Need(proof="certificate", claim="skill", by=(did_key(ISSUER.public_key),), at_least=0.9, within_s=3600)
+    grants = (Grant(privacy="internal", regions=("eu",), needs=(need,)),)
+    asked = AskRequest(skill="sentiment", text=TEXT, privacy="internal")
+    async with world() as made:
+        seller = await made.seller(sections={"contractor": ContractorConfig(regions=("eu",))})
+        buyer = await made.buyer(sections={"security": SecurityConfig(grants=grants)})
+        shown = buyer.parts.store.shown
+
+        async def refused() -> str:
+            decision = await buyer.owner.decide(asked)
+            (note,) = [row.note for row in decision.options if row.name != "local"]
+            return note
+
+        now = buyer.parts.env.unix_ms()
+        by = did_key(ISSUER.public_key)
+        missing = f"has not shown a believed certificate about skill:sentiment, at least 0.9 by {by} within 60 min"
+        assert f"{missing}: security.grants" in await refused()
+        for wrong in (
+            certified("skill:risk", now),  # another skill
+            certified("skill:sentiment", now, by=OTHER),  # on somebody else's word
+            certified("skill:sentiment", now, amount=890_000),  # too little
+            certified("skill:sentiment", now - 3_700_000),  # too long ago
+        ):
+            await shown.withdrew(seller.key, "certificate")
+            await shown.showed(seller.key, [wrong])
+            assert missing in await refused(), wrong
+        await shown.showed(seller.key, [certified("skill:sentiment", now)])
+        assert (await buyer.owner.decide(asked)).choice == "outsource"

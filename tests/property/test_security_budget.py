@@ -1,9 +1,13 @@
 """Security budgets: a task can only narrow them, less at stake is never refused where more is allowed."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto.identity import did_key
+from node.decision.evidence import Evidence, Need
 from node.decision.security import PROOFS, Demand, Exposure, Grant, Recipient, gate
 from protocol.specification import PRIVACY_LEVELS
 
@@ -100,6 +104,81 @@ def test_the_gate_says_what_is_missing_by_the_grant_that_comes_nearest() -> None
     assert text == "has not shown a believed certificate lately: security.grants (grant 2 of 2 comes nearest)"
     assert gate(budget, FREE, what, Recipient(did=DIDS[0], regions=("eu",), shown=PROOFS)) == ""
     assert gate((), Demand(proofs=("at-least",)), what, to).endswith("an at-least proof lately, which the task demands")
+
+
+DID = did_key(b"i" * 32)
+proofs_shown = st.lists(
+    st.builds(
+        Evidence,
+        proof=st.sampled_from(PROOFS),
+        claim=st.sampled_from(["skill:risk", "skill:text/ocr", "resource:gpu", "compute", "memory", ""]),
+        by=st.sampled_from(["", DID, DIDS[0]]),
+        amount=st.integers(0, 4).map(float),
+        age_s=st.integers(0, 4).map(float),
+    ),
+    max_size=4,
+).map(tuple)
+needed = st.builds(
+    Need,
+    proof=st.just("certificate"),
+    claim=st.sampled_from(["*", "skill", "skill:text/*", "resource:*"]),
+    by=st.sampled_from([(), (DID,), ("did:key:*",)]),
+    within_s=st.none() | st.integers(1, 4).map(float),
+    at_least=st.integers(0, 4).map(float),
+)
+
+
+@given(needed, proofs_shown, st.sampled_from(["risk", "text/ocr"]))
+def test_a_need_is_met_exactly_where_one_thing_shown_meets_every_part_of_it(
+    need: Need, shown: tuple[Evidence, ...], skill: str
+) -> None:
+    def meets(one: Evidence) -> bool:
+        about = {
+            "*": True,
+            "skill": one.claim == f"skill:{skill}",
+            "skill:text/*": one.claim.startswith("skill:text/"),
+            "resource:*": one.claim.startswith("resource:"),
+        }[need.claim]
+        by = not need.by or one.by == DID or (need.by == ("did:key:*",) and one.by.startswith("did:key:"))
+        fresh = need.within_s is None or one.age_s <= need.within_s
+        return one.proof == need.proof and about and by and fresh and one.amount >= need.at_least
+
+    to = Recipient(did=DIDS[0], evidence=shown)
+    what = Exposure(skill=skill, privacy="public", value_micro=0.0)
+    text = gate([Grant(needs=(need,))], FREE, what, to)
+    assert (not text) is any(map(meets, shown))
+    assert not text or text.startswith(f"has not shown {need.in_words(skill)}")
+
+
+def test_what_a_seller_showed_before_it_seemed_to_change_is_said_to_count_no_more() -> None:
+    what = Exposure(skill="risk", privacy="public", value_micro=0.0)
+    to = Recipient(did=DIDS[0], drift="its machine was A and is B")
+    since = "since it seems to have changed (its machine was A and is B)"
+    assert gate([Grant(proofs=("attestation",))], FREE, what, to).startswith(f"has not shown an attestation {since}")
+    need = Need(proof="attestation", claim="compute", at_least=40)
+    assert gate([Grant(needs=(need,))], FREE, what, to).startswith(
+        f"has not shown an attestation of compute, at least 40 {since}"
+    )
+    assert gate((), Demand(proofs=("attestation",)), what, to) == (
+        f"has not shown an attestation {since}, which the task demands"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"proof": "attestation", "claim": "skill"}, "write compute or memory"),
+        ({"proof": "attestation", "by": (DID,)}, "leave `by` out"),
+        ({"proof": "at-least", "claim": "skill:risk"}, "write resource:NAME"),
+        ({"proof": "certificate", "claim": "compute"}, "write skill"),
+        ({"proof": "certificate", "by": ("bob",)}, "no did:key"),
+        ({"proof": "certificate", "at_least": -1.0}, "at_least"),
+        ({"proof": "oath"}, "proof"),
+    ],
+)
+def test_a_need_that_nobody_could_meet_is_refused(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Need(**fields)
 
 
 def test_a_grant_with_a_figure_out_of_range_is_refused() -> None:

@@ -9,6 +9,9 @@ from coalesced.config import SECTIONS, Config, ConfigError, Source, load, settin
 from coalesced.config_sample import sample, toml_value
 from coalesced.config_types import allowed, documentation, fields_of
 from coalesced.paths import Paths
+from crypto.identity import did_key
+
+STRANGER = did_key(b"s" * 32)
 
 
 def source(home: Path, toml: str = "", **given: object) -> Source:
@@ -92,6 +95,22 @@ WRONG_FILES = [
     (
         "[decision]\nweight_cost = 0.0\nweight_reliability = 0.0\nweight_latency = 0.0\nweight_security = 0.0",
         r"all four TOPSIS weights are 0",
+    ),
+    (
+        '[security]\ngrants = [{ needs = [{ proof = "attestation", claim = "skill:risk" }] }]',
+        r"config\.toml:2: security\.grants = .*'skill:risk' is nothing that an attestation is about: write compute",
+    ),
+    (
+        '[security]\ngrants = [{ needs = [{ proof = "certificate", by = ["alice"] }] }]',
+        r"security\.grants = .*'alice' is no did:key: write did:key:z6Mk",
+    ),
+    (
+        '[security]\ngrants = [{ needs = [{ proof = "certificate", claim = "risk" }] }]',
+        r"'risk' is nothing that a believed certificate is about: write skill",
+    ),
+    (
+        f'[security]\ngrants = [{{ needs = [{{ proof = "certificate", by = ["{STRANGER}"] }}] }}]',
+        rf"config\.toml:2: security\.grants: a proof is wanted by {STRANGER}, whom this node does not believe",
     ),
 ]
 

@@ -46,6 +46,8 @@ from coalesced.control.shapes.priors import BuyPriorsRequest, DocumentRow, Maker
 from coalesced.control.shapes.proofs import (
     AtLeast,
     Attestation,
+    AttestedRow,
+    CanaryRow,
     CertificateRow,
     Certificates,
     CertifyRequest,
@@ -69,7 +71,9 @@ __all__ = [
     "AskRequest",
     "AtLeast",
     "Attestation",
+    "AttestedRow",
     "BuyPriorsRequest",
+    "CanaryRow",
     "CertificateRow",
     "Certificates",
     "CertifyRequest",

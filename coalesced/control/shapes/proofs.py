@@ -113,6 +113,25 @@ class TestedRow(TypedDict):
     unix_ms: int
 
 
+class AttestedRow(TypedDict):
+    unix_ms: int
+    reason: str
+    done: bool
+    holds: bool
+    size: int
+    rounds: int
+    memory_mib: int
+    rate_gops: float
+    problem: str
+
+
+class CanaryRow(TypedDict):
+    skill: str
+    good: int
+    bad: int
+    unix_ms: int
+
+
 class Examined(TypedDict):
     schema: str
     peer: str
@@ -122,8 +141,11 @@ class Examined(TypedDict):
     rate_gops: float
     problem: str
     drift: str
+    drift_unix_ms: int | None
     leaks: int
     tests: list[TestedRow]
+    attestations: list[AttestedRow]
+    canaries: list[CanaryRow]
 
 
 class Leak(TypedDict):

@@ -69,7 +69,11 @@ class Canaries:
         except NodeError as error:
             log.info("canary.not_sent", skill=skill, error=str(error))
             return
-        if result is not None and not _agrees(result, item):
+        if result is None:
+            return
+        good = _agrees(result, item)
+        await self._examinations.canary(seller, skill, self._env.unix_ms(), good=good)
+        if not good:
             log.warning("canary.answered_wrong", skill=skill, seller=short_id(seller))
             await self._outcomes.record(
                 JobOutcome(

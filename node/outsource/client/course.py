@@ -25,6 +25,7 @@ from node.outsource.client.finder import Finder
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import NoOffer, Offer
 from node.outsource.client.outcome import Done, Failed, Limits, Question
+from node.outsource.client.reexamining import Reexaminer
 from node.outsource.client.request import Ask
 from node.outsource.client.subscriptions import Subscriptions
 from node.outsource.client.survey import Listing, Survey, Surveyor
@@ -68,6 +69,7 @@ class Course:
         agents: Agents,
         cards: Cards,
         finder: Finder,
+        reexaminer: Reexaminer,
         subscriptions: Subscriptions,
     ) -> None:
         self._env = env
@@ -79,6 +81,7 @@ class Course:
         self._agents = agents
         self._cards = cards
         self._finder = finder
+        self._reexaminer = reexaminer
         self._subscriptions = subscriptions
 
     async def look(self, ask: Ask, *, remaining_s: float, is_dry: bool = False) -> Surveyed:
@@ -121,6 +124,8 @@ class Course:
         listings = self._surveyor.open_for(found, step_s / LOOKING_SHARE)
         if not is_dry:
             self._tasks.tell(ask.task_id, "sellers_found", _sellers_text(ask.skill, found, len(found) - len(listings)))
+        if not is_dry and (drifted := await self._reexaminer.saw(ask.skill, found)):
+            self._tasks.tell(ask.task_id, "drifted", "; ".join(drifted))
         if ask.only is None:
             (offers, refusals), (outside, unwilling) = await asyncio.gather(
                 self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s),
@@ -175,6 +180,7 @@ class Course:
                     await self._tasks.move(ask.task_id, "working")
                     outcome = await self._attempt(ask, survey, decision, ends - loop.time(), question)
                     await self._learn(ask, decision, outcome)
+                    self._watch_over(survey, decision)
                     if isinstance(outcome, Done):
                         return outcome
                     tried.append(outcome)
@@ -219,6 +225,11 @@ class Course:
         await self._surveyor.learn(decision, good=is_good)
         if ask.words and decision.contractor is not None and is_verified:
             await self._finder.learn(decision.contractor, ask.skill, ask.words, good=is_good)
+
+    def _watch_over(self, survey: Survey, decision: Decision) -> None:
+        """See whether the seller has changed; agents of other protocols cannot be attested."""
+        if decision.contractor is not None and not isinstance(survey.offer(decision.contractor), AgentOffer):
+            self._reexaminer.worked(decision.contractor)
 
     async def decisions_of(self, task_id: bytes) -> list[StoredDecision]:
         """What was decided for a task, in order."""

@@ -20,7 +20,7 @@ from node.errors import UsageError
 from node.market.hours import is_open_for
 from node.net.endpoint import Endpoint, endpoint
 from node.outsource.client.askmemory import AskMemory
-from node.outsource.client.clearance import Clearance
+from node.outsource.client.clearance import Clearance, Standing
 from node.outsource.client.hearsay import Hearsay
 from node.outsource.client.offers import Market, NoOffer, Offer, Tender
 from node.outsource.client.request import Ask
@@ -35,7 +35,6 @@ from node.store.history import Outcomes
 from node.store.journal_store import Journal
 from node.store.policy import Memories, PolicyMemories
 from node.store.spending import Spending
-from node.views.base import Proof
 from protocol.errors import RemoteProtocolError
 from protocol.messages import Advert, decode_advert
 
@@ -80,7 +79,7 @@ class Survey:
     memories: Memories
     words: Mapping[bytes, tuple[MakerWord, ...]]
     """What market makers say of each."""
-    shown: dict[bytes, tuple[Proof, ...]]
+    proved: dict[bytes, Standing]
     """What each proved to this node."""
     advertised_regions: dict[bytes, tuple[str, ...]]
     exposure_left_micro: dict[bytes, int]
@@ -272,13 +271,13 @@ class Surveyor:
         keys = [offer.seller.key for offer in offers]
         caps = self._spending.caps
         # Asked together, they are read together.
-        exposed, used_micro, histories, memories, (reputations, words), shown = await asyncio.gather(
+        exposed, used_micro, histories, memories, (reputations, words), proved = await asyncio.gather(
             self._spending.exposures_micro(keys, now),
             self._spending.day_used_micro(now),
             self._outcomes.counts(keys, ask.skill, now),
             self._memories.load(ask.skill, keys),
             asyncio.gather(self._standings.of(keys), self._hearsay.of(ask.skill, keys)),
-            self._clearance.shown(keys, now),
+            self._clearance.standing(keys, now),
         )
         return Survey(
             ask=ask,
@@ -293,7 +292,7 @@ class Surveyor:
             histories=histories,
             memories=memories,
             words=words,
-            shown=shown,
+            proved=proved,
             advertised_regions={key: self._clearance.regions(key) for key in keys},
             exposure_left_micro={key: max(0, caps.peer_micro - used) for key, used in exposed.items()},
             spend_left_micro=max(0, caps.day_micro - used_micro),
@@ -378,6 +377,7 @@ def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
     charge = survey.charges.get(key, Charge())
     words = survey.words.get(key, ())
     reported = reports(words)
+    proved = survey.proved.get(key, Standing())
     return Candidate(
         key=key,
         name=offer.seller.name,
@@ -393,7 +393,9 @@ def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
         jobs=history.jobs,
         regions=survey.ask.specification.constraints.regions,
         advertised_regions=survey.advertised_regions.get(key, ()),
-        shown=survey.shown.get(key, ()),
+        shown=proved.proofs,
+        evidence=proved.evidence,
+        drift=proved.drift,
         exposure_left_micro=survey.exposure_left_micro.get(key),
         audit_draw=audit_draw(audit_key, terms.quote_id + survey.ask.task_id),
         memory=msgspec.structs.replace(

@@ -19,6 +19,7 @@ from node.market.hours import parse_hours
 from node.market.pricing import Load, PricingConfig, base_price_micro, listed_price_micro, quote_price_micro
 from node.net.endpoint import Endpoint
 from node.outsource.config import ContractorConfig
+from node.outsource.contractor.facts import fact_text
 from node.outsource.contractor.signposts import Signposts
 from node.outsource.contractor.turns import Queues
 from node.outsource.localwork import LocalWork
@@ -53,6 +54,7 @@ class Shop:
         self,
         *,
         network: str,
+        program: str,
         config: ContractorConfig,
         pricing: PricingConfig,
         work: LocalWork,
@@ -63,7 +65,9 @@ class Shop:
         in_background: Background,
         unix_ms: Callable[[], int],
     ) -> None:
+        """`program` names this program and its version."""
         self._network = network
+        self._program = program
         self._config = config
         self._pricing = pricing
         self._work = work
@@ -93,6 +97,16 @@ class Shop:
     def _week(self, ware: Ware) -> bytes | None:
         return parse_hours(ware.hours, self._unix_ms() / 1000) if ware.hours else None
 
+    def _facts(self, label: str) -> dict[str, str]:
+        """What does this work: clients that examined this node look again when it changes."""
+        skill = self._work.skill(label)
+        stated = {
+            "machine": ", ".join(self._config.has),
+            "model": skill.tariff.model if skill is not None and skill.tariff is not None else "",
+            "executor": self._program,
+        }
+        return {name: fact_text(text) for name, text in stated.items() if text}
+
     async def open(self) -> None:
         """Put the configured skills on sale."""
         if self._config.sell:
@@ -121,6 +135,7 @@ class Shop:
             regions=self._config.regions[:4],
             certificate_sha256=self.certificate_sha256,
             hours=self._week(ware),
+            facts=self._facts(ware.label),
         )
         try:
             held = await self._discovery.publish(skill_key(self._network, ware.label), encode_advert(advert))
