@@ -16,6 +16,7 @@ from coalesced.config import Config
 from coalesced.control.lock import hold_lock
 from coalesced.control.server import ControlServer
 from coalesced.gateway.a2a.extra import announcing, buying, serving
+from coalesced.gateway.checks import outside_checks
 from coalesced.gateway.openai.server import OpenAiServer
 from coalesced.gateway.registry.serving import serving_registry
 from coalesced.logs import configure
@@ -35,6 +36,7 @@ from node.execute.processes import ProcessExecutor
 from node.net.addresses import resolve
 from node.net.endpoint import parse_endpoint
 from node.net.websocket import WebSocketTransport
+from node.outsource.client.agents import Agents
 from node.owner.doctor import Doctor
 from node.owner.ledger import LedgerDesk
 from node.owner.market import MarketDesk
@@ -128,7 +130,7 @@ async def _live(
         daemon = built.daemon
         reloader = Reloader(config, daemon.parts)
         desk = StatusDesk(daemon, version=__version__, home=str(config.paths.home))
-        owner = _owner(config, built, reloader, desk)
+        owner = _owner(config, built, ground.agents, reloader, desk)
         if config.a2a.enabled:
             await stack.enter_async_context(serving(config.a2a, daemon, owner, transport.app))
         await stack.enter_async_context(serving_registry(config.registry, daemon, transport.app))
@@ -151,7 +153,7 @@ async def _live(
     return 0
 
 
-def _owner(config: Config, built: Built, reloader: Reloader, status: StatusDesk) -> Owner:
+def _owner(config: Config, built: Built, agents: Agents, reloader: Reloader, status: StatusDesk) -> Owner:
     daemon, parts = built.daemon, built.daemon.parts
     records = Records(parts)
     return Owner(
@@ -163,7 +165,9 @@ def _owner(config: Config, built: Built, reloader: Reloader, status: StatusDesk)
         records=records,
         ledger=LedgerDesk(parts),
         trust=TrustDesk(parts),
-        doctor=Doctor(daemon, None if config.node.in_memory else config.paths.home),
+        doctor=Doctor(
+            daemon, None if config.node.in_memory else config.paths.home, outside_checks(config, parts, agents)
+        ),
         reload=reloader.reload,
     )
 

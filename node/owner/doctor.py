@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from crypto.identity import short_id
@@ -13,10 +14,12 @@ from node.net.endpoint import endpoint
 from node.owner.ledger import brief
 from node.owner.machine import described, devices
 from node.owner.registries import registry_problems
-from node.views import Check, CheckStatus, DoctorView
+from node.views import AgentSource, Check, CheckStatus, DoctorView, ModelSource
 from node.wording import counted
 
 CHECK_TIMEOUT_S = 10.0
+OUTSIDE_TIMEOUT_S = 30.0
+"""Of one thing outside: the server of a tool is started, with its interpreter and packages."""
 LEAST_FREE_BYTES = 200 * 2**20
 GOOD_ERROR = 0.25
 """A predicted time that is off by more than this, on average, makes decisions coarse."""
@@ -27,9 +30,13 @@ SAMPLE = "The service was good."
 class Doctor:
     """Examines one node."""
 
-    def __init__(self, daemon: Daemon, home: Path | None) -> None:
+    def __init__(
+        self, daemon: Daemon, home: Path | None, outside: Mapping[str, Callable[[], Awaitable[Outcome]]] | None = None
+    ) -> None:
+        """`outside`: further checks, by name, of what this part of the node knows nothing of."""
         self._daemon = daemon
         self._home = home
+        self._outside = outside or {}
 
     async def examine(self) -> DoctorView:
         """All checks, one after the other: they share two cores with the work."""
@@ -45,7 +52,15 @@ class Doctor:
             ("machine", self._machine),
             ("offers", self._offers),
         ]
-        return DoctorView(checks=tuple([await _timed(name, check) for name, check in checks]))
+        outside: list[tuple[str, Callable[[], Awaitable[Outcome]]]] = [
+            ("models", lambda: self._elsewhere(ModelSource)),
+            ("agents on sale", lambda: self._elsewhere(AgentSource)),
+            *self._outside.items(),
+        ]
+        within = [await _timed(name, check, CHECK_TIMEOUT_S) for name, check in checks]
+        return DoctorView(
+            checks=(*within, *[await _timed(name, check, 2 * OUTSIDE_TIMEOUT_S) for name, check in outside])
+        )
 
     async def _disk(self) -> Outcome:
         if self._home is None:
@@ -131,14 +146,44 @@ class Doctor:
         wares = self._daemon.parts.shop.wares
         return ("pass", f"{counted(len(wares), 'skill')} on sale", "") if wares else ("skip", "nothing is on sale", "")
 
+    async def _elsewhere(self, kind: type[ModelSource | AgentSource]) -> Outcome:
+        """Whether whatever does sold work elsewhere is there, takes this node's credentials and has a known price."""
+        sales = self._daemon.parts.sales
+        sold = [one for one in await sales.remembered() if isinstance(one.remote, kind)]
+        return await all_of(
+            {one.label: partial(sales.check, one) for one in sold}, "start it, or name another with coalesced sell"
+        )
 
-async def _timed(name: str, check: Callable[[], Awaitable[Outcome]]) -> Check:
+
+async def all_of(checks: Mapping[str, Callable[[], Awaitable[None]]], fix: str) -> Outcome:
+    """The outcome of several checks at once, each of which raises a NodeError that says what is wrong."""
+    if not checks:
+        return "skip", "none is configured", ""
+    found = await asyncio.gather(*(_problem(check) for check in checks.values()))
+    wrong = [f"{name}: {problem}" for name, problem in zip(checks, found, strict=True) if problem]
+    if wrong:
+        return "fail", "; ".join(wrong), fix
+    return "pass", f"{', '.join(checks)}: in order", ""
+
+
+async def _problem(check: Callable[[], Awaitable[None]]) -> str:
+    try:
+        async with asyncio.timeout(OUTSIDE_TIMEOUT_S):
+            await check()
+    except NodeError as error:
+        return str(error)
+    except TimeoutError:
+        return f"no answer within {OUTSIDE_TIMEOUT_S:g} s"
+    return ""
+
+
+async def _timed(name: str, check: Callable[[], Awaitable[Outcome]], limit_s: float) -> Check:
     began = time.perf_counter()
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
+        async with asyncio.timeout(limit_s):
             status, text, fix = await check()
     except TimeoutError:
-        status, text, fix = "fail", f"no answer within {CHECK_TIMEOUT_S:g} s", "coalesced tail"
+        status, text, fix = "fail", f"no answer within {limit_s:g} s", "coalesced tail"
     except NodeError as error:
         status, text, fix = "fail", str(error), ""
     return Check(name=name, status=status, text=text, fix=fix, took_s=time.perf_counter() - began)

@@ -20,6 +20,7 @@ from coalesced.compose.ground import Ground
 from coalesced.compose.node import Built, build
 from coalesced.config import Config, Source
 from coalesced.gateway.a2a.extra import announcing, buying, serving
+from coalesced.gateway.checks import outside_checks
 from coalesced.gateway.registry.serving import serving_registry
 from coalesced.paths import find_paths
 from crypto.identity import Identity
@@ -37,6 +38,7 @@ from node.net.config import NetConfig
 from node.net.endpoint import Endpoint
 from node.net.ports import free_port
 from node.net.websocket import WebSocketTransport
+from node.outsource.client.agents import Agents
 from node.outsource.client.offers import order_id
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.owner.doctor import Doctor
@@ -176,7 +178,7 @@ class Node:
                 group=group,
             )
             self._built = build(config, ground)
-            self._owner = _owner(config, self._built, self.plan.directory)
+            self._owner = _owner(config, self._built, ground.agents, self.plan.directory)
             if config.a2a.enabled:
                 served = serving(config.a2a, self.daemon, self._owner, transport.app, **self.plan.a2a)
                 await stack.enter_async_context(served)
@@ -265,7 +267,7 @@ class Node:
         return (await self.owner.sell(request)).label
 
 
-def _owner(config: Config, built: Built, home: Path | None) -> Owner:
+def _owner(config: Config, built: Built, agents: Agents, home: Path | None) -> Owner:
     records = Records(built.daemon.parts)
 
     async def reload() -> str:
@@ -280,7 +282,7 @@ def _owner(config: Config, built: Built, home: Path | None) -> Owner:
         records=records,
         ledger=LedgerDesk(built.daemon.parts),
         trust=TrustDesk(built.daemon.parts),
-        doctor=Doctor(built.daemon, home),
+        doctor=Doctor(built.daemon, home, outside_checks(config, built.daemon.parts, agents)),
         reload=reload,
     )
 

@@ -37,6 +37,15 @@ async def call_with_json(arguments: dict[str, Any]) -> str:
     return await _call(sold["command"], sold["tool"], arguments)
 
 
+async def check() -> None:
+    """See that the server starts and has the tool; RuntimeError says what is wrong. The tool is not called."""
+    sold = _sold()
+    async with Client(server_process(sold["command"])) as client:
+        names = [one.name for one in (await client.list_tools()).tools]
+    if sold["tool"] not in names:
+        raise RuntimeError(f"the server has no tool {sold['tool']!r}; it has {', '.join(names)[:300] or 'none'}")
+
+
 def _sold() -> dict[str, Any]:
     sold: dict[str, Any] = json.loads(os.environ[VARIABLE])
     return sold
@@ -118,3 +127,7 @@ async def _end(process: Process) -> None:
     if waited.cancelled_caught:
         process.kill()
         await process.wait()
+
+
+if __name__ == "__main__":
+    anyio.run(check)

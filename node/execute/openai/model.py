@@ -93,24 +93,8 @@ class OpenAiModel:
         return Execution(output, output_type, wall_s, 0.0, 0, usage)
 
     async def check(self) -> None:
-        """See that the endpoint answers and has the model; UsageError says what is wrong. Costs no tokens."""
-        check_endpoint(self._source.url)
-        endpoint = Endpoint(self._source.url, read_key(self._source))
-        try:
-            async with asyncio.timeout(CHECK_TIMEOUT_S), session() as http:
-                listed = msgspec.json.decode(await fetch(http, endpoint, "models", None), type=_Models)
-        except TimeoutError as error:
-            raise UsageError(f"{self._source.url} did not answer within {CHECK_TIMEOUT_S:g} s") from error
-        except EndpointError as error:
-            if error.status == 404:
-                return  # Not every server lists its models.
-            raise UsageError(f"{self._source.url}: {error}") from error
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise UsageError(f"{self._source.url} is no OpenAI-compatible endpoint: it lists no models") from error
-        names = [row.id for row in listed.data or ()]
-        if names and self._source.model not in names:
-            shown = ", ".join(names[:8])
-            raise UsageError(f"{self._source.url} has no model {self._source.model!r}; it has {shown}")
+        """See `check_model`."""
+        await check_model(self._source)
 
     async def _embed(self, data: bytes, media_type: str, until_s: float) -> Execution:
         request = read_texts(data, media_type)
@@ -185,6 +169,27 @@ class OpenAiModel:
             log.warning("model.usage_doubted", model=self._source.model, why=why_not)
             return None
         return reported.usage
+
+
+async def check_model(source: ModelSource) -> None:
+    """See that the endpoint answers and has the model; UsageError says what is wrong. Costs no tokens."""
+    check_endpoint(source.url)
+    endpoint = Endpoint(source.url, read_key(source))
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S), session() as http:
+            listed = msgspec.json.decode(await fetch(http, endpoint, "models", None), type=_Models)
+    except TimeoutError as error:
+        raise UsageError(f"{source.url} did not answer within {CHECK_TIMEOUT_S:g} s") from error
+    except EndpointError as error:
+        if error.status == 404:
+            return  # Not every server lists its models.
+        raise UsageError(f"{source.url}: {error}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(f"{source.url} is no OpenAI-compatible endpoint: it lists no models") from error
+    names = [row.id for row in listed.data or ()]
+    if names and source.model not in names:
+        shown = ", ".join(names[:8])
+        raise UsageError(f"{source.url} has no model {source.model!r}; it has {shown}")
 
 
 def _failure(error: EndpointError, attempts: int) -> ExecutionError:

@@ -4,7 +4,7 @@ Nothing of such an agent's is signed in our form, so that only its price binds, 
 in the configuration; what this node owes it is written down by this node alone (agentorders.py).
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -68,6 +68,9 @@ class Agents(Protocol):
     ) -> tuple[list[AgentOffer], list[NoOffer]]:
         """What they and those that were found offer for a task, and why the others offer nothing."""
 
+    def checks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """By address of each that the owner configured, what sees that it is in order; a NodeError says what is not."""
+
     async def work(self, job: AgentJob) -> AgentWork | Fault:
         """Have one of them do it. Every outcome is a value; cancellation is passed on to the agent."""
 
@@ -85,6 +88,10 @@ class NoAgents:
     ) -> tuple[list[AgentOffer], list[NoOffer]]:
         """None."""
         return [], []
+
+    def checks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """None."""
+        return {}
 
     async def work(self, job: AgentJob) -> AgentWork | Fault:
         """Nobody to do it."""

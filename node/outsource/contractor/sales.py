@@ -105,6 +105,15 @@ class Sales:
         """What should be on sale and is not, and why."""
         return self._problems
 
+    async def remembered(self) -> list[SoldFunction]:
+        """Everything that the owner put on sale, whether or not it could be put on sale again."""
+        return await self._sold.load()
+
+    async def check(self, sold: SoldFunction) -> None:
+        """See that what does the work elsewhere would do it now, at no cost; UsageError says what is wrong."""
+        if sold.remote is not None:
+            await self._elsewhere.check(sold.label, sold.remote)
+
     async def offers(self) -> OffersView:
         """Everything on sale, and what should be and is not."""
         sales = await self._earnings.by_skill()

@@ -1,7 +1,8 @@
 """A2A agents as sellers, those of the configuration and those found: their offers, and work at them to the result."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ from crypto.identity import Identity, did_key
 from node.background import completed
 from node.env import Env
 from node.errors import UsageError
+from node.execute.openai.credentials import key_from_file
 from node.market.quotes import hold_received
 from node.net.endpoint import Endpoint
 from node.outsource.client.agents import AgentJob, AgentOffer, AgentWork, FoundCard
@@ -48,6 +50,7 @@ PRICE_KEPT_S: Final = 3600.0
 """A price by configuration binds for as long as anybody works on a task."""
 MAX_TELLING: Final = 64
 """Agents that are told at the same time that their quotes are not taken; beyond it quotes just run out."""
+CHECK_TIMEOUT_S: Final = 7.0
 P95_FACTOR: Final = 3
 """Between what is expected of an agent that nobody has measured, and what it takes at worst."""
 
@@ -182,6 +185,22 @@ class A2aAgents:
             order=order,
         )
 
+    def checks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """By skill and address of each that is configured, what sees that it is in order."""
+        return {f"{one.config.skill} at {one.url}": partial(self._in_order, one) for one in self._agents}
+
+    async def _in_order(self, agent: Agent) -> None:
+        """UsageError unless the agent's card can be read now, and its price is known."""
+        if agent.config.token_file:
+            _check_token_file(agent.config.token_file)
+        agent.read_at_s = float("-inf")
+        try:
+            card = await agent.known(CHECK_TIMEOUT_S)
+        except (AgentError, CardError) as error:
+            raise UsageError(str(error)) from error
+        if agent.config.price_micro is None and (not card.has_prices or card.signer is None):
+            raise UsageError("it names no signed prices, and none is configured: set price_micro")
+
     # --- work
 
     async def work(self, job: AgentJob) -> AgentWork | Fault:
@@ -222,6 +241,11 @@ class A2aAgents:
 def _seller(agent: Agent) -> Seller:
     parts = urlsplit(agent.url)
     return Seller(agent.key, Endpoint(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)))
+
+
+def _check_token_file(name: str) -> None:
+    """UsageError unless it holds a token and nobody else can read it."""
+    key_from_file(Path(name).absolute())
 
 
 def _first_line(name: str) -> str:

@@ -1,0 +1,70 @@
+"""The doctor's checks of what speaks another protocol: agents to hire, servers of sold tools, a model."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from coalesced.config import Config
+from node.daemon import Parts
+from node.errors import UsageError
+from node.execute.openai.model import check_model
+from node.outsource.client.agents import Agents
+from node.owner.doctor import Outcome, all_of
+from node.store.offers import SoldFunction
+from node.views import ModelSource
+
+SOLD_TOOL: Final = "coalesced.gateway.mcp.sold"
+"""The module of functions that call tools (coalesced/cli/sell_tool.py)."""
+MAX_SAID_BYTES: Final = 64 * 2**10
+
+
+def outside_checks(config: Config, parts: Parts, agents: Agents) -> Mapping[str, Callable[[], Awaitable[Outcome]]]:
+    """Each by its name."""
+
+    async def hired() -> Outcome:
+        return await all_of(agents.checks(), "see [[a2a.sellers]]: start the agent, or correct its table")
+
+    async def tools() -> Outcome:
+        sold = [one for one in await parts.sales.remembered() if one.target.startswith(f"{SOLD_TOOL}:")]
+        checks = {one.label: partial(_started, one) for one in sold}
+        return await all_of(checks, "see that its command runs; sell it again, or coalesced sell rm LABEL")
+
+    async def meaning() -> Outcome:
+        endpoint = config.meaning
+        if not endpoint.embeddings_url:
+            return await all_of({}, "")
+        source = ModelSource(
+            url=endpoint.embeddings_url, model=endpoint.embeddings_model, key_env=endpoint.embeddings_key_env
+        )
+        fix = "see [meaning]: embeddings_url, embeddings_model, embeddings_key_env"
+        return await all_of({source.model: partial(check_model, source)}, fix)
+
+    return {"agents to hire": hired, "tools": tools, "embeddings": meaning}
+
+
+async def _started(sold: SoldFunction) -> None:
+    """Start the tool's server as a task would, in its own process group; UsageError when it does not come up."""
+    process = await asyncio.create_subprocess_exec(
+        sold.python,
+        "-m",
+        SOLD_TOOL,
+        cwd=sold.directory,
+        env=sold.environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    try:
+        said = await process.stderr.read(MAX_SAID_BYTES)
+        if await process.wait() != 0:
+            why = [*said.decode(errors="replace").strip().splitlines(), "no reason"][0 if not said else -2][:300]
+            raise UsageError(f"{sold.shown or 'its server'} does not come up: {why}")
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
