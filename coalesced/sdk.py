@@ -13,7 +13,7 @@ with coalesced.connect() as node:
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -62,6 +62,8 @@ class TaskOptions(TypedDict, total=False):
     regions: Sequence[str]
     effort: str
     least_level: str
+    verify: Sequence[str]
+    schema: str | Mapping[str, Any]
     min_score: float
     idempotency_key: str
     plan: str
@@ -315,6 +317,8 @@ def _request(skill: str, text: str, options: TaskOptions) -> shapes.AskRequest:
         "regions": list(options.get("regions", ())),
         "effort": options.get("effort"),
         "least_level": options.get("least_level"),
+        "verify": [verify] if isinstance(verify := options.get("verify", ()), str) else list(verify),
+        "result_schema": schema if isinstance(schema := options.get("schema", ""), str) else dumps(schema),
         "min_score_ppm": None if least_score is None else round(least_score * 1_000_000),
         "idempotency_key": options.get("idempotency_key", ""),
         "plan": options.get("plan", ""),

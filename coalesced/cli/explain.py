@@ -132,6 +132,7 @@ def why_lines(why: shapes.Why) -> Iterator[str]:
     """Everything about one task: outcome, decision, what was tried, timeline."""
     task = why["task"]
     yield outcome(task)
+    yield from map(checked, task["checks"])
     if why["decision"] is not None:
         yield ""
         yield headline(why["decision"])
@@ -164,6 +165,13 @@ def judged(level: str, verdict: str, score_ppm: int | None) -> str:
     if level in ("", "none"):
         return f"{verdict} without a check"
     return f"verification {level}: {verdict}" + ("" if score_ppm is None else f" ({share(score_ppm)})")
+
+
+def checked(check: shapes.CheckMade) -> str:
+    """One check of a result in one line: what it found, what it cost."""
+    verdict = "passed" if check["passed"] else "failed"
+    paid = f", {money(check['cost_micro'])}" if check["cost_micro"] else ""
+    return escaped(f"  {check['name']}: {verdict} ({share(check['score_ppm'])}{paid}) {check['text']}".rstrip())
 
 
 def outcome(task: shapes.Task) -> str:

@@ -8,6 +8,7 @@ import click
 
 from coalesced.cli.errors import CliError
 from coalesced.cli.params import DURATION, MONEY, SIZE
+from coalesced.cli.verify import Verify, verify_of
 from coalesced.control import shapes
 from coalesced.control.inputs import chunked, read_files
 
@@ -34,8 +35,9 @@ TASK_OPTIONS = (
                  help="Only sellers who have shown this lately, repeatable."),
     click.option("--only-to", "only_to", multiple=True, metavar="DID", help="Only these sellers; * for anything."),
     click.option("--effort", type=click.Choice(["full", "cheap", "cheapest"])),
-    click.option("--verify", "least_level", type=click.Choice(["none", "cheap", "full", "redundant"]),
-                 help="Verify at least this much."),
+    click.option("--verify", "verify", type=Verify(), multiple=True, metavar="HOW",
+                 help="Verify at least this much: none, cheap, full, redundant; or a check of what a model answers, "
+                 "repeatable: schema:FILE, citations, recompute, redundant:2, redundant:3, judge."),
     click.option("--min-score", type=click.FloatRange(0, 1), help="Least score that verification accepts."),
 )  # fmt: skip
 """What describes one piece of work."""
@@ -104,6 +106,7 @@ def build_request(
         plan_text, named = read_plan(plan)
         files += _plan_files(plan, named, files)
     least_score = given["min_score"]
+    least_level, checks, schema = verify_of(given["verify"])
     return {
         "skill": given["skill"] or PLAN_SKILL,
         "text": given["text"],
@@ -118,7 +121,9 @@ def build_request(
         "proofs": list(given["proofs"]),
         "only_to": list(given["only_to"]),
         "effort": given["effort"],
-        "least_level": given["least_level"],
+        "least_level": least_level,
+        "verify": checks,
+        "result_schema": schema,
         "min_score_ppm": None if least_score is None else round(least_score * 1_000_000),
         "idempotency_key": idempotency_key,
         "plan": plan_text,

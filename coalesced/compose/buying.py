@@ -9,6 +9,7 @@ from coalesced.compose.paying import Paying
 from coalesced.config import Config
 from node.community.community import Community
 from node.decision.config import DecisionConfig
+from node.outsource.checking import Checking
 from node.outsource.client.agentorders import AgentOrders
 from node.outsource.client.attempt import Attempts
 from node.outsource.client.canaries import Canaries, items_of
@@ -68,6 +69,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
     async def order(request: AskRequest, undisclosed: Undisclosed) -> TaskRow:
         return await client.order(request, undisclosed)
 
+    checking = build_checking(base)
     surveyor = Surveyor(
         own_key=identity.public_key,
         own_endpoint=base.ground.addresses.advertised,
@@ -75,6 +77,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         config=config.client,
         decision=heeding(config),
         work=base.work,
+        checking=checking,
         sources=base.sources,
         market=Market(base.peers, absences, env.unix_ms),
         settling=paying.settling,
@@ -110,7 +113,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
     agent_orders = AgentOrders(
         env=env,
         agents=base.ground.agents,
-        work=base.work,
+        checking=checking,
         promises=promises,
         journal=store.journal,
         outcomes=store.outcomes,
@@ -120,6 +123,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
     attempts = Attempts(
         env=env,
         work=base.work,
+        checking=checking,
         orders=orders,
         agents=agent_orders,
         promises=promises,
@@ -164,6 +168,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         env=env,
         config=config.client,
         work=base.work,
+        checking=checking,
         finder=finder,
         course=Course(
             env=env,
@@ -205,6 +210,17 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
     unanswered = Unanswered(journal=store.journal, orders=orders, peers=store.peers, surveyor=surveyor)
     roll_call = RollCall(base.peers, absences, env.unix_ms)
     return Buying(surveyor, finder, roll_call, promises, unanswered, running, client, hearsay, subscriptions)
+
+
+def build_checking(base: Base) -> Checking:
+    """How delivered work is checked; a judge is loaded where one is configured. UsageError where it has no price."""
+    config, env, judge = base.config.verification, base.ground.env, None
+    if config.judge is not None:
+        from node.execute.openai.judge import JudgeModel
+        from node.outsource.judge import Judge
+
+        judge = Judge(JudgeModel(config.judge, base.work.rates.api_prices), base.work, env.entropy)
+    return Checking(env, base.work, config, judge)
 
 
 def heeding(config: Config) -> DecisionConfig:

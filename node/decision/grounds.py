@@ -20,12 +20,15 @@ def grounds(decision: Decision) -> tuple[str, ...]:
 
 
 def _check(option: VerificationOption) -> str:
-    """What a level finds and costs, and how that is known."""
+    """What a level looks at, what it finds and costs, and how that is known."""
+    parts = f" ({', '.join(option.checks)})" if option.checks else ""
     known = "assumed" if option.assumed else "measured"
     cost = usd(option.cost_micro) if option.cost_micro else "nothing"
     bought = f" and {option.price_share:g} of the price" if option.price_share else ""
-    found = f"{option.detection:.2f} of bad work ({known}: {option.basis})"
-    return f"A {option.level} check finds {found} for {cost}{bought}."
+    return (
+        f"A {option.level} check{parts} finds {option.detection:.2f} of bad work ({known}: {option.basis}) "
+        f"for {cost}{bought}."
+    )
 
 
 def _of(seller: Candidate, settings: PolicyConfig) -> list[str]:

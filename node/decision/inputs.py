@@ -15,6 +15,7 @@ from node.decision.policies.settings import CRITERIA, FEATURES, PolicyConfig
 from node.decision.reliability import Reputation, Told, told
 from node.decision.security import Demand, Grant
 from node.decision.words import MakerWord
+from node.tasks.checks import CheckName
 from node.views import Preference
 from node.views.base import Proof
 from protocol.fields import Micro, Size
@@ -217,6 +218,10 @@ class VerificationOption(Checked, frozen=True, kw_only=True):
     """d: the share of bad results that it finds."""
     assumed: bool = True
     """`detection` was never measured for this skill."""
+    checks: tuple[CheckName, ...] = ()
+    """What is looked at, where a level is made up of single checks."""
+    charged_micro: MicroFloat = 0.0
+    """What of `cost_micro` somebody else charges: it comes out of the budget."""
     basis: str = ""
     """What `detection` rests on, in words."""
 

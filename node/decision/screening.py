@@ -79,6 +79,6 @@ def unsafe(inputs: Inputs, candidate: Candidate, stakes: Stakes) -> Excluded | N
 
 def affordable(facts: TaskFacts, candidate: Candidate, option: VerificationOption, time_s: float) -> bool:
     """Whether checking at `option` keeps within budget, caps and deadline too."""
-    spent = candidate.price_micro * (1.0 + option.price_share)
+    spent = candidate.price_micro * (1.0 + option.price_share) + option.charged_micro
     within_cap = facts.spend_left_micro is None or spent <= facts.spend_left_micro
     return spent <= facts.budget_micro and within_cap and time_s + option.time_s <= facts.deadline_s

@@ -47,6 +47,7 @@ class Checks(NamedTuple):
     is_unseen_allowed: bool
     longest_s: float
     most_share: float
+    most_charged_micro: float
     fields: Floats
     """(FIELDS, sellers)."""
     table: Floats
@@ -137,6 +138,7 @@ class Sheet:
             is_unseen_allowed=any(option.level == "none" for option in allowed),
             longest_s=max((option.time_s for option in allowed), default=0.0),
             most_share=max((option.price_share for option in allowed), default=0.0),
+            most_charged_micro=max((option.charged_micro for option in allowed), default=0.0),
             fields=fields,
             table=np.stack(rows, axis=1).reshape(FIGURES, -1),
         )
@@ -170,14 +172,17 @@ class Sheet:
         moved = facts.input_bytes + facts.expected_output_bytes
         surely_s = self._most_surely_s + (moved / self._least_bandwidth + more_s) * self._most_surely
         latest_s = self._latest_s(moved) + more_s + local_time_s
-        is_rich = self._most_price * (1.0 + checks.most_share) <= most_micro or not checks.most_share
+        charged = checks.most_charged_micro
+        is_rich = self._most_price * (1.0 + checks.most_share) + charged <= most_micro or not (
+            checks.most_share or charged
+        )
         if is_rich and surely_s <= deadline_s and latest_s <= deadline_s:
             return False
         time_s = self._arrival_s(moved, start, end)
         is_open = (time_s + more_s) * self.surely[start:end] > deadline_s
         is_open |= time_s + (more_s + local_time_s) > deadline_s
-        if checks.most_share:
-            is_open |= self.price[start:end] * (1.0 + checks.most_share) > most_micro
+        if checks.most_share or charged:
+            is_open |= self.price[start:end] * (1.0 + checks.most_share) + charged > most_micro
         return bool(is_open.any())
 
     def _arrival_s(self, moved_bytes: int, start: int, end: int) -> Floats:

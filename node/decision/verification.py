@@ -16,6 +16,7 @@ from node.decision.checked import Checked, Probability
 from node.decision.data.skill_checks import AS_OF, FOUND, REFUSED, SOURCE, TRIED, WORK_SHARE
 from node.decision.inputs import NO_VERIFICATION, VerificationOption
 from node.decision.reliability import wilson
+from node.views import TokenRate
 from protocol.fields import Label
 from protocol.specification import LEVELS, Level
 
@@ -34,8 +35,31 @@ class CheckFigures(Checked, frozen=True, kw_only=True):
     """What the figures rest on, in words."""
 
 
+class JudgeConfig(Checked, frozen=True, kw_only=True):
+    """A model behind an OpenAI-compatible endpoint that grades what other models deliver to this node."""
+
+    url: Annotated[str, Meta(min_length=8, max_length=2048)]
+    """The base address, most often ending in /v1."""
+    model: Annotated[str, Meta(min_length=1, max_length=256)]
+    """As the endpoint calls it. Best another one than the models that it judges: a model likes its own mistakes."""
+    key_env: Annotated[str, Meta(max_length=128)] = ""
+    key_file: Annotated[str, Meta(max_length=4096)] = ""
+    """Where the endpoint's API key is, as for a model on sale."""
+    cost: TokenRate | None = None
+    """What the endpoint charges; needed where it is neither near nor in the table of prices."""
+    max_tokens: Annotated[int, Meta(ge=16, le=100_000)] = 300
+    """Of one grade: a number and a sentence. Models that think first need more."""
+    least_score: Probability = 0.6
+    """What an answer must get, unless the task says otherwise."""
+    per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    """Requests a minute, where the endpoint counts them."""
+
+
 class VerificationConfig(Checked, frozen=True, kw_only=True):
     """Measured figures by skill label and level; they come before the assumed table."""
+
+    judge: JudgeConfig | None = None
+    """Who grades models' answers; without one, nobody does."""
 
     measured: dict[Label, dict[Level, CheckFigures]] = msgspec.field(default_factory=dict)
     canaries: dict[Label, str] = msgspec.field(default_factory=dict)

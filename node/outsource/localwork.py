@@ -220,7 +220,7 @@ class LocalWork:
                 )
         if skill.tariff is not None and execution.usage is not None:
             await self.tokens.learn(skill.tariff, len(content.data), execution.usage)
-        await self._learn(label, effort, await self.units(label, content), execution.wall_s)
+        await self.learn_time(label, effort, await self.units(label, content), execution.wall_s)
         return execution
 
     @contextmanager
@@ -297,7 +297,8 @@ class LocalWork:
     def _slowness(self, label: str, state: Calibration) -> float:
         return slowness(self._pace, self._unix_ms() / 1000) if self._follows_pace(label, state) else 1.0
 
-    async def _learn(self, label: str, effort: Effort, units: int, measured_s: float) -> None:
+    async def learn_time(self, label: str, effort: Effort, units: int, measured_s: float) -> None:
+        """Take in how long so much work of a kind took."""
         key, now_ms = _key(label, effort), self._unix_ms()
         before = self._states.get(key) or start(UNKNOWN)
         state = self._states[key] = observe(before, units, measured_s / self._slowness(label, before))

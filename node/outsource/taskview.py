@@ -103,7 +103,7 @@ def _fold(folded: dict[str, Any], event: EventView) -> None:
             folded["local_micro"] = decision.local_micro
             folded["explored"] = decision.explored
             # What the attempt before it came to is no longer so.
-            folded |= {"level": decision.level, "verdict": "", "score_ppm": None, "done_ppm": 0}
+            folded |= {"level": decision.level, "verdict": "", "score_ppm": None, "checks": (), "done_ppm": 0}
             # Of the decision, not of the price: waiting, risk and verification have their cost too.
             folded["saving_micro"] = decision.saving_micro if decision.choice == "outsource" else None
         case "progress":
@@ -114,6 +114,7 @@ def _fold(folded: dict[str, Any], event: EventView) -> None:
             folded["tried"] = (*folded["tried"], event.text)
         case "verified":
             folded |= {"level": event.level, "verdict": event.verdict, "score_ppm": event.score_ppm}
+            folded["checks"] = event.checks
         case "receipt" if event.receipt is not None and event.receipt.countersigned:
             folded["receipt"] = event.receipt.id
             folded["journal_height"] = event.receipt.journal_height

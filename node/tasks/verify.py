@@ -4,6 +4,8 @@ import json
 import math
 from dataclasses import dataclass
 
+from node.tasks.checks import CheckMade
+
 FULL_SCORE_PPM = 1_000_000
 RELATIVE_TOLERANCE = 1e-6
 """How far numbers of two honest runs may differ: libraries and processors round differently."""
@@ -28,6 +30,12 @@ class Judgement:
     score_ppm: int
     reasons: tuple[str, ...] = ()
     cpu_s: float = 0.0
+    checks: tuple[CheckMade, ...] = ()
+    """What was looked at, where the level is made up of single checks."""
+    cost_micro: int = 0
+    """What somebody else charged for checking."""
+    unmade: str = ""
+    """Why a check that was asked for could not be made, by no fault of the work: it is paid for and not handed over."""
 
 
 def judge(finding: Finding, *, min_score_ppm: int, cpu_s: float) -> Judgement:

@@ -7,7 +7,7 @@ negations. The likeness of two answers is the lower of both, so that one changed
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 from node.tasks.verify import RELATIVE_TOLERANCE
@@ -31,16 +31,6 @@ def likeness(first: str, second: str) -> float:
         return 0.0
     left, right = folded(first), folded(second)
     return 1.0 if left == right else min(_overlap(_words(left), _words(right)), _turning_overlap(left, right))
-
-
-def agreeing(answers: Sequence[str], least: float = LEAST_LIKENESS) -> tuple[int, ...]:
-    """The places of the largest group of which each agrees with its first; () when no two agree. Ties: the earliest."""
-    best: tuple[int, ...] = ()
-    for first in range(len(answers)):
-        group = [at for at in range(len(answers)) if at == first or likeness(answers[first], answers[at]) >= least]
-        if len(group) > max(1, len(best)):
-            best = tuple(group)
-    return best
 
 
 def _words(text: str) -> Counter[str]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from node.errors import UsageError
 from node.verification.schema import Schema, read_schema
-from node.views.checks import CheckName
+from node.tasks.checks import CheckName
 from protocol.specification import LEVELS, Level
 
 MODEL_CHECKS: Final[tuple[CheckName, ...]] = ("schema", "citations", "recompute", "agreement", "judge")

@@ -20,6 +20,7 @@ from node.views.base import (
     Side,
     View,
 )
+from node.views.checks import CheckMadeView
 from node.views.decisions import DecisionView, OptionRow, ReplayView
 from node.views.journal import JournalEntryView, JournalRow, JournalView, VerifyView
 from node.views.ledger import (
@@ -103,6 +104,7 @@ __all__ = [
     "CertificatesView",
     "CertifyRequest",
     "Check",
+    "CheckMadeView",
     "CheckStatus",
     "CredentialView",
     "DealRow",

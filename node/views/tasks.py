@@ -4,6 +4,7 @@ from typing import Literal
 
 from node.tasks.lifecycle import TaskState
 from node.views.base import EventName, Part, Side, View
+from node.views.checks import CheckMadeView
 from node.views.decisions import DecisionView
 from node.views.plans import PlanView
 
@@ -54,6 +55,8 @@ class TaskView(View, frozen=True, kw_only=True, tag="coalesced.task/1"):
     verdict: str = ""
     """`accepted`, `refused`, or empty when nothing was checked."""
     score_ppm: int | None = None
+    checks: tuple[CheckMadeView, ...] = ()
+    """What the verification looked at, where it was made up of single checks."""
     tried: tuple[str, ...] = ()
     """What was tried before, in words, in order."""
     result: ResultInfo | None = None
@@ -129,6 +132,7 @@ class EventView(View, frozen=True, kw_only=True, tag="coalesced.event/1"):
     level: str = ""
     verdict: str = ""
     score_ppm: int | None = None
+    checks: tuple[CheckMadeView, ...] = ()
     """Set on `verified`."""
     cost_micro: int | None = None
     result_bytes: int | None = None

@@ -1,8 +1,9 @@
 """An OpenAI-compatible server that does real, deterministic work, with faults to switch on.
 
 What a chat asks for is read off its last message: "statistics" gives word statistics, "sentiment" the lexicon's
-score, anything else an extractive summary; what asks for a plan gets one (tests/harness/draftsman.py). Tokens are
-counted, not guessed: words in pieces of at most six letters.
+score, "report" a summary with quotes and figures (tests/harness/model_work.py), anything else an extractive summary;
+what asks for a plan gets one (tests/harness/draftsman.py), and what asks for a grade a grade. Tokens are counted, not
+guessed: words in pieces of at most six letters.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,7 +22,9 @@ from aiohttp import web
 
 from node.execute.builtin.document_analysis.text import question_terms, sentences
 from node.execute.builtin.sentiment.score import score
+from node.execute.openai.material import ASKED
 from tests.harness.draftsman import Slip, drafted, is_asked
+from tests.harness.model_work import graded, is_grading, report
 
 PIECE = re.compile(r"\w{1,6}|[^\w\s]")
 DIMENSIONS = 64
@@ -58,6 +61,10 @@ class Backend:
     wants_completion_tokens: bool = False
     """As hosted reasoning models do: `max_tokens` is refused."""
     ignores_stream: bool = False
+    spoil: Callable[[str], str] = str
+    """What a dishonest seller makes of its model's work."""
+    obeys_answers: bool = False
+    """A judge that does what is written in what it judges."""
     refuses_formats: bool = False
     """As servers do that cannot hold a model to a schema."""
     next_slips: deque[Slip | None] = field(default_factory=deque)
@@ -138,7 +145,8 @@ class Backend:
 
     def _completed(self, asked: dict[str, Any]) -> tuple[str, str]:
         if not is_asked(asked):
-            return completed(asked)
+            text, finish = completed(asked, obeys=self.obeys_answers)
+            return self.spoil(text), finish
         slip = self.next_slips.popleft() if self.next_slips else None
         return cut(asked, drafted(asked, slip))
 
@@ -263,8 +271,10 @@ def content(message: dict[str, Any]) -> str:
     return parts if isinstance(parts, str) else " ".join(part["text"] for part in parts)
 
 
-def completed(asked: dict[str, Any]) -> tuple[str, str]:
+def completed(asked: dict[str, Any], *, obeys: bool = False) -> tuple[str, str]:
     """The whole reply and why it ended, cut at the tokens allowed."""
+    if is_grading(asked):
+        return cut(asked, graded(asked, obeys=obeys))
     return cut(asked, answer(content(asked["messages"][-1])))
 
 
@@ -283,6 +293,9 @@ def answer(prompt: str) -> str:
         return json.dumps(statistics(text), sort_keys=True)
     if "sentiment" in wish.lower():
         return f"{score(text):+d} thousandths"
+    if "report" in wish.lower():
+        told = text.partition(ASKED)[0].strip()
+        return report(told, summary(told))
     return summary(text)
 
 
@@ -292,11 +305,11 @@ def statistics(text: str) -> dict[str, Any]:
     return {"words": len(words), "distinct": len(set(words)), "sentences": len(sentences(text)), "common": common}
 
 
-def summary(text: str) -> str:
+def summary(text: str, most: int = SUMMARY_SENTENCES) -> str:
     """The sentences with the most frequent terms, in their own order."""
     found = sentences(text)
     counts = Counter(term for one in found for term in question_terms(one))
-    ranked = sorted(range(len(found)), key=lambda at: (-_weight(found[at], counts), at))[:SUMMARY_SENTENCES]
+    ranked = sorted(range(len(found)), key=lambda at: (-_weight(found[at], counts), at))[:most]
     return " ".join(found[at] for at in sorted(ranked))
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from node.market.pricing import Load
-from node.outsource.client.redundancy import difference, rulings
+from node.outsource.client.redundancy import exactly, majority, rulings
 from node.outsource.contractor.admission import wait_and_run_s
 from node.outsource.contractor.quotebook import QuoteBook
 from node.outsource.patience import LEAST_S, client_patience_s, limit_s, patience
@@ -86,8 +86,17 @@ class TestRedundancy:
     def test_own_work_may_refuse_all(self) -> None:
         assert all(rulings([TWO, TWO], ONE))
 
+    def test_two_that_agree_outvote_a_third(self) -> None:
+        assert majority([TWO, ONE, THREE], exactly) == (1, 2)
+        refused, *kept = rulings([TWO, ONE, THREE], None)
+        assert "$.a" in refused
+        assert kept == ["", ""]
+
+    def test_one_result_alone_has_nothing_against_it(self) -> None:
+        assert rulings([ONE], None) == ("",)
+
     def test_another_media_type_is_another_result(self) -> None:
-        assert "text/plain" in difference(ONE, Content("text/plain", ONE.data))
+        assert "text/plain" in exactly(ONE, Content("text/plain", ONE.data))
 
 
 def test_waiting_counts_whole_rounds_of_the_slots() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from node.errors import UsageError
 from node.tasks.verify import FULL_SCORE_PPM
-from node.verification.agreement import LEAST_LIKENESS, agreeing, likeness
+from node.verification.agreement import LEAST_LIKENESS, likeness
 from node.verification.bundles import Wanted, bundle, wanted_of
 from node.verification.citations import Citation, check_citations, citations_of, places_of
 from node.verification.judging import NoGradeError, judge_request, read_grade
@@ -228,11 +228,6 @@ def test_any_figures_are_worked_out_without_an_error(text: str) -> None:
 def test_answers_agree_when_they_say_the_same(one: str, other: str, agree: bool) -> None:
     assert (likeness(one, other) >= LEAST_LIKENESS) is agree
     assert likeness(one, other) == likeness(other, one)
-
-
-def test_of_three_answers_the_two_that_agree_are_the_majority() -> None:
-    assert agreeing(["Shares fell by 3 %.", "Ships carry goods.", "By 3 % shares fell."]) == (0, 2)
-    assert agreeing(["one thing", "another matter", "something else"]) == ()
 
 
 @given(st.text(max_size=200), st.text(max_size=200))

@@ -61,7 +61,18 @@ from coalesced.control.shapes.proofs import (
     StatementRow,
     TestedRow,
 )
-from coalesced.control.shapes.tasks import Event, Receipt, ResultInfo, Step, Task, TaskError, Tasks, TimelineRow, Why
+from coalesced.control.shapes.tasks import (
+    CheckMade,
+    Event,
+    Receipt,
+    ResultInfo,
+    Step,
+    Task,
+    TaskError,
+    Tasks,
+    TimelineRow,
+    Why,
+)
 from coalesced.control.shapes.trust import AnchorRow, SaidRow, Trust
 
 __all__ = [
@@ -78,6 +89,7 @@ __all__ = [
     "Certificates",
     "CertifyRequest",
     "Check",
+    "CheckMade",
     "Credential",
     "DealRow",
     "Decision",

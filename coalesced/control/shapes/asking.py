@@ -23,6 +23,8 @@ class AskRequest(TypedDict, total=False):
     effort: str | None
     least_level: str | None
     min_score_ppm: int | None
+    verify: Sequence[str]
+    result_schema: str
     idempotency_key: str
     policy: str
     only: str

@@ -18,6 +18,14 @@ class TaskError(TypedDict):
     exit_code: int
 
 
+class CheckMade(TypedDict):
+    name: str
+    passed: bool
+    score_ppm: int
+    text: str
+    cost_micro: int
+
+
 class Task(TypedDict):
     schema: str
     id: str
@@ -41,6 +49,7 @@ class Task(TypedDict):
     level: str
     verdict: str
     score_ppm: int | None
+    checks: list[CheckMade]
     tried: list[str]
     result: ResultInfo | None
     receipt: str
@@ -104,6 +113,7 @@ class Event(TypedDict):
     level: str
     verdict: str
     score_ppm: int | None
+    checks: list[CheckMade]
     cost_micro: int | None
     result_bytes: int | None
     decision: Decision | None

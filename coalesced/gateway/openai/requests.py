@@ -43,6 +43,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     privacy: Privacy | None = None
     effort: Effort | None = None
     least_level: Level | None = None
+    verify: Annotated[tuple[Annotated[str, Meta(max_length=32)], ...], Meta(max_length=8)] = ()
 
 
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +128,7 @@ def _task(target: Target, wishes: Wishes, data: bytes, media_type: str, idempote
         privacy=wishes.privacy,
         effort=wishes.effort,
         least_level=wishes.least_level,
+        verify=wishes.verify,
         idempotency_key=idempotency_key[:128],
     )
 

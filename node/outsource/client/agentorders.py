@@ -8,19 +8,20 @@ from node.background import Background, completed
 from node.env import Env
 from node.errors import NodeError, RefusedError, VerificationError
 from node.ledger.journal import AGENT_PAID, note_record
+from node.outsource.checking import Checking
 from node.outsource.client.agents import AgentJob, AgentOffer, Agents, AgentWork
 from node.outsource.client.hiring import Fault
 from node.outsource.client.outcome import Done, Failed, Limits, Question
 from node.outsource.client.progresslog import ProgressLog
 from node.outsource.client.promises import Promises
-from node.outsource.client.redundancy import difference
+from node.outsource.client.redundancy import exactly
 from node.outsource.client.request import Ask
-from node.outsource.localwork import LocalWork
 from node.outsource.tasklog import TaskLog
 from node.store.history import JobOutcome, Outcomes
 from node.store.journal_store import Journal
 from node.store.tasks import TaskChange
 from node.tasks.verify import FULL_SCORE_PPM, Judgement
+from node.views.checks import check_view
 from node.wording import check_name, usd
 from protocol.specification import Level
 
@@ -51,7 +52,7 @@ class AgentOrders:
         *,
         env: Env,
         agents: Agents,
-        work: LocalWork,
+        checking: Checking,
         promises: Promises,
         journal: Journal,
         outcomes: Outcomes,
@@ -60,7 +61,7 @@ class AgentOrders:
     ) -> None:
         self._env = env
         self._agents = agents
-        self._work = work
+        self._checking = checking
         self._promises = promises
         self._journal = journal
         self._outcomes = outcomes
@@ -83,12 +84,18 @@ class AgentOrders:
             if not judgement.accepted:
                 await completed(self._ended(order, kind="bad_result"))
                 reasons = "; ".join(judgement.reasons) or "verification refused the result"
-                return Failed(VerificationError.code, f"{offer.seller.name}: bad_result: {reasons}")
+                text = f"{offer.seller.name}: bad_result: {reasons}"
+                return Failed(VerificationError.code, text, cost_micro=judgement.cost_micro)
             await completed(self._paid(order, work, took_ms=self._env.unix_ms() - began))
         except BaseException:
             await completed(self._promises.close_all(CUT_SHORT, ask.task_id))
             raise
-        return Done(work.content, cost_micro=work.invoice_micro, paid_micro=work.invoice_micro)
+        if judgement.unmade:
+            raise VerificationError(
+                f"{offer.seller.name} delivered, but its work is not handed over: {judgement.unmade}"
+            )
+        cost_micro = work.invoice_micro + judgement.cost_micro
+        return Done(work.content, cost_micro=cost_micro, paid_micro=work.invoice_micro)
 
     async def _done(self, order: AgentOrder) -> AgentWork | Fault:
         ask, offer = order.ask, order.offer
@@ -108,12 +115,10 @@ class AgentOrders:
     async def _judged(self, order: AgentOrder, work: AgentWork, here: Here) -> Judgement:
         ask = order.ask
         try:
-            judgement = await self._work.verify(
-                ask.skill,
-                ask.content,
+            judgement = await self._checking.verify(
+                ask.subject,
                 work.content,
                 level=order.level,
-                min_score_ppm=ask.specification.verification.min_score_ppm,
                 seed=self._env.entropy(32),
                 timeout_s=max(1.0, order.limits.remaining_s),
             )
@@ -123,14 +128,21 @@ class AgentOrders:
             own = await here(order.limits.remaining_s)
             if not isinstance(own, Done):
                 judgement = Judgement(accepted=False, score_ppm=0, reasons=("nothing to compare its result with",))
-            elif reason := difference(work.content, own.content):
+            elif reason := (self._checking.differ(ask.subject) or exactly)(work.content, own.content):
                 judgement = Judgement(accepted=False, score_ppm=0, reasons=(reason,))
         verdict = "accepted" if judgement.accepted else "refused"
         text = "; ".join((f"{check_name(order.level)}: {verdict}", *judgement.reasons[:3]))
         score_ppm = min(judgement.score_ppm, FULL_SCORE_PPM)
         name = order.offer.seller.name
         self._tasks.tell(
-            ask.task_id, "verified", text, peer=name, level=order.level, verdict=verdict, score_ppm=score_ppm
+            ask.task_id,
+            "verified",
+            text,
+            peer=name,
+            level=order.level,
+            verdict=verdict,
+            score_ppm=score_ppm,
+            checks=tuple(map(check_view, judgement.checks)),
         )
         return judgement
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from node.background import Background, completed
 from node.env import Env
 from node.errors import NodeError, VerificationError
 from node.execute.errors import InputError
+from node.outsource.checking import Checking
 from node.outsource.client.agentorders import AgentOrder, AgentOrders
 from node.outsource.client.agents import AgentOffer
 from node.outsource.client.offers import Offer
@@ -15,13 +17,15 @@ from node.outsource.client.orders import Delivered, Orders
 from node.outsource.client.outcome import Done, Failed, Limits, Question
 from node.outsource.client.progresslog import ProgressLog
 from node.outsource.client.promises import Promises
-from node.outsource.client.redundancy import difference, rulings
+from node.outsource.client.redundancy import Differ, exactly, majority, rulings
 from node.outsource.client.request import Ask
 from node.outsource.localwork import LocalWork
 from node.outsource.patience import client_patience_s, is_time_for
 from node.outsource.tasklog import TaskLog
+from node.tasks.checks import CheckMade
 from node.tasks.content import Content
 from node.tasks.verify import FULL_SCORE_PPM, Judgement, judge
+from node.views.checks import check_view
 from node.wording import check_name
 from protocol.specification import Level
 
@@ -32,6 +36,14 @@ LATE_CHECK_S: Final = 10.0
 CUT_SHORT: Final = "the task ended before this did: by its deadline or its owner"
 
 
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A delivered result that passed its own checks, to be compared with others."""
+
+    delivered: Delivered
+    judgement: Judgement
+
+
 class Attempts:
     """Carries out single attempts."""
 
@@ -40,6 +52,7 @@ class Attempts:
         *,
         env: Env,
         work: LocalWork,
+        checking: Checking,
         orders: Orders,
         agents: AgentOrders,
         promises: Promises,
@@ -49,6 +62,7 @@ class Attempts:
     ) -> None:
         self._env = env
         self._work = work
+        self._checking = checking
         self._orders = orders
         self._agents = agents
         self._promises = promises
@@ -109,8 +123,9 @@ class Attempts:
             if isinstance(first, Failed):
                 return first
             judgement = await self._judged(ask, first, level, ends - loop.time())
-            if level == "redundant" and judgement.accepted:
-                return await self._redundant(ask, first, others, ends=ends, question=question)
+            if level == "redundant" and judgement.accepted and not judgement.unmade:
+                bought = Bought(first, judgement)
+                return await self._redundant(ask, bought, others, ends=ends, question=question)
             return await self._settled(ask, first, judgement, level, ends - loop.time())
         except BaseException:
             await completed(self._promises.close_all(CUT_SHORT, ask.task_id))
@@ -124,7 +139,13 @@ class Attempts:
         if not judgement.accepted:
             return _refused(delivered, judgement)
         await self._signed([signing], remaining_s)
-        return _passed(delivered)
+        if judgement.unmade:
+            # Not the seller's fault, so it is paid; and nobody else is hired, whose work could not be checked either.
+            name = delivered.offer.seller.name
+            raise VerificationError(
+                f"{name} delivered and is paid, but its work is not handed over: {judgement.unmade}"
+            )
+        return _passed(delivered, judgement)
 
     async def _signed(self, signings: Sequence[asyncio.Task[None]], remaining_s: float) -> None:
         """Wait for countersignatures, but not until nothing is left of the task's time."""
@@ -148,12 +169,10 @@ class Attempts:
     async def _judge(self, ask: Ask, delivered: Delivered, level: Level, remaining_s: float) -> Judgement:
         """Judge at the chosen level. The seed is drawn only now: nobody can prepare for what is sampled."""
         try:
-            judgement = await self._work.verify(
-                ask.skill,
-                ask.content,
+            judgement = await self._checking.verify(
+                ask.subject,
                 delivered.delivery.content,
                 level=level,
-                min_score_ppm=ask.specification.verification.min_score_ppm,
                 seed=self._env.entropy(32),
                 timeout_s=max(LATE_CHECK_S, remaining_s),
             )
@@ -176,71 +195,79 @@ class Attempts:
             level=level,
             verdict=verdict,
             score_ppm=judgement.score_ppm,
+            checks=tuple(map(check_view, judgement.checks)),
         )
 
     # --- redundant checks
 
     async def _redundant(
-        self, ask: Ask, first: Delivered, others: Sequence[Offer], *, ends: float, question: Question
+        self, ask: Ask, first: Bought, others: Sequence[Offer], *, ends: float, question: Question
     ) -> Done | Failed:
-        """Compare with a second result; where two contractors disagree, the work done here decides."""
+        """Compare with a second result, and a third if need be; where contractors disagree, work done here decides."""
         loop = asyncio.get_running_loop()
+        differ = self._checking.differ(ask.subject) or exactly
         asked: list[bytes] = []
         bought, own = [first], None
         try:
-            second = await self._second(ask, first, others, asked, ends=ends, question=question)
-            bought += [second] if second is not None else []
-            if second is None or difference(first.delivery.content, second.delivery.content):
+            while len(bought) < ask.wanted.results and not majority(_contents(bought), differ):
+                left = [offer for offer in others if offer.seller.key not in asked]
+                another = await self._another(ask, bought, left, asked, ends=ends, question=question)
+                if another is None:
+                    break
+                bought.append(another)
+            if not majority(_contents(bought), differ):
                 own = await self.here(ask, remaining_s=ends - loop.time(), question=question)
         except BaseException:
             # Cut short, by the deadline or the owner: what was delivered and passed its own check is paid all the same.
-            await completed(self._ruled(ask, bought, None))
+            await completed(self._ruled(ask, bought, None, differ))
             raise
         decider = own if isinstance(own, Done) else None
-        outcomes, signings = await completed(self._ruled(ask, bought, decider))
+        outcomes, signings = await completed(self._ruled(ask, bought, decider, differ))
         await self._signed(signings, ends - loop.time())
-        if second is None and decider is None:
+        checked_micro = sum(one.judgement.cost_micro for one in bought)
+        if len(bought) == 1 and decider is None:
             # It passed every check that could be made, so it is paid; the one that was asked for could not be made.
-            text = f"{first.offer.seller.name}: nothing to compare its result with"
+            text = f"{first.delivered.offer.seller.name}: nothing to compare its result with"
             return Failed(VerificationError.code, text, tuple(asked))
-        paid = sum(outcome.paid_micro for outcome in outcomes if isinstance(outcome, Done))
+        stood = [outcome for outcome in outcomes if isinstance(outcome, Done)]
+        paid = sum(outcome.paid_micro for outcome in stood)
         if decider is not None:
-            return Done(decider.content, cost_micro=decider.cost_micro + paid, paid_micro=paid)
-        refused = [outcome.text for outcome in outcomes if isinstance(outcome, Failed)]
-        if refused:
-            return Failed(VerificationError.code, "; ".join(refused), tuple(asked))
-        return Done(first.delivery.content, cost_micro=paid, paid_micro=paid)
+            return Done(decider.content, cost_micro=decider.cost_micro + paid + checked_micro, paid_micro=paid)
+        if not stood:
+            refused = [outcome.text for outcome in outcomes if isinstance(outcome, Failed)]
+            return Failed(VerificationError.code, "; ".join(refused), tuple(asked), cost_micro=checked_micro)
+        return Done(stood[0].content, cost_micro=paid + checked_micro, paid_micro=paid)
 
     async def _ruled(
-        self, ask: Ask, bought: Sequence[Delivered], decider: Done | None
+        self, ask: Ask, bought: Sequence[Bought], decider: Done | None, differ: Differ
     ) -> tuple[list[Done | Failed], list[asyncio.Task[None]]]:
         """Each bought result settled by what comparing them shows, `decider` being the work done here."""
-        contents = [delivered.delivery.content for delivered in bought]
         outcomes, signings = list[Done | Failed](), list[asyncio.Task[None]]()
-        for delivered, reason in zip(bought, rulings(contents, decider.content if decider else None), strict=True):
-            score_ppm, reasons = (0, (reason,)) if reason else (FULL_SCORE_PPM, ())
-            judgement = Judgement(accepted=not reason, score_ppm=score_ppm, reasons=reasons)
-            await self._note_verdict(ask, delivered, judgement, "redundant")
-            signings.append(await self._orders.settle(ask, delivered, judgement, "redundant"))
-            outcomes.append(_refused(delivered, judgement) if reason else _passed(delivered))
+        reasons = rulings(_contents(bought), decider.content if decider else None, differ)
+        for one, reason in zip(bought, reasons, strict=True):
+            judgement = _compared(one.judgement, reason)
+            await self._note_verdict(ask, one.delivered, judgement, "redundant")
+            signings.append(await self._orders.settle(ask, one.delivered, judgement, "redundant"))
+            outcomes.append(_refused(one.delivered, judgement) if reason else _passed(one.delivered))
         return outcomes, signings
 
-    async def _second(
+    async def _another(
         self,
         ask: Ask,
-        first: Delivered,
+        bought: Sequence[Bought],
         others: Sequence[Offer],
         asked: list[bytes],
         *,
         ends: float,
         question: Question,
-    ) -> Delivered | None:
+    ) -> Bought | None:
         """The same task from the next contractor that budget and time allow and that delivers something usable.
 
         Whoever was hired for it is added to `asked`.
         """
         loop = asyncio.get_running_loop()
-        left_micro = ask.specification.constraints.budget_micro - first.offer.terms.price_micro
+        left_micro = ask.specification.constraints.budget_micro
+        left_micro -= sum(one.delivered.offer.terms.price_micro + one.judgement.cost_micro for one in bought)
         for offer in others:
             remaining_s, p95_s = ends - loop.time(), offer.terms.p95_ms / 1000
             if offer.terms.price_micro > left_micro or not is_time_for(p95_s, remaining_s):
@@ -251,18 +278,35 @@ class Attempts:
             if isinstance(placed, Delivered):
                 judgement = await self._judged(ask, placed, "redundant", ends - loop.time())
                 if judgement.accepted:
-                    return placed
+                    return Bought(placed, judgement)
                 await self._orders.settle(ask, placed, judgement, "redundant")
                 placed = _refused(placed, judgement)
             self._tasks.tell(ask.task_id, "fell_back", placed.text)
         return None
 
 
-def _passed(delivered: Delivered) -> Done:
-    paid = delivered.invoice_micro
-    return Done(delivered.delivery.content, cost_micro=paid, paid_micro=paid)
+def _contents(bought: Sequence[Bought]) -> list[Content]:
+    return [one.delivered.delivery.content for one in bought]
+
+
+def _compared(judgement: Judgement, reason: str) -> Judgement:
+    """A judgement after its result was compared with others."""
+    score_ppm = 0 if reason else judgement.score_ppm
+    made = CheckMade(name="agreement", passed=not reason, score_ppm=0 if reason else FULL_SCORE_PPM, text=reason)
+    return Judgement(
+        accepted=not reason,
+        score_ppm=score_ppm,
+        reasons=(reason,) if reason else (),
+        checks=(*judgement.checks, made) if judgement.checks else (),
+    )
+
+
+def _passed(delivered: Delivered, judgement: Judgement | None = None) -> Done:
+    paid, checked = delivered.invoice_micro, judgement.cost_micro if judgement else 0
+    return Done(delivered.delivery.content, cost_micro=paid + checked, paid_micro=paid)
 
 
 def _refused(delivered: Delivered, judgement: Judgement) -> Failed:
     reasons = "; ".join(judgement.reasons) or "verification refused the result"
-    return Failed(VerificationError.code, f"{delivered.offer.seller.name}: bad_result: {reasons}")
+    text = f"{delivered.offer.seller.name}: bad_result: {reasons}"
+    return Failed(VerificationError.code, text, cost_micro=judgement.cost_micro)

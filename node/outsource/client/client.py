@@ -10,6 +10,7 @@ import structlog
 
 from node.env import Env
 from node.errors import CANCELLED, NodeError, RefusedError, UsageError
+from node.outsource.checking import Checking
 from node.outsource.client.canaries import Canaries
 from node.outsource.client.course import Course
 from node.outsource.client.finder import Finder
@@ -28,6 +29,8 @@ from node.outsource.client.request import (
     only_of,
     plan_of,
     single_content,
+    told_of,
+    wanted_for,
     wishes_of,
 )
 from node.outsource.client.running import Running
@@ -46,6 +49,7 @@ from protocol.messages import MAX_ANSWER_CHARS
 
 log = structlog.get_logger()
 
+
 class Client:
     """Tasks of this node's owner. One instance a node."""
 
@@ -55,6 +59,7 @@ class Client:
         env: Env,
         config: ClientConfig,
         work: LocalWork,
+        checking: Checking,
         finder: Finder,
         course: Course,
         running: Running,
@@ -68,6 +73,7 @@ class Client:
         self._env = env
         self._config = config
         self._work = work
+        self._checking = checking
         self._finder = finder
         self._course = course
         self._running = running
@@ -154,10 +160,12 @@ class Client:
         task_id, wishes = self._env.entropy(16), wishes_of(request, self._config)
         if plant:
             content = await self._honeytokens.plant(task_id, content, wishes.privacy)
+        wanted = wanted_for(request, content)
+        self._checking.admit(wanted)
         return await ask_of(
             task_id,
             label,
-            content,
+            told_of(label, content, wanted),
             wishes,
             value_micro=request.value_micro,
             prefer=request.prefer,
@@ -167,6 +175,7 @@ class Client:
             words=skill if reading else "",
             reading=reading,
             only=only_of(request),
+            wanted=wanted,
             work=self._work,
         )
 
@@ -313,15 +322,18 @@ class Client:
                 deadline_s=share.deadline_s,
                 least_level=share.least_level,
             )
+            wanted = wanted_for(request, content)
+            self._checking.admit(wanted)
             ask = await ask_of(
                 self._env.entropy(16),
                 step.skill,
-                content,
+                told_of(step.skill, content, wanted),
                 wishes,
                 value_micro=None,
                 prefer=request.prefer,
                 policy=request.policy,
                 demand=demand_of(request),
+                wanted=wanted,
                 work=self._work,
             )
             await self._open(ask, parent_id=parent_id, node_name=step.name)

@@ -182,7 +182,8 @@ class Course:
                     await self._learn(ask, decision, outcome)
                     self._watch_over(survey, decision)
                     if isinstance(outcome, Done):
-                        return outcome
+                        wasted_micro = sum(failure.cost_micro for failure in tried)
+                        return replace(outcome, cost_micro=outcome.cost_micro + wasted_micro)
                     tried.append(outcome)
                     self._tasks.tell(ask.task_id, "fell_back", outcome.text)
                     survey = await self._without(survey, decision, outcome, ends - loop.time())

@@ -36,3 +36,5 @@ class Failed:
     code: str
     text: str
     others: tuple[bytes, ...] = ()
+    cost_micro: int = 0
+    """What was spent on it all the same: on a judge."""

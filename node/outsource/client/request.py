@@ -2,21 +2,23 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from crypto.identity import parse_did_key
 from node.decision.policies.settings import PolicyName
 from node.decision.security import Demand
 from node.errors import UsageError
+from node.outsource.checking import Subject
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
 from node.tasks.content import Content, File, assemble
 from node.tasks.plan import Plan, parse_plan, per_document
 from node.tasks.spec import Wishes, digest, encode_specification, specify
 from node.tasks.verify import Finding
+from node.verification.bundles import NOTHING, Wanted, wanted_of
 from node.views import AskRequest, Preference
-from protocol.specification import Specification
+from protocol.specification import LEVELS, Specification
 
 T = TypeVar("T")
 NO_DEMAND = Demand()
@@ -58,6 +60,8 @@ class Ask:
     """What was asked for, where that was no label: the skill was found by what it means."""
     reading: str = ""
     """How those words were understood, as a sentence."""
+    wanted: Wanted = NOTHING
+    """What of the result is to be checked, beside the level."""
     only: bytes | None = None
     """The seller that alone may be hired; None = whoever is best, or this node."""
     undisclosed: Undisclosed = NOTHING_KEPT
@@ -66,6 +70,17 @@ class Ask:
     def skill(self) -> str:
         """What it needs."""
         return self.specification.skill
+
+    @property
+    def subject(self) -> Subject:
+        """What is checked when its result has come."""
+        return Subject(
+            skill=self.skill,
+            work=self.content,
+            effort=self.specification.effort,
+            wanted=self.wanted,
+            min_score_ppm=self.specification.verification.min_score_ppm,
+        )
 
     @property
     def specification_sha256(self) -> bytes:
@@ -136,6 +151,7 @@ async def ask_of(
     words: str = "",
     reading: str = "",
     only: bytes | None = None,
+    wanted: Wanted = NOTHING,
     work: LocalWork | None,
 ) -> Ask:
     """One task for one skill. InputError when this node has the skill and the input is malformed.
@@ -145,6 +161,7 @@ async def ask_of(
     known = work.skill(skill) if work is not None else None
     units = await work.units(skill, content) if work is not None and known is not None else 0
     usual = known.min_score_ppm.get(wishes.effort, DEFAULT_SCORE_PPM) if known is not None else DEFAULT_SCORE_PPM
+    wishes = replace(wishes, least_level=max(wishes.least_level, wanted.least_level, key=LEVELS.index))
     specification = specify((skill,), content, units, wishes, usual_score_ppm=usual)
     return Ask(
         task_id=task_id,
@@ -159,7 +176,36 @@ async def ask_of(
         words=words,
         reading=reading,
         only=only,
+        wanted=wanted,
     )
+
+
+def wanted_for(request: AskRequest, content: Content) -> Wanted:
+    """What is to be checked: as the request says, and the form that a chat itself asks for, where it can be checked."""
+    if request.result_schema or request.verify:
+        return wanted_of(request.verify, request.result_schema or _schema_in(content), request.min_score_ppm)
+    try:
+        return wanted_of((), _schema_in(content), request.min_score_ppm)
+    except UsageError:
+        return NOTHING
+
+
+def told_of(skill: str, content: Content, wanted: Wanted) -> Content:
+    """The input as it is sold: a model is told which form its answer must have."""
+    if wanted.schema is None:
+        return content
+    from node.execute.openai.material import asking_for
+
+    return asking_for(skill, content, wanted.schema.text)
+
+
+def _schema_in(content: Content) -> str:
+    # Most inputs hold no such word, and are not read for it.
+    if b"response_format" not in content.data:
+        return ""
+    from node.execute.openai.material import schema_in
+
+    return schema_in(content)
 
 
 def single_content(request: AskRequest, config: ClientConfig) -> Content:

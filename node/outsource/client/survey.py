@@ -19,6 +19,7 @@ from node.decision.words import MakerWord, reports
 from node.errors import UsageError
 from node.market.hours import is_open_for
 from node.net.endpoint import Endpoint, endpoint
+from node.outsource.checking import Checking
 from node.outsource.client.askmemory import AskMemory
 from node.outsource.client.clearance import Clearance, Standing
 from node.outsource.client.hearsay import Hearsay
@@ -102,6 +103,7 @@ class Surveyor:
         config: ClientConfig,
         decision: DecisionConfig,
         work: LocalWork,
+        checking: Checking,
         sources: Sources,
         market: Market,
         settling: Adapter,
@@ -124,6 +126,7 @@ class Surveyor:
         self._config = config
         self._decision = _priced(decision, work)
         self._work = work
+        self._checking = checking
         self._sources = sources
         self._market = market
         self._settling = settling
@@ -284,7 +287,7 @@ class Surveyor:
             local=local,
             alone=alone,
             needless=needless,
-            checks=self._work.checks(ask.skill, local, seconds=len(offers)),
+            checks=self._checking.options(ask.subject, local, seconds=len(offers)),
             offers=tuple(offers),
             refusals=tuple(refusals),
             charges={offer.seller.key: self._charge(offer) for offer in offers},

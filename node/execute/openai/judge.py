@@ -1,0 +1,62 @@
+"""The configured judge: a model that grades what other models delivered."""
+
+import msgspec
+
+from node.decision.hardware import ApiPrice
+from node.decision.tokens import Tariff, Usage
+from node.decision.verification import JudgeConfig
+from node.errors import NodeError
+from node.execute.errors import FormatError
+from node.execute.execution import Execution
+from node.execute.openai.model import OpenAiModel
+from node.execute.openai.offer import cost_rate, skill_of
+from node.execute.openai.reply import ChatResult
+from node.execute.skill import JSON
+from node.verification.judging import Grade, NoGradeError, judge_request, read_grade
+from node.views import ModelSource
+
+LABEL = "judge"
+"""What the judge's times are kept under; it is no skill, and nobody can ask for it."""
+
+
+class JudgeModel:
+    """Asks the judge, once for each answer; a reply in another form is asked for once more."""
+
+    def __init__(self, config: JudgeConfig, prices: dict[str, ApiPrice]) -> None:
+        """UsageError where nobody knows what the judge charges."""
+        self.config = config
+        source = ModelSource(
+            url=config.url,
+            model=config.model,
+            key_env=config.key_env,
+            key_file=config.key_file,
+            cost=config.cost,
+            max_tokens=config.max_tokens,
+            per_minute=config.per_minute,
+        )
+        skill = skill_of(source, LABEL, "", cost_rate(source, prices))
+        assert skill.tariff is not None
+        self.tariff: Tariff = skill.tariff
+        self._model = OpenAiModel(source, skill)
+
+    async def grade(self, task: str, answer: str, nonce: str, *, timeout_s: float) -> tuple[Grade, Usage | None, float]:
+        """The grade, the tokens counted and the seconds it took. NoGradeError when there is none to be had."""
+        request = judge_request(task, answer, nonce, self.config.max_tokens)
+        try:
+            done = await self._asked(request, timeout_s)
+        except FormatError:
+            # Some servers know no schema; the form is asked for in words as well, and checked here.
+            del request["response_format"]
+            done = await self._asked(request, timeout_s)
+        content = msgspec.json.decode(done.output, type=ChatResult).content
+        return read_grade(content, nonce), done.usage, done.wall_s
+
+    async def _asked(self, request: dict[str, object], timeout_s: float) -> Execution:
+        try:
+            return await self._model.run(
+                msgspec.json.encode(request), JSON, timeout_s=timeout_s, on_progress=None, ask=None
+            )
+        except FormatError:
+            raise
+        except NodeError as error:
+            raise NoGradeError(f"the judge cannot be asked: {error}") from error
