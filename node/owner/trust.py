@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from crypto.identity import did_key, short_id
 from node.daemon import Parts
 from node.errors import UsageError
-from node.ledger.chain.state import State
+from node.ledger.chain.state import Account, AccountId, State, account_key
 from node.owner.names import find_peer
 from node.views import AnchorRow, SaidRow, TrustView
 from protocol.receipts import DAY_MS
@@ -31,7 +31,8 @@ class TrustDesk:
         if found is None:
             raise UsageError(f"{short_id(key)} has no account on this node's chain, so nothing is said of it there")
         own = (await parts.store.outcomes.totals()).get(key)
-        return _view(found, state.chain.height, own.jobs if own else 0, own.successes if own else 0)
+        jobs, successes = (own.jobs, own.successes) if own else (0, 0)
+        return trust_view(found, state, own_jobs=jobs, own_successes=successes)
 
 
 def _standing(state: State, me: bytes, key: bytes, unix_ms: int) -> "Standing | None":
@@ -41,13 +42,18 @@ def _standing(state: State, me: bytes, key: bytes, unix_ms: int) -> "Standing | 
     return standing(state, key, day, anchored(state, state.account_of(me), day))
 
 
-def _view(found: "Standing", height: int, own_jobs: int, own_successes: int) -> TrustView:
+def trust_view(found: "Standing", state: State, *, own_jobs: int, own_successes: int) -> TrustView:
+    """Everybody is named by the present key, which an account may have come to by a succession."""
     one, two = found.level_1, found.level_2
+
+    def named(account: bytes) -> str:
+        return short_id(state.the(Account, account_key(AccountId(account))).key)
+
     return TrustView(
         peer=short_id(found.key),
         did=did_key(found.key),
         is_active=found.is_active,
-        height=height,
+        height=state.chain.height,
         kept_ppm=_ppm(found.kept),
         ratings=found.ratings,
         explored=found.explored,
@@ -63,7 +69,7 @@ def _view(found: "Standing", height: int, own_jobs: int, own_successes: int) -> 
         fell_back=two is not None and two.fell_back,
         anchors=tuple(
             AnchorRow(
-                anchor=short_id(says.anchor),
+                anchor=named(says.anchor),
                 is_self=says.is_self,
                 weight_ppm=_ppm(says.weight),
                 rate_ppm=_ppm(says.rate),
@@ -72,7 +78,7 @@ def _view(found: "Standing", height: int, own_jobs: int, own_successes: int) -> 
         ),
         said=tuple(
             SaidRow(
-                client=short_id(said.client),
+                client=named(said.client),
                 successes=said.successes,
                 failures=said.failures,
                 ratings=said.ratings,

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto.identity import Identity, short_id
 from node.ledger.reputation import l1, l2
 from node.ledger.reputation.beta import cumulative, lower_bound
 from node.ledger.reputation.standing import anchored, standing
+from node.owner.trust import trust_view
 from protocol.receipts import DAY_MS
 from protocol.signed import Outcome
+from protocol.transactions import NameSuccessor, Succeed, key_commitment
 from tests.harness.chains import MEMBERS, PEOPLE, World
 
 OUTCOMES: tuple[Outcome, ...] = ("ok", "fail", "late", "refund")
@@ -223,6 +226,22 @@ def test_a_standing_says_who_said_what_and_how_far_each_is_believed() -> None:
     belief = {one.client: one.belief for one in shown.said}
     assert belief[liar.public_key] == pytest.approx(0)
     assert (belief[MEMBERS[0].public_key] or 0) > 0.5
+
+
+def test_who_said_what_is_named_by_the_key_that_it_acts_by_now() -> None:
+    world = World()
+    client, contractor, successor = PEOPLE[4], PEOPLE[5], Identity(b"\x77" * 32)
+    world.rated(client, contractor, 1)
+    named = key_commitment(successor.public_key)
+    world.block(world.tx(NameSuccessor, client, next_key_sha256=named))
+    world.block(world.tx(Succeed, client, successor, new_key=successor.public_key))
+    day = world.now // DAY_MS
+    me = world.state.account_of(successor.public_key)
+    shown = standing(world.state, contractor.public_key, day, anchored(world.state, me, day))
+    assert shown is not None
+    told = trust_view(shown, world.state, own_jobs=0, own_successes=0)
+    assert [row.client for row in told.said] == [short_id(successor.public_key)]
+    assert short_id(successor.public_key) in {row.anchor for row in told.anchors if row.is_self}
 
 
 def test_evidence_fades_and_the_printed_form_punishes_idleness() -> None:
