@@ -5,7 +5,8 @@ answer is checked before it is paid. What a seller can know is this node's key; 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -106,26 +107,35 @@ class Prober:
         )
 
     async def _targets(self) -> list[Target]:
+        await self.prove()
         targets = []
         for skill in self.skills:
             sellers = [listing.seller.key for listing in await self._listings(skill)]
-            counts = await self._counts(skill)
+            good, bad = await self._counts(skill)
+            tries = await self._probes.tries(skill, self._since())
             quotes = await self._probes.last_quotes(skill, sellers)
-            for key in sellers:
-                good, bad = counts.get(key, (0, 0))
-                price_micro, asked = quotes.get(key), self._asked(skill)
-                targets.append(
-                    Target(seller=key, skill=skill, good=good, bad=bad, price_micro=price_micro, asked=asked)
+            targets += [
+                Target(
+                    seller=key,
+                    skill=skill,
+                    good=good[key],
+                    bad=bad[key],
+                    tries=tries.get(key, 0),
+                    price_micro=quotes.get(key),
+                    asked=self._asked(skill),
                 )
+                for key in sellers
+            ]
         return targets
 
-    async def _counts(self, skill: str) -> Mapping[bytes, tuple[int, int]]:
-        since = self._env.unix_ms() - self._config.window_days * DAY_MS
-        counts: dict[bytes, tuple[int, int]] = {}
-        for probe in await self._probes.of_skill(skill, since):
-            good, bad = counts.get(probe.seller, (0, 0))
-            counts[probe.seller] = (good + (probe.ending == "good"), bad + (probe.ending != "good"))
-        return counts
+    async def _counts(self, skill: str) -> tuple[Counter[bytes], Counter[bytes]]:
+        """Good and bad probes by seller."""
+        probes = await self._probes.of_skill(skill, self._since())
+        good = Counter(probe.seller for probe in probes if probe.ending == "good")
+        return good, Counter(probe.seller for probe in probes if probe.ending != "good")
+
+    def _since(self) -> int:
+        return self._env.unix_ms() - self._config.window_days * DAY_MS
 
     async def _ended(self, row: TaskRow, seller: bytes) -> Ended:
         """What it cost, and what its seller had promised."""
@@ -136,8 +146,7 @@ class Prober:
 
     async def prove(self) -> None:
         """Take the records of ended probes out of the journal: countersignatures come after the result."""
-        since = self._env.unix_ms() - self._config.window_days * DAY_MS
-        for probe in await self._probes.unproved(since):
+        for probe in await self._probes.unproved(self._since()):
             found = await self._record_of(probe)
             if found is not None:
                 await self._probes.prove(probe.probe_id, *found)

@@ -24,6 +24,9 @@ FOUND_ODDS: Final = 3.0 / 7.0
 """Anybody may sell words: three to seven."""
 MOST_ODDS: Final = NAMED_ODDS
 LEAST_ODDS: Final = 1e-6
+LEAST_WEIGHT: Final = 0.25
+"""Who is believed by less counts for nothing, until its words come true again: a little slander keeps a buyer from good
+sellers just as well, and then nothing would be compared that could show it."""
 LIAR_ODDS: Final = LEAST_ODDS
 """Of a maker whose opened leaves were not what it had signed: that is no error of judgement."""
 UNTOLD: Final = 0.8
@@ -44,8 +47,9 @@ class Standing(Checked, frozen=True, kw_only=True):
 
     @property
     def weight(self) -> float:
-        """The probability that its words mean something, 0 to 1: what its counts are multiplied by."""
-        return self.odds / (1.0 + self.odds)
+        """What its counts are multiplied by: the probability that its words mean something; 0 where that is low."""
+        probability = self.odds / (1.0 + self.odds)
+        return probability if probability >= LEAST_WEIGHT else 0.0
 
 
 def first_standing(*, is_named: bool) -> Standing:

@@ -2,7 +2,8 @@
 
 What a seller's next probe tells is by how much it is expected to narrow the Beta posterior of its success: of the
 variance v after n jobs (two of them assumed) it takes v / (n + 1). That is weighed with how often buyers asked about
-the skill, and divided by what the probe costs. The choice is drawn in proportion: a seller cannot work out its turn.
+the skill, and divided by what the probe costs, though no seller draws all probes to itself by asking next to nothing,
+or by leaving no trace of them. The choice is drawn in proportion: a seller cannot work out its turn.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 from node.decision.reliability import posterior
 from node.priors.belief import UNTOLD, UNTOLD_JOBS
 
-LEAST_PRICE_MICRO = 1.0
-"""What is free is not worth infinitely much."""
+CHEAPEST_SHARE = 0.25
+"""Of the usual price: what costs less is taken to cost so much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,9 @@ class Target:
     skill: str
     good: float = 0.0
     bad: float = 0.0
-    """Probes so far, decayed."""
+    """Probes so far of which it is known how they ended."""
+    tries: int = 0
+    """All probes so far, whether or not a record of them has come, or ever will."""
     price_micro: int | None = None
     """What the last probe was quoted at; None before the first."""
     asked: int = 0
@@ -47,8 +50,10 @@ class Purse:
 def worth(target: Target, usual_micro: int) -> float:
     """What the next probe tells for its price, which is taken for the usual one where it is not known; above 0."""
     _, deviation = posterior(target.good, target.bad, prior_mean=UNTOLD, prior_jobs=UNTOLD_JOBS)
-    told = deviation**2 / (UNTOLD_JOBS + target.good + target.bad + 1.0)
-    price = max(LEAST_PRICE_MICRO, float(usual_micro if target.price_micro is None else target.price_micro))
+    known = UNTOLD_JOBS + target.good + target.bad + 1.0
+    tried = max(known, UNTOLD_JOBS + target.tries + 1.0)
+    told = deviation**2 * known / tried**2
+    price = max(CHEAPEST_SHARE * usual_micro, float(usual_micro if target.price_micro is None else target.price_micro))
     return (1.0 + target.asked) * told / price
 
 
@@ -71,4 +76,4 @@ def pick(targets: Sequence[Target], purse: Purse, drawn: float) -> Target | None
 def _usual_price(targets: Iterable[Target]) -> int:
     """The middle one of the known prices: what an unknown one is taken for."""
     known = sorted(target.price_micro for target in targets if target.price_micro is not None)
-    return known[len(known) // 2] if known else 1
+    return max(1, known[len(known) // 2]) if known else 1

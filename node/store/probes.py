@@ -85,6 +85,12 @@ def of_skill(connection: sqlite3.Connection, skill: str, since_unix_ms: int) -> 
     return [msgspec.convert(dict(zip(fields, row, strict=True)), Probe, builtin_types=(bytes,)) for row in rows]
 
 
+def tries(connection: sqlite3.Connection, skill: str, since_unix_ms: int) -> dict[bytes, int]:
+    """How often each seller of a skill was probed since then, however that ended."""
+    query = "SELECT seller, count(*) FROM probes WHERE skill = ? AND unix_ms >= ? GROUP BY seller"
+    return dict(connection.execute(query, (skill, since_unix_ms)))
+
+
 def skills(connection: sqlite3.Connection) -> list[str]:
     """Every skill that anybody was probed for."""
     return [skill for (skill,) in connection.execute("SELECT DISTINCT skill FROM probes ORDER BY skill")]
@@ -139,6 +145,10 @@ class Probes:
     async def of_skill(self, skill: str, since_unix_ms: int) -> list[Probe]:
         """See `of_skill`."""
         return await self._database.read(of_skill, skill, since_unix_ms)
+
+    async def tries(self, skill: str, since_unix_ms: int) -> dict[bytes, int]:
+        """See `tries`."""
+        return await self._database.read(tries, skill, since_unix_ms)
 
     async def skills(self) -> list[str]:
         """See `skills`."""

@@ -339,7 +339,8 @@ class Surveyor:
 
         skill = decision.inputs.facts.skill
         await self._memories.learn(skill, lesson_of(decision, good=good), self._unix_ms())
-        if decision.contractor is not None:
+        # Work that was accepted unseen shows nothing of what market makers said.
+        if decision.contractor is not None and (decision.level != "none" or not good):
             await self._hearsay.learn(skill, decision.contractor, good=good)
 
 
