@@ -12,6 +12,7 @@ import msgspec
 from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.signing import own_identity, submitted
+from coalesced.cli.units import counted
 from coalesced.control.shapes import LedgerMembers
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _finish(face: Face, motion: Motion, file: Path | None) -> None:
         face.show({"schema": "coalesced.ok/1", "text": text})
         return
     heights = [submitted(face, tx)["height"] for tx in motion.txs]
-    face.show({"schema": "coalesced.ok/1", "text": f"{len(heights)} decisions took effect at height {heights[-1]}"})
+    face.show({"schema": "coalesced.ok/1", "text": f"{counted(len(heights), 'decision')} took effect at height {heights[-1]}"})
 
 
 def _missing(members: LedgerMembers, signers: set[bytes]) -> int:
