@@ -155,7 +155,8 @@ def _finish(face: Face, motion: Motion, file: Path | None) -> None:
         face.show({"schema": "coalesced.ok/1", "text": text})
         return
     heights = [submitted(face, tx)["height"] for tx in motion.txs]
-    face.show({"schema": "coalesced.ok/1", "text": f"{counted(len(heights), 'decision')} took effect at height {heights[-1]}"})
+    text = f"{counted(len(heights), 'decision')} took effect at height {heights[-1]}"
+    face.show({"schema": "coalesced.ok/1", "text": text})
 
 
 def _missing(members: LedgerMembers, signers: set[bytes]) -> int:
