@@ -17,6 +17,8 @@ STAGES: Final = {
     "sellers_found": "asking for quotes",
     "quotes": "deciding",
     "decided": "starting",
+    "planned": "starting the steps",
+    "step": "working",
     "awarded": "waiting for the contractor",
     "accepted": "working",
     "progress": "working",

@@ -144,12 +144,20 @@ async def test_a_slow_model_gets_a_quarter_of_the_time_and_the_rule_the_rest() -
         assert made.drafts[0].cost_micro > 0, "what it may have cost is counted"
 
 
+async def test_a_secret_goal_is_not_told_to_an_endpoint_elsewhere() -> None:
+    async with planning() as (_, node, served):
+        task = await node.ask(GOAL, files=files(), by="model", skills=("sentiment",), privacy="secret")
+        made = await record(node, task)
+        assert (made.made_by, served.requests) == ("rule", [])
+        assert "the goal is secret" in made.why
+
+
 async def test_a_draft_that_may_cost_more_than_a_quarter_of_the_budget_is_not_asked_for() -> None:
     async with planning() as (_, node, served):
         task = await node.ask(GOAL, files=files(), by="auto", skills=("sentiment",), budget_micro=4_000)
         made = await record(node, task)
         assert (made.made_by, made.drafts, served.requests) == ("rule", (), [])
-        assert "quarter of the budget" in made.why
+        assert "quarter of the plan's budget" in made.why
 
 
 async def test_without_a_model_the_rule_finds_the_skill_by_what_the_goal_means() -> None:

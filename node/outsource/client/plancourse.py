@@ -91,6 +91,7 @@ class PlanCourse:
             skills=request.skills,
             budget_micro=wishes.budget_micro,
             deadline_s=wishes.deadline_s,
+            is_secret=wishes.privacy == "secret",
             max_input_bytes=self._config.max_input_bytes,
         )
         try:

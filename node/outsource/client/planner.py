@@ -52,6 +52,8 @@ class Goal:
     skills: tuple[str, ...] = ()
     budget_micro: int
     deadline_s: float
+    is_secret: bool = False
+    """It leaves this machine for nobody, not for an endpoint that charges either."""
     max_input_bytes: int
 
 
@@ -136,12 +138,14 @@ class Planner:
             raise _NoDraftError(
                 f"{self._model} is no model that this node has: `coalesced sell ls` lists those on sale"
             )
+        if goal.is_secret and skill.tariff.cost is not None:
+            raise _NoDraftError(f"the goal is secret, and {self._model} runs elsewhere")
         ends_s = asyncio.get_running_loop().time() + SHARE * goal.deadline_s
         brief = self._brief(goal)
         messages = conversation(brief)
         for number in range(DRAFTS):
             await report(f"{self._model} {'drafts a plan' if number == 0 else 'repairs its draft'}")
-            answer, call = await self._asked(skill, messages, brief, goal, rows, ends_s)
+            answer, call = await self._asked(skill.tariff, messages, brief, goal, rows, ends_s)
             # The steps may spend what is left after this call, which is known only now.
             left_micro = goal.budget_micro - call.cost_micro - sum(row.cost_micro for row in rows)
             brief = msgspec.structs.replace(brief, budget_micro=max(0, left_micro))
@@ -159,7 +163,7 @@ class Planner:
 
     async def _asked(
         self,
-        skill: Skill,
+        tariff: Tariff,
         messages: list[dict[str, str]],
         brief: Brief,
         goal: Goal,
@@ -168,22 +172,25 @@ class Planner:
     ) -> tuple[_Answer, DraftRow]:
         """The model's answer and what it took; _NoDraftError, and a row for what it may have cost, where none comes."""
         loop = asyncio.get_running_loop()
-        request: dict[str, Any] = {"messages": messages, "temperature": 0.0}
+        request: dict[str, Any] = {"messages": messages}
         if self._takes_schema:
             request["response_format"] = response_format(brief)
         left_micro = SHARE * goal.budget_micro - sum(row.cost_micro for row in rows)
-        allowed = self._allowance(skill, len(msgspec.json.encode(request)), left_micro, ends_s - loop.time())
+        second_micro, request_bytes = self._time_micro(1.0), len(msgspec.json.encode(request))
+        left_s = ends_s - loop.time()
+        allowed = allowance(tariff, second_micro, request_bytes=request_bytes, left_micro=left_micro, left_s=left_s)
+        if allowed is None:
+            raise _NoDraftError(f"a draft of {self._model} may take more than a quarter of the plan's budget or time")
         content = Content(JSON, msgspec.json.encode({**request, "max_tokens": allowed.max_tokens}))
         began_s = loop.time()
         try:
             execution = await self._work.run(self._model, content, "full", timeout_s=allowed.timeout_s)
         except FormatError:
             self._takes_schema = False
-            return await self._asked(skill, messages, brief, goal, rows, ends_s)
+            return await self._asked(tariff, messages, brief, goal, rows, ends_s)
         except NodeError as error:
             spent_s = loop.time() - began_s
-            is_charged = skill.tariff is not None and skill.tariff.cost is not None
-            cost = allowed.most_micro if is_charged else self._time_micro(spent_s)
+            cost = self._time_micro(spent_s) if tariff.cost is None else allowed.most_micro
             rows.append(
                 DraftRow(outcome="failed", text=str(error), cost_micro=math.ceil(cost), spent_s=round(spent_s, 3))
             )
@@ -192,15 +199,6 @@ class Planner:
         row = DraftRow(outcome="a plan", cost_micro=math.ceil(cost), spent_s=round(loop.time() - began_s, 3))
         answered = msgspec.json.decode(execution.output, type=_Answer)
         return answered, row
-
-    def _allowance(self, skill: Skill, request_bytes: int, left_micro: float, left_s: float) -> Allowance:
-        assert skill.tariff is not None
-        found = allowance(
-            skill.tariff, self._time_micro(1.0), request_bytes=request_bytes, left_micro=left_micro, left_s=left_s
-        )
-        if found is None:
-            raise _NoDraftError(f"a draft of {self._model} may take more than a quarter of the plan's budget or time")
-        return found
 
     def _time_micro(self, seconds: float) -> float:
         return self._work.spent_micro(seconds, slots=self._work.executor.lane(self._model).slots)
