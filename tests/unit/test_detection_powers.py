@@ -8,8 +8,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from node.decision.config import DecisionConfig
 from node.decision.data.skill_checks import AS_OF, FOUND, REFUSED, SOURCE, TRIED, WORK_SHARE
-from node.decision.inputs import VerificationOption
+from node.decision.engine import decide
+from node.decision.explain import explain
+from node.decision.inputs import Candidate, InternalCost, LocalOption, TaskFacts, VerificationOption
 from node.decision.verification import SPARING, CheckFigures, VerificationConfig, figures, verification_options
 from node.execute import corpus
 from node.execute.builtin.risk.task import RiskResult
@@ -96,3 +99,16 @@ def test_an_option_says_whether_its_figures_are_configured_measured_or_assumed()
     assert (measured.assumed, measured.basis) == (False, figures("risk", "full", VerificationConfig()).basis)
     unknown = option(VerificationConfig(), "acme/unheard-of")
     assert (unknown.assumed, unknown.basis) == (True, "for any skill")
+
+
+def test_an_explained_decision_says_what_each_check_finds_and_how_that_is_known() -> None:
+    facts = TaskFacts(skill="risk", budget_micro=10**8, deadline_s=600, value_micro=50_000_000)
+    here = LocalOption(feasible=True, time_s=60, p95_s=80, samples=9, cost=InternalCost(compute_micro=30_000_000))
+    seller = Candidate(key=b"a", name="aaaa", price_micro=9_000_000, duration_s=10.0, p95_s=15.0)
+    for skill, known in (
+        ("risk", f"measured: {FOUND['risk']['cheap']['cut']} of {TRIED}"),
+        ("acme/new", "assumed: for"),
+    ):
+        options = verification_options(skill, ("cheap",), work_micro=30_000_000, work_s=60)
+        said = explain(decide(facts, here, [seller], options, DecisionConfig())).sentences
+        assert any("A cheap check finds" in sentence and known in sentence for sentence in said), said

@@ -23,7 +23,7 @@ FOUND: dict[str, dict[Level, dict[str, int]]] = {
     },
     "risk": {
         "cheap": {"cheaper": 60, "cut": 30, "fabricated": 60, "stale": 60, "truncated": 60, "tampered": 27},
-        "full": {"cheaper": 60, "cut": 55, "fabricated": 60, "stale": 60, "truncated": 60, "tampered": 33},
+        "full": {"cheaper": 60, "cut": 55, "fabricated": 60, "stale": 60, "truncated": 60, "tampered": 58},
         "redundant": {"cheaper": 60, "cut": 60, "fabricated": 60, "stale": 60, "truncated": 60, "tampered": 60},
     },
     "sentiment": {
@@ -57,24 +57,24 @@ REFUSED: dict[str, dict[Level, int]] = {
 """Honest ones that were refused."""
 WORK_SHARE: dict[str, dict[Level, float]] = {
     "document-analysis": {
-        "cheap": 0.094,
-        "full": 0.399,
-        "redundant": 0.4,
+        "cheap": 0.082,
+        "full": 0.37,
+        "redundant": 0.37,
     },
     "portfolio": {
-        "cheap": 0.065,
-        "full": 0.079,
-        "redundant": 0.079,
+        "cheap": 0.07,
+        "full": 0.082,
+        "redundant": 0.083,
     },
     "risk": {
-        "cheap": 0.045,
-        "full": 0.161,
-        "redundant": 0.161,
+        "cheap": 0.046,
+        "full": 0.168,
+        "redundant": 0.168,
     },
     "sentiment": {
-        "cheap": 0.076,
-        "full": 0.138,
-        "redundant": 0.138,
+        "cheap": 0.087,
+        "full": 0.147,
+        "redundant": 0.148,
     },
 }
 """CPU time of the check, as a share of the work at full effort."""
