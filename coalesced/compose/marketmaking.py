@@ -37,4 +37,11 @@ def build_market_maker(base: Base, selling: Selling, buying: Buying) -> MarketMa
         probes=store.probes,
         prove=prober.prove,
     )
-    return MarketMaker(config, prober, stall, ground.executor, selling.shop)
+    return MarketMaker(
+        config,
+        prober,
+        stall,
+        executor=ground.executor,
+        shop=selling.shop,
+        sells=base.config.contractor.sell,
+    )

@@ -14,15 +14,28 @@ log = structlog.get_logger()
 class MarketMaker:
     """Probes, and sells what it finds."""
 
-    def __init__(self, config: MarketMakerConfig, prober: Prober, stall: Stall, executor: Executor, shop: Shop) -> None:
+    def __init__(
+        self,
+        config: MarketMakerConfig,
+        prober: Prober,
+        stall: Stall,
+        *,
+        executor: Executor,
+        shop: Shop,
+        sells: bool,
+    ) -> None:
+        """`sells`: otherwise it probes for itself alone."""
         self.config = config
         self.prober = prober
         self.stall = stall
         self._executor = executor
         self._shop = shop
+        self._sells = sells
 
     async def open(self) -> None:
-        """Put the documents on sale."""
+        """Put the documents on sale, in a node that sells."""
+        if not self._sells:
+            return
         skill = self._executor.register_remote(self.stall)
         await self._shop.put_up(self._shop.ware(skill, self.config.price_micro, "market maker"))
 

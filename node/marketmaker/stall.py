@@ -16,7 +16,7 @@ from node.execute.execution import Execution
 from node.execute.skill import JSON, Progress, Skill
 from node.priors.config import MarketMakerConfig
 from node.priors.document import SKILL, Made, Probe, make
-from node.priors.forms import MAX_OPENED, Reply, Wanted, decode_wanted, opened_reply
+from node.priors.forms import Reply, Wanted, decode_wanted, opened_reply
 from node.store.probes import Probes
 
 DAY_MS: Final = 86_400_000
@@ -107,7 +107,7 @@ class Stall:
         if made is None or made.prior.skill != wanted.skill:
             raise InputError("no document of that root was sold here lately: ask for one, then for its leaves")
         try:
-            return await self._env.offload(opened_reply, made, wanted.leaves[:MAX_OPENED])
+            return await self._env.offload(opened_reply, made, wanted.leaves)
         except IndexError as error:
             raise InputError(str(error)) from error
 

@@ -10,6 +10,8 @@ from node.priors.document import Ending, Probe
 from node.store.database import Database
 
 DAY_MS = 86_400_000
+KEPT_DAYS = 365
+"""The longest window that can be set (market_maker.window_days)."""
 _SPENT = "coalesce(paid_micro, reserved_micro)"
 
 
@@ -115,9 +117,10 @@ def last_quotes(connection: sqlite3.Connection, skill: str, sellers: Sequence[by
     return {seller: int(row[0]) for seller, row in found.items() if row is not None}
 
 
-def forget(connection: sqlite3.Connection, before_unix_ms: int) -> int:
-    """Delete probes of before then; how many went."""
-    return connection.execute("DELETE FROM probes WHERE unix_ms < ?", (before_unix_ms,)).rowcount
+def forget(connection: sqlite3.Connection, now_unix_ms: int) -> int:
+    """Delete probes that no document counts any more; how many went."""
+    oldest_unix_ms = now_unix_ms - KEPT_DAYS * DAY_MS
+    return connection.execute("DELETE FROM probes WHERE unix_ms < ?", (oldest_unix_ms,)).rowcount
 
 
 class Probes:
@@ -162,6 +165,6 @@ class Probes:
         """See `last_quotes`."""
         return await self._database.read(last_quotes, skill, sellers)
 
-    async def forget(self, before_unix_ms: int) -> int:
+    async def forget(self, now_unix_ms: int) -> int:
         """See `forget`."""
-        return await self._database.write(forget, before_unix_ms)
+        return await self._database.write(forget, now_unix_ms)

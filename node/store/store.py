@@ -145,6 +145,7 @@ class Store:
         await self.quote_rounds.forget(before_unix_ms)
         await self.a2a.forget(before_unix_ms)
         await self.found.forget(unix_ms)
+        await self.probes.forget(unix_ms)
         return Swept(
             tasks=len(await self.tasks.forget(before_unix_ms)),
             decisions=await self.decisions.forget(before_unix_ms),
