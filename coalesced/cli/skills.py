@@ -73,6 +73,7 @@ def show(face: Face, /, label: str) -> None:
         ("gives", skill["output_media_type"]),
         ("efforts", ", ".join(skill["efforts"])),
         ("verification", ", ".join(skill["levels"])),
+        ("checks", ", ".join(skill["checks"])),
         ("source", skill["source"]),
         ("example", skill["example"] or "any bytes"),
         ("its size", units.counted(skill["example_units"], skill["unit"], plural(skill["unit"]))),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from node.decision.tokens import Tariff, work_units
+from node.tasks.checks import CheckName
 from protocol.specification import EFFORTS, Effort, Level
 
 JSON = "application/json"
@@ -45,6 +46,8 @@ class Skill:
     """Its owner's own limits on one run, beside the node's; None = the node's alone."""
     slots: int | None = None
     """How many may run at once of a skill that is done elsewhere; None: each run takes one of this node's workers."""
+    checks: tuple[CheckName, ...] = ()
+    """What a buyer can have checked of its results beside the levels, where that is more than `checkable` says."""
     tariff: Tariff | None = None
     """For what a model does: how its tokens are charged."""
     charge_micro: int | None = None
@@ -53,6 +56,11 @@ class Skill:
     """What a task is expected to take before any was measured, where its seller says so."""
     other_output_media_types: tuple[str, ...] = ()
     """What a result may be beside `output_media_type`, as its input asks."""
+
+    @property
+    def checkable(self) -> tuple[CheckName, ...]:
+        """What can be checked one by one: any result has a form and can be made twice; a builtin one can be redone."""
+        return self.checks or (("schema", "recompute", "agreement") if self.is_builtin else ("schema", "agreement"))
 
     def units_of_length(self, input_bytes: int) -> int:
         """Work units of an input of which nothing but the length is known: an upper guess for a builtin skill."""

@@ -66,6 +66,7 @@ async def _row(parts: Parts, skill: Skill) -> SkillRow:
         input_media_types=skill.input_media_types,
         output_media_type=skill.output_media_type,
         levels=("none", *skill.verification),
+        checks=skill.checkable,
         sold=sold,
         price_hint_micro=parts.shop.price_hint_micro(skill.label) if sold else None,
         seconds_per_unit=parts.work.seconds_per_unit(skill.label),

@@ -6,12 +6,15 @@ answer. So a level is never a promise of more than is done.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from node.errors import UsageError
-from node.verification.schema import Schema, read_schema
 from node.tasks.checks import CheckName
-from protocol.specification import LEVELS, Level
+from node.tasks.content import Content
+from protocol.specification import LEVELS, Effort, Level
+
+if TYPE_CHECKING:
+    from node.verification.schema import Schema
 
 MODEL_CHECKS: Final[tuple[CheckName, ...]] = ("schema", "citations", "recompute", "agreement", "judge")
 """What can be checked of what any model delivers, whoever sold it."""
@@ -32,7 +35,7 @@ class Wanted:
     """What a task asks to be checked. `least_score_ppm`: what every graded check must reach; None = its own bound."""
 
     checks: tuple[CheckName, ...] = ()
-    schema: Schema | None = None
+    schema: "Schema | None" = None
     results: int = 2
     """Answers that a redundant check compares at most: the third is bought where the first two differ."""
     least_score_ppm: int | None = None
@@ -44,6 +47,17 @@ class Wanted:
 
 
 NOTHING: Final = Wanted()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is to be checked, and how."""
+
+    skill: str
+    work: Content
+    effort: Effort
+    wanted: Wanted
+    min_score_ppm: int
 
 
 def wanted_of(words: Sequence[str], schema: str, least_score_ppm: int | None = None) -> Wanted:
@@ -63,7 +77,13 @@ def wanted_of(words: Sequence[str], schema: str, least_score_ppm: int | None = N
         checks.append("schema")
     if "schema" in checks and not schema:
         raise UsageError("verify schema needs the schema: write schema:FILE")
-    return Wanted(tuple(dict.fromkeys(checks)), read_schema(schema) if schema else None, results, least_score_ppm)
+    return Wanted(tuple(dict.fromkeys(checks)), _read(schema) if schema else None, results, least_score_ppm)
+
+
+def _read(schema: str) -> "Schema":
+    from node.verification.schema import read_schema
+
+    return read_schema(schema)
 
 
 def bundle(level: Level, wanted: Wanted, *, has_judge: bool) -> tuple[CheckName, ...]:

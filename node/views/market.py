@@ -53,6 +53,8 @@ class SkillRow(Part, frozen=True, kw_only=True):
     input_media_types: tuple[str, ...] = ()
     output_media_type: str = ""
     levels: tuple[str, ...] = ("none",)
+    checks: tuple[str, ...] = ()
+    """What can be checked of its results beside the levels: `ask --verify`."""
     sold: bool = False
     price_hint_micro: int | None = None
     """What one work unit costs when this node is idle, rounded up: nothing to multiply by."""

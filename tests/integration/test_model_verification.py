@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import pytest_asyncio
 from node.decision.verification import JudgeConfig, VerificationConfig
 from node.errors import UsageError
 from node.outsource.config import ClientConfig
+from node.tasks.content import Content
+from node.verification.bundles import Subject, wanted_of
 from node.views import AskRequest, CheckMadeView, InputFile, TaskView, TokenRate
 from tests.harness.model_work import REPORT_SCHEMA
 from tests.harness.models import NOTHING, sell_model
@@ -277,3 +280,22 @@ async def test_what_cannot_be_checked_is_refused_before_anybody_is_asked(market:
         await market.ask(REPORT, result_schema='{"pattern": "a"}')
     with pytest.raises(UsageError, match="write schema, citations"):
         await market.ask(REPORT, verify=("truth",))
+
+
+async def test_a_builtin_skills_own_checks_stay_and_what_is_asked_for_comes_beside_them(market: Market) -> None:
+    checking = market.buyer.parts.client._checking
+    local = market.buyer.parts.work.option("sentiment", "full", 10)
+    plain = Subject(
+        skill="sentiment",
+        work=Content("text/plain", b"Good."),
+        effort="full",
+        wanted=wanted_of(["recompute"], ""),
+        min_score_ppm=1,
+    )
+    shaped = replace(plain, wanted=wanted_of(["schema"], "{}"))
+    own, more = ({one.level: one for one in checking.options(each, local, seconds=2)} for each in (plain, shaped))
+    assert list(own) == list(more) == ["none", "cheap", "full", "redundant"]
+    assert not own["full"].checks, "its own checks do the work again"
+    assert more["full"].checks == ("form", "schema")
+    assert more["full"].detection == own["full"].detection
+    assert more["full"].cost_micro > own["full"].cost_micro

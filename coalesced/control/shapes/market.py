@@ -42,6 +42,7 @@ class SkillRow(TypedDict):
     input_media_types: list[str]
     output_media_type: str
     levels: list[str]
+    checks: list[str]
     sold: bool
     price_hint_micro: int | None
     seconds_per_unit: float | None

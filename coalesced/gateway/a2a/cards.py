@@ -157,9 +157,8 @@ class Cards:
         self, rows: Sequence[SkillRow], certificates: Sequence[str], *, extended: bool
     ) -> list[pb.AgentExtension]:
         prices = {row.label: row.price_hint_micro or 0 for row in rows} if extended else {}
-        told: dict[str, Any] = parameters(
-            did_key(self._identity.public_key), prices, {row.label: row.levels for row in rows}, certificates
-        )
+        checks = {row.label: (*row.levels, *row.checks) for row in rows}
+        told: dict[str, Any] = parameters(did_key(self._identity.public_key), prices, checks, certificates)
         text = f'Prices: ask for a quote with metadata {{"want": "quote"}}; a message names its skill as "{SKILL}".'
         offered = [
             pb.AgentExtension(

@@ -18,6 +18,7 @@ from node.execute.openai.request import (
     read_texts,
 )
 from node.execute.skill import JSON, TEXT, Skill
+from node.verification.bundles import MODEL_CHECKS
 from node.views import ModelKind, ModelSource, TokenRate
 
 CHAT_LABEL: Final = "chat"
@@ -102,7 +103,12 @@ def skill_of(source: ModelSource, label: str, caption: str, cost: TokenRate | No
         example=EXAMPLE if is_chat else EMBEDDINGS_EXAMPLE,
         example_media_type=TEXT if is_chat else JSON,
         efforts=("full",),
-        verification={"cheap": "size, media type and form of the result", "redundant": "a second run agrees"},
+        verification={
+            "cheap": "size, media type and form of the answer; schema, citations and figures where the task asks for it",
+            "full": "the same, and the grade of the buyer's own judge",
+            "redundant": "a second answer says the same, or two of three",
+        },
+        checks=MODEL_CHECKS,
         min_score_ppm={"full": FULL_PPM},
         is_builtin=False,
         slots=source.at_once,

@@ -78,6 +78,7 @@ def _kind(ask: Ask) -> Hashable:
         specification.resources,
         specification.constraints,
         specification.verification.least_level,
+        ask.wanted.checks,
         ask.value_micro,
         ask.prefer,
         ask.policy,

@@ -9,14 +9,13 @@ from crypto.identity import parse_did_key
 from node.decision.policies.settings import PolicyName
 from node.decision.security import Demand
 from node.errors import UsageError
-from node.outsource.checking import Subject
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
 from node.tasks.content import Content, File, assemble
 from node.tasks.plan import Plan, parse_plan, per_document
 from node.tasks.spec import Wishes, digest, encode_specification, specify
 from node.tasks.verify import Finding
-from node.verification.bundles import NOTHING, Wanted, wanted_of
+from node.verification.bundles import NOTHING, Subject, Wanted, wanted_of
 from node.views import AskRequest, Preference
 from protocol.specification import LEVELS, Specification
 
