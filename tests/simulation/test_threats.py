@@ -1,0 +1,158 @@
+"""The threats to a market, each played out in virtual time or over seeded draws, with the figure that counts."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from coalesced.sim.frames import SimStream
+from coalesced.sim.loop import SimLoop, run
+from coalesced.sim.node import SimNode
+from coalesced.sim.world import Plan, World
+from crypto.identity import did_key
+from node.daemon import Parts
+from node.examination.canaries import is_followed
+from node.examination.sequential import SequentialTest
+from node.net.errors import NetError
+from node.store.database import Database
+from node.store.migrations import NODE
+from node.store.spending import DAY_MS, Caps, Reservation, Spending
+from node.views import AskRequest, InputFile
+
+SECRET = b"The merger closes on Friday, and it is a wonderful one."
+
+
+def in_world(nodes: int, main: Callable[[World], Awaitable[None]]) -> None:
+    """Grow a world without asks and faults, then do `main` in it."""
+
+    async def living(loop: SimLoop) -> None:
+        world = World(loop, Plan(seed=1, nodes=nodes, minutes=0.0, faults=()))
+        await world.grow()
+        await main(world)
+
+    run(1, living)
+
+
+def parts_of(node: SimNode) -> Parts:
+    assert node.parts is not None
+    return node.parts
+
+
+# --- man in the middle, prompt leeching
+
+
+def test_who_taps_every_line_reads_neither_a_task_nor_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    put = SimStream._put
+
+    def tapped_put(self: SimStream, frame: bytes | None) -> None:
+        sent.append(frame or b"")
+        put(self, frame)
+
+    monkeypatch.setattr(SimStream, "_put", tapped_put)
+
+    async def main(world: World) -> None:
+        seller, buyer = (parts_of(node) for node in world.nodes)  # the first of a world sells, and is honest
+        life = world.nodes[1].life
+        assert life is not None
+        file = InputFile(name="input", media_type="text/plain", data=SECRET)
+        request = AskRequest(
+            skill="sentiment", files=(file,), privacy="public", only=did_key(seller.identity.public_key)
+        )
+        task_id = await life.start_soon(buyer.client.submit(request))
+        while not (row := await buyer.store.tasks.get(task_id)).finished_unix_ms:  # noqa: ASYNC110
+            await asyncio.sleep(1)
+        assert (row.state, row.peer) == ("completed", seller.identity.public_key)
+        result = (await buyer.client.result(task_id)).data
+        tapped = b"".join(sent)
+        assert len(tapped) > 4_000
+        for private in (SECRET, SECRET[:12], result, buyer.identity.public_key):
+            assert private not in tapped
+
+    in_world(2, main)
+
+
+def test_every_frame_that_somebody_between_them_changes_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    put, rng, changed = SimStream._put, random.Random(3), list[int]()
+    is_on = [False]
+
+    def altered(self: SimStream, frame: bytes | None) -> None:
+        if is_on[0] and frame:
+            at, is_on[0] = rng.randrange(8 * len(frame)), False
+            frame = frame[: at // 8] + bytes([frame[at // 8] ^ 1 << at % 8]) + frame[at // 8 + 1 :]
+            changed.append(at)
+        put(self, frame)
+
+    monkeypatch.setattr(SimStream, "_put", altered)
+    ended = 0
+
+    async def main(world: World) -> None:
+        nonlocal ended
+        buyer, seller = (parts_of(node) for node in world.nodes)
+        life, endpoint = world.nodes[0].life, world.nodes[1].profile.endpoint
+        assert life is not None
+        for _ in range(40):
+            session = await life.start_soon(buyer.peers.session(seller.identity.public_key, endpoint))
+            await asyncio.sleep(1)
+            is_on[0] = True
+            with pytest.raises((NetError, TimeoutError)):
+                await life.start_soon(session.probe(60.0))
+            await asyncio.sleep(1)
+            ended += not session.is_open
+            for parts, other in ((buyer, seller), (seller, buyer)):
+                parts.peers.unblock(other.identity.public_key)  # As ten minutes do.
+
+    in_world(2, main)
+    assert (len(changed), ended) == (40, 40)
+
+
+# --- skill spoofing
+
+
+def test_an_agent_that_is_right_in_60_and_claims_80_of_100_passes_in_at_most_one_of_twenty_tests() -> None:
+    rng, plan, passed, runs = random.Random(11), SequentialTest(claimed=0.8, too_low=0.6), 0, 20_000
+    for _ in range(runs):
+        good = asked = 0
+        while (verdict := plan.verdict(good, asked - good)) == "open":
+            asked += 1
+            good += rng.random() < 0.6
+        passed += verdict == "stands"
+    assert passed / runs <= 0.05
+
+
+# --- result fabrication
+
+
+def test_who_fabricates_three_of_ten_results_is_caught_within_110_orders_at_one_canary_in_ten() -> None:
+    rng, caught, sellers = random.Random(12), 0, 2_000
+    for seller in range(sellers):
+        key = seller.to_bytes(8, "big")
+        caught += any(is_followed(key, rng.randbytes(16), 0.1) and rng.random() < 0.3 for _ in range(110))
+    assert caught / sellers >= 0.95
+
+
+# --- exploration abuse
+
+
+def test_whatever_so_many_sybils_take_is_within_the_owners_caps_for_each_and_for_a_day() -> None:
+    caps, sybils, price = Caps(day_micro=1_000_000, peer_micro=250_000), 300, 40_000
+
+    async def main() -> None:
+        database = await Database.open(None, NODE)
+        spending, rng, lost = Spending(database, caps), random.Random(13), dict[int, int]()
+        by_peer = dict[bytes, int]()
+        for number in range(900):
+            day, peer = number // 300, rng.randrange(sybils).to_bytes(32, "big")
+            task_id = number.to_bytes(16, "big")
+            # Each is a stranger, cheap, paid unchecked, and never does anything.
+            made = await spending.reserve(task_id, peer, price, (day + 1) * DAY_MS, unverified_micro=price)
+            if isinstance(made, Reservation):
+                await spending.settle(task_id, peer, price)
+                lost[day] = lost.get(day, 0) + price
+                by_peer[peer] = by_peer.get(peer, 0) + price
+        assert lost == dict.fromkeys(range(3), caps.day_micro), "all of a day's cap, and no more"
+        assert max(by_peer.values()) <= caps.peer_micro
+        await database.close()
+
+    asyncio.run(main())
