@@ -24,7 +24,6 @@ from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import Market
 from node.outsource.client.orders import Orders
 from node.outsource.client.plancourse import PlanCourse
-from node.outsource.client.planner import Planner
 from node.outsource.client.promises import Promises
 from node.outsource.client.reader import Reader
 from node.outsource.client.reexamining import Reexaminer
@@ -147,7 +146,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
     )
     plans = PlanCourse(
         config=config.client,
-        planner=Planner(base.work, config.client.planner),
+        work=base.work,
         finder=finder,
         log_=base.tasks,
         blobs=store.blobs,

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from crypto.identity import short_id
 from node.errors import exit_code_of
 from node.store.tasks import TaskRow
-from node.tasks.plan import Origin, Step
-from node.views import EventView, ResultInfo, StepView, TaskError, TaskView
+from node.tasks.plan import Origin, Plan, Step
+from node.views import EventView, PlannedStep, PlanView, ResultInfo, StepView, TaskError, TaskView
 from protocol.errors import RemoteProtocolError
 from protocol.packing import unpack
 from protocol.specification import Specification
@@ -85,6 +87,16 @@ def step_view(step: Step, task: TaskView, price_micro: int | None = None) -> Ste
         cost_micro=task.cost_micro,
         spent_s=spent_s,
     )
+
+
+def planned(plan: Plan) -> tuple[PlannedStep, ...]:
+    """A plan's steps for its record."""
+    return tuple(PlannedStep(**msgspec.structs.asdict(step)) for step in plan.step)
+
+
+def plan_in(view: PlanView) -> Plan:
+    """The plan of a record."""
+    return Plan(step=tuple(Step(**msgspec.structs.asdict(step)) for step in view.step))
 
 
 def _result(row: TaskRow, events: Sequence[EventView]) -> ResultInfo | None:

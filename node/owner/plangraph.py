@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from node.outsource.client.planner import plan_in, planned
-from node.outsource.taskview import step_view
+from node.outsource.taskview import plan_in, planned, step_view
 from node.store.tasks import TaskRow
 from node.tasks.plan import Plan, Step, order
 from node.views import PlanView, StepView, TaskView

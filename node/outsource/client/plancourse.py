@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from node.errors import DeadlineError
+from node.errors import DeadlineError, UsageError
 from node.outsource.client.finder import Finder
 from node.outsource.client.outcome import Done
-from node.outsource.client.planner import Goal, Planner, plan_in
 from node.outsource.client.planrun import Share, StepDone, run_plan
 from node.outsource.client.request import files_of, wishes_of
 from node.outsource.config import ClientConfig
+from node.outsource.localwork import LocalWork
 from node.outsource.tasklog import TaskLog
-from node.outsource.taskview import step_view
+from node.outsource.taskview import plan_in, step_view
 from node.store.blobs import Blobs
 from node.tasks.content import Content
 from node.tasks.plan import Plan, Step
@@ -24,6 +24,9 @@ from node.tasks.spec import Wishes, digest
 from node.views import ENDING_EVENTS, AskRequest
 from node.views.plans import PlanView
 from node.wording import duration, usd
+
+if TYPE_CHECKING:
+    from node.outsource.client.planner import Planner
 
 RunStep = Callable[[Step, Content, Share], Awaitable[StepDone]]
 PLAN_SKILL: Final = "plan"
@@ -42,16 +45,21 @@ def goal_content(request: AskRequest) -> Content:
 class PlanCourse:
     """Takes one plan from its goal or its steps to its end. Holds nothing of a plan: one instance serves all."""
 
-    def __init__(self, *, config: ClientConfig, planner: Planner, finder: Finder, log_: TaskLog, blobs: Blobs) -> None:
+    def __init__(self, *, config: ClientConfig, work: LocalWork, finder: Finder, log_: TaskLog, blobs: Blobs) -> None:
         self._config = config
-        self._planner = planner
+        self._work = work
+        self._planner: Planner | None = None
         self._finder = finder
         self._log = log_
         self._blobs = blobs
 
     def check(self, request: AskRequest) -> None:
-        """UsageError when no plan can be made for what is asked for."""
-        self._planner.check(request.by)
+        """UsageError when a model is asked for and none is named."""
+        if request.by == "model" and not self._config.planner:
+            raise UsageError(
+                "no model makes plans here: put one on sale (coalesced sell --openai URL --model M) and name its label "
+                'in the configuration, planner = "llm/M" below [client]; or plan by rule'
+            )
 
     async def run(self, task_id: bytes, request: AskRequest, plan: Plan | None, run_step: RunStep) -> Done:
         """Carry out `plan`, or the one that is made first for the request's goal."""
@@ -84,6 +92,10 @@ class PlanCourse:
         async def report(text: str) -> None:
             await self._log.note(task_id, "progress", text, done_ppm=0)
 
+        # Most nodes only carry out plans that they are given: they need not have it in memory.
+        from node.outsource.client.planner import Goal, Planner
+
+        self._planner = self._planner or Planner(self._work, self._config.planner)
         goal = Goal(
             words=request.skill,
             text=request.text,

@@ -19,11 +19,12 @@ from node.errors import NodeError, UsageError
 from node.execute.errors import FormatError, InputError
 from node.execute.skill import JSON, TEXT, Skill
 from node.outsource.localwork import LocalWork
+from node.outsource.taskview import planned
 from node.skills.labels import is_label
 from node.tasks.content import Content, File, assemble
 from node.tasks.drafting import Brief, DraftError, FileLine, SkillLine, checked, conversation, repair, response_format
-from node.tasks.plan import Plan, Step, parse_plan, per_document
-from node.views.plans import DraftRow, PlannedStep, PlanView
+from node.tasks.plan import Plan, parse_plan, per_document
+from node.views.plans import DraftRow, PlanView
 
 log = structlog.get_logger()
 
@@ -107,14 +108,6 @@ class Planner:
         except UsageError as error:
             raise UsageError(f"no plan by rule: {error}; and none by a model: {why}") from error
         return self._told(plan, "rule", "; ".join(filter(None, (why, reading))), rows)
-
-    def check(self, by: str) -> None:
-        """UsageError when a model is asked for and none is named."""
-        if by == "model" and not self._model:
-            raise UsageError(
-                "no model makes plans here: put one on sale (coalesced sell --openai URL --model M) and name its label "
-                'in the configuration, planner = "llm/M" below [client]; or plan by rule'
-            )
 
     def _told(
         self, plan: Plan, made_by: Literal["model", "repaired", "rule"], why: str, rows: list[DraftRow]
@@ -264,16 +257,6 @@ def allowance(
     if written < LEAST_WRITTEN or timeout_s < LEAST_TIME_S or most_micro > left_micro * (1 + 1e-9):
         return None
     return Allowance(written, timeout_s, most_micro)
-
-
-def planned(plan: Plan) -> tuple[PlannedStep, ...]:
-    """A plan's steps for its record."""
-    return tuple(PlannedStep(**msgspec.structs.asdict(step)) for step in plan.step)
-
-
-def plan_in(view: PlanView) -> Plan:
-    """The plan of a record."""
-    return Plan(step=tuple(Step(**msgspec.structs.asdict(step)) for step in view.step))
 
 
 def _line(skill: Skill) -> SkillLine:
