@@ -1,7 +1,7 @@
 """A hired job paid by credits in escrow, between whole nodes and the member of their chain that would arbitrate."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +97,16 @@ async def trio(
     settlement: SettlementConfig = CREDITS,
     seller_settles: SettlementConfig = CREDITS,
     review_ms: int = 60_000,
+    pace_s: float = 0.0,
 ) -> Trio:
-    """Three started nodes."""
+    """Three started nodes, the seller and the buyer with directories that outlive them."""
     common = sections(directory, settlement=settlement, review_ms=review_ms)
+    for name in ("seller", "buyer"):
+        (directory / name).mkdir()
     arbiter = await made.node(seed=SEEDS[0], sections={**common, "contractor": ContractorConfig(sell=False)})
-    seller = await made.seller(seed=SEEDS[1], sections=sections(directory, settlement=seller_settles))
-    buyer = await made.buyer(seed=SEEDS[2], sections=common)
+    sells = sections(directory, settlement=seller_settles)
+    seller = await made.seller(seed=SEEDS[1], sections=sells, directory=directory / "seller", pace_s=pace_s)
+    buyer = await made.buyer(seed=SEEDS[2], sections=common, directory=directory / "buyer")
     return Trio(arbiter, seller, buyer)
 
 
@@ -213,12 +217,8 @@ async def test_a_silent_client_pays_and_a_silent_seller_gives_back_by_time(tmp_p
 
 async def test_a_client_that_crashes_between_escrow_and_award_gets_its_credits_back(tmp_path: Path) -> None:
     async with world() as made:
-        home = tmp_path / "buyer"
-        home.mkdir()
         three = await trio(made, tmp_path)
-        await three.buyer.stop()
-        buyer = await made.buyer(seed=SEEDS[2], sections=sections(tmp_path), directory=home)
-        three = Trio(three.arbiter, three.seller, buyer)
+        buyer, home = three.buyer, tmp_path / "buyer"
         settling = buyer.parts.settling
         locked, lock = asyncio.Event(), settling.lock
 
@@ -243,13 +243,9 @@ async def test_a_client_that_crashes_between_escrow_and_award_gets_its_credits_b
 
 async def test_a_client_that_crashes_between_result_and_release_pays_once(tmp_path: Path) -> None:
     async with world() as made:
-        home = tmp_path / "buyer"
-        home.mkdir()
         three = await trio(made, tmp_path)
-        await three.buyer.stop()
-        buyer = await made.buyer(seed=SEEDS[2], sections=sections(tmp_path), directory=home)
+        buyer, home = three.buyer, tmp_path / "buyer"
         hold_steps(buyer)
-        three = Trio(three.arbiter, three.seller, buyer)
         task = await buyer.ask("sentiment", TEXT)
         assert task.choice == "outsource"
         await three.until(lambda: [deal.stage for deal in three.deals()] == [SUBMITTED], "the seller asks")
@@ -269,35 +265,25 @@ async def test_a_client_that_crashes_between_result_and_release_pays_once(tmp_pa
 
 async def test_a_seller_that_crashes_at_work_gives_the_credits_back_when_it_is_up_again(tmp_path: Path) -> None:
     async with world() as made:
-        home = tmp_path / "seller"
-        home.mkdir()
-        common = sections(tmp_path)
-        arbiter = await made.node(seed=SEEDS[0], sections={**common, "contractor": ContractorConfig(sell=False)})
-        seller = await made.seller(seed=SEEDS[1], sections=common, directory=home, pace_s=30.0)
-        buyer = await made.buyer(seed=SEEDS[2], sections=common)
-        task_id = await buyer.submit("sentiment", TEXT, deadline_s=600.0)
-        await buyer.reached(task_id, "accepted")
-        three = Trio(arbiter, seller, buyer)
+        three = await trio(made, tmp_path, pace_s=30.0)
+        task_id = await three.buyer.submit("sentiment", TEXT, deadline_s=600.0)
+        await three.buyer.reached(task_id, "accepted")
         assert [deal.stage for deal in three.deals()] == [FUNDED]
-        left = snapshot(home, tmp_path / "left")
-        await seller.stop()
-        again = await made.seller(seed=SEEDS[1], sections=common, directory=left, port=seller.endpoint.port)
-        deal = await Trio(arbiter, again, buyer).closed()
+        left, port = snapshot(tmp_path / "seller", tmp_path / "left"), three.seller.endpoint.port
+        await three.seller.stop()
+        three.seller = await made.seller(seed=SEEDS[1], sections=sections(tmp_path), directory=left, port=port)
+        deal = await three.closed()
         assert deal.paid_credits == 0
 
 
 async def test_a_client_that_crashes_before_the_dispute_still_has_what_it_shows_the_arbiter(tmp_path: Path) -> None:
     async with world() as made:
-        home = tmp_path / "buyer"
-        home.mkdir()
         insists = SettlementConfig(adapter="credits", margin_s=1.0, refund_rejected=False)
         three = await trio(made, tmp_path, seller_settles=insists)
-        await three.buyer.stop()
-        buyer = await made.buyer(seed=SEEDS[2], sections=sections(tmp_path), directory=home)
+        buyer, home = three.buyer, tmp_path / "buyer"
         fabricate(three.seller)
         hold_steps(buyer)
         await buyer.ask("sentiment", TEXT, least_level="full")
-        three = Trio(three.arbiter, three.seller, buyer)
         await three.until(lambda: [deal.stage for deal in three.deals()] == [SUBMITTED], "the seller asks")
         left = snapshot(home, tmp_path / "left")
         await buyer.stop()
@@ -357,62 +343,41 @@ async def test_a_block_follows_its_peer_to_the_next_key_and_is_lifted_from_both(
         assert peers.is_blocked(successor)
 
 
+async def renewed(node: Node, make: Callable[..., Awaitable[Node]], directory: Path) -> Node:
+    """The node under another key, on the same directory: what `keys rotate` comes to."""
+    await pass_on(node, NEXT_SEED)
+    await node.stop()
+    home = node.plan.directory
+    assert home is not None
+    set_aside(home / "journal.db", "former")
+    return await make(seed=NEXT_SEED, sections=sections(directory), directory=home, port=node.endpoint.port)
+
+
 async def test_a_client_with_a_new_key_pays_for_what_it_accepted_under_the_old_one(tmp_path: Path) -> None:
     async with world() as made:
-        home = tmp_path / "buyer"
-        home.mkdir()
-        common = sections(tmp_path)
-        arbiter = await made.node(seed=SEEDS[0], sections={**common, "contractor": ContractorConfig(sell=False)})
-        seller = await made.seller(seed=SEEDS[1], sections=common)
-        buyer = await made.buyer(seed=SEEDS[2], sections=common, directory=home)
-        hold_steps(buyer)
-        three = Trio(arbiter, seller, buyer)
-        task = await buyer.ask("sentiment", TEXT)
+        three = await trio(made, tmp_path)
+        hold_steps(three.buyer)
+        task = await three.buyer.ask("sentiment", TEXT)
         assert task.choice == "outsource"
         await three.until(lambda: [deal.stage for deal in three.deals()] == [SUBMITTED], "the seller asks")
-        await pass_on(buyer, NEXT_SEED)
-        await buyer.stop()
-        set_aside(home / "journal.db", "former")
-        again = await made.buyer(seed=NEXT_SEED, sections=common, directory=home, port=buyer.endpoint.port)
-        deal = await Trio(arbiter, seller, again).closed()
-        assert deal.paid_credits == task.cost_micro
-        assert deal.stage == CLOSED
-        receipt = await again.owner.receipt(task.id)
-        assert receipt.verdict == "accepted"
+        three.buyer = await renewed(three.buyer, made.buyer, tmp_path)
+        assert (await three.closed()).paid_credits == task.cost_micro
+        assert (await three.buyer.owner.receipt(task.id)).verdict == "accepted"
 
 
 async def test_a_seller_with_a_new_key_is_paid_for_what_it_delivered_under_the_old_one(tmp_path: Path) -> None:
     async with world() as made:
-        home = tmp_path / "seller"
-        home.mkdir()
-        common = sections(tmp_path)
-        arbiter = await made.node(seed=SEEDS[0], sections={**common, "contractor": ContractorConfig(sell=False)})
-        seller = await made.seller(seed=SEEDS[1], sections=common, directory=home)
-        hold_steps(seller)
-        buyer = await made.buyer(seed=SEEDS[2], sections=common)
-        three = Trio(arbiter, seller, buyer)
-        task = await buyer.ask("sentiment", TEXT)
+        three = await trio(made, tmp_path)
+        hold_steps(three.seller)
+        task = await three.buyer.ask("sentiment", TEXT)
         assert (task.choice, [deal.stage for deal in three.deals()]) == ("outsource", [FUNDED])
-        await pass_on(seller, NEXT_SEED)
-        await seller.stop()
-        set_aside(home / "journal.db", "former")
-        again = await made.seller(seed=NEXT_SEED, sections=common, directory=home, port=seller.endpoint.port)
-        deal = await Trio(arbiter, again, buyer).closed()
-        assert deal.paid_credits == task.cost_micro
+        three.seller = await renewed(three.seller, made.seller, tmp_path)
+        assert (await three.closed()).paid_credits == task.cost_micro
 
 
 async def test_a_seller_with_a_new_key_gives_back_what_was_locked_for_unfinished_work(tmp_path: Path) -> None:
     async with world() as made:
-        home = tmp_path / "seller"
-        home.mkdir()
-        common = sections(tmp_path)
-        arbiter = await made.node(seed=SEEDS[0], sections={**common, "contractor": ContractorConfig(sell=False)})
-        seller = await made.seller(seed=SEEDS[1], sections=common, directory=home, pace_s=30.0)
-        buyer = await made.buyer(seed=SEEDS[2], sections=common)
-        task_id = await buyer.submit("sentiment", TEXT, deadline_s=600.0)
-        await buyer.reached(task_id, "accepted")
-        await pass_on(seller, NEXT_SEED)
-        await seller.stop()
-        set_aside(home / "journal.db", "former")
-        again = await made.seller(seed=NEXT_SEED, sections=common, directory=home, port=seller.endpoint.port)
-        assert (await Trio(arbiter, again, buyer).closed()).paid_credits == 0
+        three = await trio(made, tmp_path, pace_s=30.0)
+        await three.buyer.reached(await three.buyer.submit("sentiment", TEXT, deadline_s=600.0), "accepted")
+        three.seller = await renewed(three.seller, made.seller, tmp_path)
+        assert (await three.closed()).paid_credits == 0
