@@ -10,7 +10,8 @@ from node.priors.check import parse_did
 from node.priors.document import Prior
 from node.skills.labels import check_label
 from node.store.priors import Bought, Known
-from node.views import BuyPriorsRequest, DocumentRow, MakerRow, PriorRow, PriorsView, ProbingRow
+from node.views import BuyPriorsRequest, DocumentRow, MakerRow, PriorRow, PriorsView, ProbingRow, Problem
+from node.wording import counted
 
 PPM = 1_000_000
 
@@ -69,6 +70,27 @@ class PriorsDesk:
             spent_micro=sum(spent.values()),
             sold=making.stall.sold.total(),
         )
+
+
+async def maker_problems(parts: Parts) -> Iterable[Problem]:
+    """Which of the market makers that the owner named count for nothing, and why."""
+    if not parts.subscriptions.named:
+        return ()
+    known = await parts.store.priors.makers()
+    return [_problem(key, one) for key, one in known.items() if key in parts.subscriptions.named and _is_mute(one)]
+
+
+def _is_mute(known: Known) -> bool:
+    return known.standing.weight == 0.0
+
+
+def _problem(key: bytes, known: Known) -> Problem:
+    standing = known.standing
+    why = known.problem or f"{standing.surprises} of {counted(standing.compared, 'job')} ended otherwise than it said"
+    return Problem(
+        text=f"market maker {short_id(key)} counts for nothing here: {why}",
+        fix="coalesced config show (priors.makers)",
+    )
 
 
 def _rows(prior: Prior, maker: str) -> Iterable[PriorRow]:

@@ -9,6 +9,7 @@ from node.community.community import ASKING
 from node.daemon import Daemon
 from node.metrics import render
 from node.owner.ledger import brief
+from node.owner.priors import maker_problems
 from node.owner.registries import registry_problems
 from node.owner.skills import skills_view
 from node.tasks.lifecycle import TRANSITIONS
@@ -59,7 +60,7 @@ class StatusDesk:
             ledger=brief(parts.community),
             openai_url=self.openai_url,
             draining=daemon.is_stopping,
-            problems=(*await self._damage(), *self._problems(len(contacts), spent)),
+            problems=(*await self._damage(), *self._problems(len(contacts), spent), *await maker_problems(parts)),
         )
 
     def _bootstrap(self, contacts: int) -> str:

@@ -145,24 +145,21 @@ async def test_a_newcomer_with_a_prior_avoids_the_bad_seller_at_once_and_says_wh
         assert (probing.sold, probing.spent_micro) == (1, sum(spent.values()))
 
 
-async def test_a_probe_looks_like_any_order_with_the_nodes_defaults() -> None:
-    async with town() as here:
-        await here.probed(1)
-        await here.maker.ask(SKILL, TEXT, only=did_key(here.good[0].key), privacy=None)
-        tasks = await here.good[0].parts.store.tasks.select(limit=10)
+async def test_no_probe_is_made_beyond_the_budget_and_each_looks_like_any_order_with_the_nodes_defaults() -> None:
+    poor = MarketMakerConfig(serve=True, skills=(SKILL,), probe_budget_micro=60_000, seller_budget_micro=40_000)
+    async with town(poor) as here:
+        for _ in range(8):
+            await here.making.prober.step()
+        spent = await here.maker.parts.store.probes.spent_micro(Env().unix_ms())
+        assert 0 < sum(spent.values()) <= 60_000
+        assert max(spent.values()) <= 40_000
+
+        seller = next(node for node in here.good if spent.get(node.key))
+        await here.maker.ask(SKILL, TEXT, only=did_key(seller.key), privacy=None)
+        tasks = await seller.parts.store.tasks.select(limit=10)
         orders = [unpack(Specification, row.specification) for row in tasks if row.peer == here.maker.key]
         assert len(orders) >= 2
         assert len({(one.constraints, one.verification, one.resources, one.output) for one in orders}) == 1
-
-
-async def test_no_probe_is_made_beyond_the_budget() -> None:
-    poor = MarketMakerConfig(serve=True, skills=(SKILL,), probe_budget_micro=40_000, seller_budget_micro=30_000)
-    async with town(poor) as here:
-        for _ in range(12):
-            await here.making.prober.step()
-        spent = await here.maker.parts.store.probes.spent_micro(Env().unix_ms())
-        assert 0 < sum(spent.values()) <= 40_000
-        assert max(spent.values()) <= 30_000
 
 
 def whitewash(connection: sqlite3.Connection, seller: bytes) -> None:
@@ -182,6 +179,8 @@ async def test_a_maker_whose_receipts_are_not_what_it_signed_is_refused_and_coun
         (maker,) = view.makers
         assert (maker.believed_ppm, view.documents, view.sellers) == (0, (), ())
         assert "is counted as good" in maker.problem
+        problems = [problem.text for problem in (await buyer.owner.status()).problems]
+        assert any(text.startswith(f"market maker {maker.peer} counts for nothing here") for text in problems)
 
 
 async def test_a_seller_that_serves_the_maker_well_and_others_badly_costs_the_maker_its_credit() -> None:
