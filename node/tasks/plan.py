@@ -171,6 +171,8 @@ class Origin:
     receipt: str = ""
     """What made it, the task that it was, and the receipt that both sides signed; empty where there is none."""
     cost_micro: int | None = None
+    files: tuple[str, ...] = ()
+    """Of those handed over, the ones that the step itself read."""
 
 
 def resting_on(origin: Origin, needs: Mapping[str, Origin]) -> Origin:
@@ -210,6 +212,8 @@ def _told(part: Part) -> dict[str, object]:
     if origin.cost_micro is not None:
         told["cost_micro"] = origin.cost_micro
     told["p_good"] = origin.success_ppm / 1_000_000
+    if origin.files:
+        told["files"] = list(origin.files)
     if origin.rests_on:
         told["rests_on_unverified"] = list(origin.rests_on)
     return {**told, **_body(part.content)}

@@ -39,6 +39,7 @@ async def test_one_subtask_a_document_then_merged() -> None:
         assert (task.state, len(task.subtasks)) == ("completed", 3)
         parts = (await result(node, task))["parts"]
         assert [part["source"] for part in parts] == ["part-1", "part-2", "part-3"]
+        assert [part["files"] for part in parts] == [["1.txt"], ["2.txt"], ["3.txt"]]
         scores = [part["result"]["score"] for part in parts]
         assert scores[0] == scores[2] > 0 > scores[1]
         why = await node.owner.why(task.id)

@@ -106,7 +106,8 @@ class Planner:
         try:
             plan, reading = await self._by_rule(goal, find_label)
         except UsageError as error:
-            raise UsageError(f"no plan by rule: {error}; and none by a model: {why}") from error
+            said = f"no plan by rule: {error}; nor by a model: {why}. Say which skill is to be used (--skill LABEL)"
+            raise UsageError(said) from error
         return self._told(plan, "rule", "; ".join(filter(None, (why, reading))), rows)
 
     def _told(

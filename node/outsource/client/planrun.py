@@ -154,7 +154,7 @@ class _Run:
             # Its needs are there: what it may take now leaves as much to each of those that wait for it.
             until = self._loop.time() + max(0.0, self._ends - self._loop.time()) / self._chains[step.name]
             made = await self._tried(step, content, self._least_level(step, above), until)
-        return StepDone(made.done, resting_on(made.origin, above))
+        return StepDone(made.done, resting_on(replace(made.origin, files=step.files), above))
 
     def _least_level(self, step: Step, above: dict[str, Origin]) -> Level:
         """The highest of what the plan asks for, what the step asks for, and what its input makes necessary."""
