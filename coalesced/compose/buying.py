@@ -157,6 +157,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         network=config.node.network,
         env=env,
         priors=store.priors,
+        hearsay=hearsay,
         listings=surveyor.listings,
         order=order,
         in_background=base.in_background,

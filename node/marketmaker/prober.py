@@ -140,7 +140,7 @@ class Prober:
     async def _ended(self, row: TaskRow, seller: bytes) -> Ended:
         """What it cost, and what its seller had promised."""
         stored = await self._decisions.of_task(row.task_id)
-        candidates = () if not stored else Decision.from_json(stored[-1].body).inputs.candidates
+        candidates = Decision.from_json(stored[-1].body).inputs.candidates if stored else ()
         promised = next((round(1000 * one.duration_s) for one in candidates if one.key == seller), 0)
         return Ended(paid_micro=row.paid_micro, quoted_micro=row.price_micro or 0, promised_ms=promised)
 

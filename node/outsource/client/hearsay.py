@@ -1,12 +1,13 @@
 """What market makers said of sellers, for decisions; and what came of it, which is how far they are believed next."""
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 import structlog
 
 from crypto.identity import short_id
 from node.decision.words import MakerWord
-from node.priors.belief import Standing, compared, fade, word
+from node.priors.belief import compared, fade, word
 from node.priors.check import read
 from node.priors.document import Prior
 from node.proofs.errors import ProofError
@@ -48,11 +49,7 @@ class Hearsay:
             row = None if prior is None else prior.row_of(contractor)
             if prior is None or row is None:
                 continue
-            said, left = row, fade(prior, now_s)
-
-            def judged(standing: Standing) -> Standing:
-                return compared(standing, said, left, good=good)  # noqa: B023  # called within this turn
-
+            judged = partial(compared, row=row, left=fade(prior, now_s), good=good)
             after = await self._priors.change(bought.maker, before, judged)
             if after.weight < DOUBTED <= before.weight:
                 log.warning("market_maker.doubted", maker=short_id(bought.maker), surprises=after.surprises)

@@ -1,6 +1,7 @@
 """Buying what market makers know: over the ordinary market, checked before it is paid, some of its leaves opened."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
@@ -13,6 +14,7 @@ from crypto.identity import did_key, parse_did_key, short_id
 from node.background import Background
 from node.env import Env
 from node.errors import NodeError, NoOfferError, VerificationError
+from node.outsource.client.hearsay import Hearsay
 from node.outsource.client.request import Undisclosed
 from node.outsource.client.survey import Listing
 from node.priors.belief import LIAR_ODDS, Standing, first_standing
@@ -55,6 +57,7 @@ class Subscriptions:
         network: str,
         env: Env,
         priors: Priors,
+        hearsay: Hearsay,
         listings: Callable[[str], Awaitable[list[Listing]]],
         order: Order,
         in_background: Background,
@@ -64,6 +67,7 @@ class Subscriptions:
         self._network = network
         self._env = env
         self._priors = priors
+        self._hearsay = hearsay
         self._listings = listings
         self._order = order
         self._in_background = in_background
@@ -71,7 +75,9 @@ class Subscriptions:
         """Whom the owner named."""
         self._tried_s: dict[tuple[bytes, str], float] = {}
         """When a purchase failed last."""
-        self._looked: dict[str, tuple[float, tuple[bytes, ...]]] = {}
+        self._looked_s = -math.inf
+        self._found: tuple[bytes, ...] = ()
+        """Makers that nobody named, as of then."""
         self._under_way: dict[tuple[bytes, str], asyncio.Task[None]] = {}
 
     async def wanted(self, skill: str, *, most_s: float) -> None:
@@ -80,26 +86,28 @@ class Subscriptions:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(min(most_s, self._config.wait_s)):
-                pending = [
-                    self._begun(maker, skill) for maker in await self.makers(skill) if await self._is_due(maker, skill)
-                ]
+                makers = await self.makers()
+                pending = [self._begun(maker, skill) for maker in makers if await self._is_due(maker, skill)]
                 if pending:
                     await asyncio.wait(pending)
 
-    async def makers(self, skill: str) -> list[bytes]:
+    async def makers(self) -> list[bytes]:
         """Whom to buy from: those that are named, and some of those that are found."""
-        if not self._config.find:
-            return sorted(self.named)
-        now_s = self._now_s()
-        looked_s, found = self._looked.get(skill, (-self._config.retry_s, ()))
-        if now_s - looked_s >= self._config.retry_s:
-            sellers = [one.seller.key for one in await self._listings(SKILL)]
-            found = tuple(key for key in sellers if key not in self.named)
-            self._looked[skill] = (now_s, found)
-        return [*sorted(self.named), *found[: self._config.most_makers]]
+        if self._config.find and self._now_s() - self._looked_s >= self._config.retry_s:
+            self._looked_s = self._now_s()
+            await asyncio.shield(self._in_background(self._look()))
+        return [*sorted(self.named), *self._found[: self._config.most_makers]]
+
+    async def _look(self) -> None:
+        """Find makers; it goes on when nobody waits for it any more."""
+        sellers = [one.seller.key for one in await self._listings(SKILL)]
+        self._found = tuple(key for key in sellers if key not in self.named)
 
     async def _is_due(self, maker: bytes, skill: str) -> bool:
-        if maker == self._own_key or self._now_s() - self._tried_s.get((maker, skill), -1e12) < self._config.retry_s:
+        if (
+            maker == self._own_key
+            or self._now_s() - self._tried_s.get((maker, skill), -math.inf) < self._config.retry_s
+        ):
             return False
         last = await self._priors.last(maker, skill)
         if last is None:
@@ -129,7 +137,7 @@ class Subscriptions:
         """
         before = await self._priors.last(maker, skill)
         known = await self._priors.maker(maker)
-        last = None if before is None else read(before.token)
+        last = None if before is None else self._hearsay.prior(before)
         now_s = self._env.unix_ms() // 1000
 
         def opened_token(content: Content) -> tuple[str, Prior]:
@@ -198,7 +206,7 @@ class Subscriptions:
 
     async def buy_from_all(self, skill: str, makers: Sequence[bytes] = ()) -> list[Bought]:
         """Buy of each of these, or of all that are named or found; NodeError where none sold anything."""
-        chosen = list(makers) or await self.makers(skill) or [one.seller.key for one in await self._listings(SKILL)]
+        chosen = list(makers) or await self.makers() or [one.seller.key for one in await self._listings(SKILL)]
         if not chosen:
             raise NoOfferError("no market maker is named in priors.makers, and none is found in the network")
         outcomes = await asyncio.gather(*(self.buy(maker, skill) for maker in chosen), return_exceptions=True)
