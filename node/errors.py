@@ -24,6 +24,8 @@ class NodeError(Exception):
 
     code: str = "failed"
     exit_code: ClassVar[int] = 1
+    spent_micro: int = 0
+    """What was spent all the same: whoever works for this node elsewhere may bill for attempts too."""
 
 
 class UsageError(NodeError):

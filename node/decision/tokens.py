@@ -70,6 +70,11 @@ class TokenBelief(Checked, frozen=True, kw_only=True):
         return self.read_bytes / self.read_tokens
 
 
+def worst_usage(tariff: Tariff, size_bytes: int) -> Usage:
+    """What a task of so many bytes may read and write at most, where nobody counted: four bytes a token, as ever."""
+    return Usage(max(1, -(-size_bytes // BYTES_PER_TOKEN)), tariff.max_written)
+
+
 def work_units(tariff: Tariff, size_bytes: int) -> int:
     """Tokens that a task may move, counted the same by everybody: all it may write, and its length by the first guess.
 

@@ -16,5 +16,7 @@ class Execution:
     peak_memory_bytes: int
     usage: Usage | None = None
     """Tokens as the model's endpoint counted them; None for other work, and for counts that cannot be true."""
+    wasted_micro: int = 0
+    """What attempts before it have cost at most, that gave nothing and may be billed all the same."""
     paid_micro: int = 0
     """What a user's function paid for tasks of its own, out of the budget that it was given."""

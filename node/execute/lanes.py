@@ -10,7 +10,7 @@ from node.execute.conversation import Ask
 from node.execute.errors import BusyError, InputError, OutOfOrderError, TimeLimitError, UnknownSkillError
 from node.execute.execution import Execution
 from node.execute.remote import Remote
-from node.execute.skill import Progress, Skill
+from node.execute.skill import Progress, Skill, worst_micro
 
 OUT_OF_ORDER_S = 30.0
 """How long nothing is sold of what did not work elsewhere: a local server restarts, a hosted one's limit resets."""
@@ -134,8 +134,10 @@ class LanedExecutor:
         """One run of what is done elsewhere, its queue included."""
         remote, lane = self._remotes[label]
         until_s = asyncio.get_running_loop().time() + limit_s
+        has_begun = False
         try:
             async with asyncio.timeout_at(until_s) as limit, lane.slot():
+                has_begun = True
                 left_s = until_s - asyncio.get_running_loop().time()
                 return await remote.run(data, media_type, timeout_s=left_s, on_progress=on_progress, ask=ask)
         except OutOfOrderError:
@@ -144,4 +146,6 @@ class LanedExecutor:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise TimeLimitError(f"the work did not end within {limit_s:g} s and was given up") from error
+            late = TimeLimitError(f"the work did not end within {limit_s:g} s and was given up")
+            late.spent_micro = worst_micro(remote.skill, len(data)) if has_begun else 0
+            raise late from error

@@ -1,9 +1,10 @@
 """What this node knows about one skill that it can execute."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from node.decision.tokens import Tariff, work_units
+from node.decision.tokens import Tariff, charge_micro, work_units, worst_usage
 from node.tasks.checks import CheckName
 from protocol.specification import EFFORTS, Effort, Level
 
@@ -69,3 +70,10 @@ class Skill:
         if self.is_builtin:
             return max(1, input_bytes)
         return max(1, -(-input_bytes // self.unit_bytes)) if self.unit_bytes else 1
+
+
+def worst_micro(skill: Skill, input_bytes: int) -> int:
+    """The most that one attempt may be billed at where it is done elsewhere: its reply as long as it may be."""
+    if skill.tariff is None or skill.tariff.cost is None:
+        return skill.charge_micro or 0
+    return math.ceil(charge_micro(skill.tariff.cost, worst_usage(skill.tariff, input_bytes)))

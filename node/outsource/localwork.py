@@ -143,7 +143,12 @@ class LocalWork:
         if charged is None:
             slots = self.executor.lane(label).slots
             return self.spent_micro(execution.wall_s, memory_bytes=memory_bytes, slots=slots)
-        return charged
+        return charged + execution.wasted_micro
+
+    def is_charged(self, label: str) -> bool:
+        """Whether whoever does the work charges this node for it."""
+        skill = self.skill(label)
+        return skill is not None and self._charged_micro(skill, 1) is not None
 
     def _charged_micro(self, skill: Skill, units: int, usage: Usage | None = None) -> float | None:
         """What a task costs where it is done elsewhere, by the tokens counted or expected; None: its time here."""

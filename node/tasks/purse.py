@@ -29,7 +29,7 @@ class Purse:
 
     @property
     def spent_micro(self) -> int:
-        """What has been paid."""
+        """What has been spent, on failed attempts too."""
         return self._spent
 
     @property
@@ -48,10 +48,10 @@ class Purse:
         self._held[name] = held
         return held
 
-    def give_back(self, name: str, paid_micro: int, *, is_over: bool) -> None:
+    def give_back(self, name: str, spent_micro: int, *, is_over: bool) -> None:
         """A step ended, or an attempt at it: what it did not spend is there for its next attempt, or for all."""
-        rest = self._held.pop(name) - paid_micro
-        self._spent += paid_micro
+        rest = self._held.pop(name) - spent_micro
+        self._spent += spent_micro
         if is_over or name in self._sharing:
             self._free += rest
         else:

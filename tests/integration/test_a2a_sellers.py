@@ -186,9 +186,11 @@ async def _error(request: web.Request) -> web.Response:
     return web.json_response({"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "y" * 10_000}})
 
 
-@pytest.mark.parametrize("answer", [_nonsense, _redirect, _huge, _wrong, _error])
-async def test_an_agent_that_delivers_nothing_of_use_is_fallen_back_from_and_owed_nothing(
-    nodes: World, answer: Answer
+@pytest.mark.parametrize(
+    ("answer", "billed_micro"), [(_nonsense, 1), (_redirect, 0), (_huge, 1), (_wrong, 1), (_error, 0)]
+)
+async def test_an_agent_that_delivers_nothing_of_use_is_fallen_back_from_and_counts_as_paid_if_it_may_bill(
+    nodes: World, answer: Answer, billed_micro: int
 ) -> None:
     server, config = await stranger(answer)
     try:
@@ -196,7 +198,10 @@ async def test_an_agent_that_delivers_nothing_of_use_is_fallen_back_from_and_owe
         task = await node.ask("sentiment", TEXT, least_level="full")
         assert (task.state, task.choice, len(task.tried)) == ("completed", "local", 1)
         assert len(task.tried[0]) < 1000
-        assert await node.parts.store.spending.day_used_micro(node.parts.env.unix_ms()) == 0
+        assert await node.parts.store.spending.day_used_micro(node.parts.env.unix_ms()) == billed_micro
+        assert task.cost_micro is not None
+        assert task.cost_micro >= billed_micro
+        assert await node.parts.store.spending.open_reservations() == []
         (outcome,) = (await node.parts.store.outcomes.counts([_key(config)], "sentiment", 0)).values()
         assert (outcome.successes, outcome.failures) == (0, 1)
     finally:

@@ -12,13 +12,13 @@ from structlog.testing import capture_logs
 from node.decision.tokens import Usage
 from node.errors import UsageError
 from node.execute.config import ExecuteConfig
-from node.execute.errors import BusyError, ExecutionError, InputError, TimeLimitError
+from node.execute.errors import BusyError, ExecutionError, InputError, OutOfOrderError, TimeLimitError
 from node.execute.execution import Execution
 from node.execute.openai.model import OpenAiModel
 from node.execute.openai.offer import skill_of
 from node.execute.openai.retry import RetryBudget
 from node.execute.processes import ProcessExecutor
-from node.views import ModelSource
+from node.views import ModelSource, TokenRate
 from tests.harness.openai_backend import Backend, Fault, answer, backend, embedded, read_tokens, tokens
 
 TEXT = b"Give me statistics: Ships carry goods. Goods are bought, and goods are sold."
@@ -270,3 +270,52 @@ async def test_a_redirect_is_not_followed(executor: ProcessExecutor, served: Bac
     with pytest.raises(ExecutionError, match="answered 307"):
         await run(executor)
     assert served.requests == []
+
+
+COST = TokenRate(read_micro=2_000_000, written_micro=8_000_000)
+WORST_MICRO = -(-len(TEXT) // 4) * 2 + 1024 * 8
+"""One attempt at TEXT whose reply is as long as it may be."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "attempts"), [(Fault.CUT, 3), (Fault.INVALID_JSON, 3), (Fault.SERVER_ERROR, 0), (Fault.NO_CREDIT, 0)]
+)
+async def test_attempts_that_may_be_billed_count_at_the_worst_and_refusals_nothing(
+    executor: ProcessExecutor, served: Backend, fault: Fault, attempts: int
+) -> None:
+    charged(executor, served)
+    served.fault = fault
+    with pytest.raises(ExecutionError) as failed:
+        await run(executor)
+    assert failed.value.spent_micro == attempts * WORST_MICRO
+
+
+async def test_a_result_carries_what_the_attempts_before_it_may_be_billed_at(
+    executor: ProcessExecutor, served: Backend
+) -> None:
+    charged(executor, served)
+    served.next_faults.extend([Fault.CUT, Fault.SERVER_ERROR])
+    assert (await run(executor)).wasted_micro == WORST_MICRO
+
+
+async def test_an_attempt_that_takes_too_long_counts_at_the_worst(executor: ProcessExecutor, served: Backend) -> None:
+    charged(executor, served)
+    served.fault = Fault.SLOW
+    with pytest.raises(TimeLimitError) as late:
+        await run(executor, timeout_s=0.3)
+    served.gate.set()
+    assert late.value.spent_micro == WORST_MICRO
+
+
+async def test_an_endpoint_that_cannot_be_reached_bills_nothing(executor: ProcessExecutor) -> None:
+    async with backend() as gone:
+        charged(executor, gone)
+    with pytest.raises(OutOfOrderError) as failed:
+        await run(executor)
+    assert failed.value.spent_micro == 0
+
+
+def charged(executor: ProcessExecutor, served: Backend) -> None:
+    """Offer the model at an endpoint that bills for tokens."""
+    source = ModelSource(url=served.url, model="small-1", cost=COST)
+    executor.register_remote(OpenAiModel(source, skill_of(source, "llm/small-1", "", COST), QUICK))

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("a2a")
 
 from crypto.identity import Identity, did_key
-from node.errors import UsageError
+from node.errors import NodeError, UsageError
 from node.outsource.config import ContractorConfig
 from node.views import AgentSource, InputFile, OfferView, SellRequest
 from tests.harness.nodes import Node, World, world
@@ -200,3 +200,14 @@ async def test_an_input_of_a_kind_that_the_agent_does_not_take_is_refused(some: 
     skill = seller.parts.executor.skill(LABEL)
     with pytest.raises(UsageError, match="takes text/plain, text/markdown, not application/json"):
         skill.size(json.dumps({"a": 1}).encode(), "application/json")
+
+
+@pytest.mark.parametrize(("text", "spent_micro"), [("fail", 90), ("paint", 90), ("slowly", 90)])
+async def test_a_failed_attempt_costs_its_seller_what_the_agent_charges(
+    some: World, agent: SdkAgent, text: str, spent_micro: int
+) -> None:
+    seller = await some.seller(sections={"contractor": ContractorConfig(skills=())})
+    await sell(seller, agent, cost_micro=90)
+    with pytest.raises(NodeError) as failed:
+        await seller.parts.executor.run(LABEL, f"{text} {TEXT}".encode(), "text/plain", timeout_s=1.0)
+    assert failed.value.spent_micro == spent_micro

@@ -53,17 +53,21 @@ def test_what_planning_cost_what_steps_may_spend_at_once_and_what_they_spent_nev
 ) -> None:
     held: dict[str, int] = {}
     spent: list[int] = []
+    wasted: list[int] = []
 
     async def run_step(step: Step, content: Content, share: Share) -> StepDone:
         assert share.budget_micro >= 0
         held[step.name] = share.budget_micro
-        assert planning_micro + sum(held.values()) + sum(spent) <= BUDGET
+        assert planning_micro + sum(held.values()) + sum(spent) + sum(wasted) <= BUDGET
         for _ in range(data.draw(st.integers(0, 3))):
             await asyncio.sleep(0)
         del held[step.name]
         match data.draw(st.sampled_from(["paid", "free", "fails", "never"])):
             case "fails":
-                raise NodeError("it failed")
+                failure = NodeError("it failed, and may be billed all the same")
+                failure.spent_micro = data.draw(st.integers(0, share.budget_micro))
+                wasted.append(failure.spent_micro)
+                raise failure
             case "never":
                 raise NoOfferError("nobody")
             case "free":
@@ -83,7 +87,7 @@ def test_what_planning_cost_what_steps_may_spend_at_once_and_what_they_spent_nev
         done = asyncio.run(running)
     except NodeError:
         return
-    assert done.paid_micro == sum(spent) <= BUDGET - planning_micro
+    assert done.paid_micro == sum(spent) <= BUDGET - planning_micro - sum(wasted)
 
 
 rates = st.builds(TokenRate, read_micro=st.integers(0, 10**8), written_micro=st.integers(0, 10**8))

@@ -23,13 +23,25 @@ MAX_WHOLE_BYTES = 64 * 2**20
 
 
 class EndpointError(Exception):
-    """An attempt failed. `status` 0: no answer came. `asked_s`: the pause that the endpoint asks for."""
+    """An attempt failed. `status` 0: no answer came. `asked_s`: the pause that the endpoint asks for.
 
-    def __init__(self, text: str, *, status: int = 0, is_final: bool = False, asked_s: float | None = None) -> None:
+    `may_bill`: it may have worked for nothing, a whole reply or the beginning of one.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int = 0,
+        is_final: bool = False,
+        asked_s: float | None = None,
+        is_unsent: bool = False,
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.is_final = is_final
         self.asked_s = asked_s
+        self.may_bill = status in (0, 200) and not is_unsent
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +154,8 @@ def _asked_s(response: aiohttp.ClientResponse) -> float | None:
 def _lost(error: BaseException) -> EndpointError:
     if isinstance(error, TimeoutError):
         return EndpointError("the endpoint fell silent")
-    return EndpointError(f"no answer from the endpoint: {str(error)[:200] or type(error).__name__}")
+    text = f"no answer from the endpoint: {str(error)[:200] or type(error).__name__}"
+    return EndpointError(text, is_unsent=isinstance(error, aiohttp.ClientConnectorError))
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

@@ -1,6 +1,7 @@
 """A model behind an endpoint doing tasks: asked, asked again within a budget, its tokens counted by what it reports."""
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from node.decision.tokens import Usage, doubt
+from node.decision.tokens import Usage, charge_micro, doubt
 from node.errors import NodeError, UsageError
 from node.execute.conversation import Ask
 from node.execute.errors import ExecutionError, FormatError, OutOfOrderError
@@ -28,7 +29,7 @@ from node.execute.openai.reply import (
 )
 from node.execute.openai.request import ChatRequest, read_chat, read_texts
 from node.execute.openai.retry import RetryBudget, pause_s
-from node.execute.skill import JSON, TEXT, Progress, Skill
+from node.execute.skill import JSON, TEXT, Progress, Skill, worst_micro
 from node.views import ModelSource
 
 log = structlog.get_logger()
@@ -73,12 +74,18 @@ class OpenAiModel:
         most = min(self._source.max_tokens, request.max_tokens or self._source.max_tokens)
         progress = _Progress(on_progress, most)
 
+        bill = _Bill(self.skill, len(input))
+
         async def once(http: aiohttp.ClientSession, endpoint: Endpoint) -> Assembly:
             assembly = Assembly(most * MOST_BYTES_PER_TOKEN)
-            await chat(http, endpoint, self._body(request, most), assembly, progress.written)
+            try:
+                await chat(http, endpoint, self._body(request, most), assembly, progress.written)
+            except EndpointError as error:
+                bill.failed(error, assembly.usage)
+                raise
             return assembly
 
-        reply, wall_s = await self._persist(once, until_s)
+        reply, wall_s = await self._persist(once, until_s, bill)
         usage = self._usage(reply.usage, len(input), reply.written_bytes, self._source.max_tokens)
         output, output_type = reply.text.encode(errors="replace"), TEXT
         if media_type == JSON:
@@ -90,7 +97,7 @@ class OpenAiModel:
                 usage=_reported(usage),
             )
             output = msgspec.json.encode(result)
-        return Execution(output, output_type, wall_s, 0.0, 0, usage)
+        return Execution(output, output_type, wall_s, 0.0, 0, usage, wasted_micro=bill.wasted_micro)
 
     async def check(self) -> None:
         """See `check_model`."""
@@ -109,15 +116,21 @@ class OpenAiModel:
             try:
                 return read_vectors(await fetch(http, endpoint, "embeddings", body), len(texts))
             except ReplyError as error:
-                raise EndpointError(str(error), is_final=error.is_final) from error
+                failed = EndpointError(str(error), is_final=error.is_final)
+                bill.failed(failed, None)
+                raise failed from error
+            except EndpointError as error:
+                bill.failed(error, None)
+                raise
 
-        (vectors, reported), wall_s = await self._persist(once, until_s)
+        bill = _Bill(self.skill, len(data))
+        (vectors, reported), wall_s = await self._persist(once, until_s, bill)
         usage = self._usage(reported, len(data), 0, 0)
         result = EmbeddingsResult(vectors=vectors, model=self._source.model, usage=_reported(usage))
-        return Execution(msgspec.json.encode(result), JSON, wall_s, 0.0, 0, usage)
+        return Execution(msgspec.json.encode(result), JSON, wall_s, 0.0, 0, usage, wasted_micro=bill.wasted_micro)
 
     async def _persist(
-        self, once: Callable[[aiohttp.ClientSession, Endpoint], Awaitable[T]], until_s: float
+        self, once: Callable[[aiohttp.ClientSession, Endpoint], Awaitable[T]], until_s: float, bill: "_Bill"
     ) -> tuple[T, float]:
         """What `once` gives, tried within the budget; and the seconds that the attempt took which succeeded."""
         loop, attempt = asyncio.get_running_loop(), 1
@@ -138,7 +151,9 @@ class OpenAiModel:
                     if wait_s is None:
                         why = str(error).replace(endpoint.key or "\0", "...")
                         log.warning("model.failed", model=self._source.model, attempts=attempt, why=why)
-                        raise _failure(error, attempt) from error
+                        failure = _failure(error, attempt)
+                        failure.spent_micro = bill.wasted_micro
+                        raise failure from error
                     log.info("model.asked_again", model=self._source.model, attempt=attempt, status=error.status)
                 await asyncio.sleep(wait_s)
                 attempt += 1
@@ -200,6 +215,24 @@ def _failure(error: EndpointError, attempts: int) -> ExecutionError:
         return FormatError("the model's endpoint takes no such response_format: leave it out")
     # Not for 400 and the like: one buyer's odd request must not close the shop for all others.
     return OutOfOrderError(text) if error.status in OUT_OF_ORDER or error.status >= 500 else ExecutionError(text)
+
+
+class _Bill:
+    """What attempts that gave nothing may be billed at: by the usage that was reported, else the worst case."""
+
+    def __init__(self, skill: Skill, input_bytes: int) -> None:
+        self._skill = skill
+        self._input_bytes = input_bytes
+        self.wasted_micro = 0
+
+    def failed(self, error: EndpointError, reported: ReportedUsage | None) -> None:
+        """Count an attempt."""
+        tariff = self._skill.tariff
+        if not error.may_bill or tariff is None or tariff.cost is None:
+            return
+        most_micro = worst_micro(self._skill, self._input_bytes)
+        charged = most_micro if reported is None else math.ceil(charge_micro(tariff.cost, reported.usage))
+        self.wasted_micro += min(charged, most_micro)
 
 
 class _Dialect:

@@ -78,14 +78,18 @@ class AgentOrders:
             await self._note(AGENT_ORDER, order, price_micro=offer.terms.price_micro)
             work = await self._done(order)
             if isinstance(work, Fault):
-                await completed(self._ended(order, kind=work.kind))
-                return Failed(work.kind, f"{offer.seller.name}: {work.kind}: {work.text}")
+                billed_micro = offer.terms.price_micro if work.may_bill else 0
+                await completed(self._failed(order, work.kind, billed_micro))
+                text = f"{offer.seller.name}: {work.kind}: {work.text}"
+                return Failed(work.kind, text, cost_micro=billed_micro)
             judgement = await self._judged(order, work, here)
             if not judgement.accepted:
-                await completed(self._ended(order, kind="bad_result"))
+                # Under a contract only what is accepted is owed; without one, the agent was never told of a check.
+                billed_micro = 0 if offer.token else work.invoice_micro
+                await completed(self._failed(order, "bad_result", billed_micro))
                 reasons = "; ".join(judgement.reasons) or "verification refused the result"
                 text = f"{offer.seller.name}: bad_result: {reasons}"
-                return Failed(VerificationError.code, text, cost_micro=judgement.cost_micro)
+                return Failed(VerificationError.code, text, cost_micro=judgement.cost_micro + billed_micro)
             await completed(self._paid(order, work, took_ms=self._env.unix_ms() - began))
         except BaseException:
             await completed(self._promises.close_all(CUT_SHORT, ask.task_id))
@@ -150,6 +154,12 @@ class AgentOrders:
         """What is owed, in the journal before anything else knows of it."""
         await self._note(AGENT_PAID, order, paid_micro=work.invoice_micro, receipt=work.receipt)
         await self._ended(order, kind="ok", paid_micro=work.invoice_micro, took_ms=took_ms)
+
+    async def _failed(self, order: AgentOrder, kind: str, billed_micro: int) -> None:
+        """Nothing of use came; what the agent may bill for it all the same counts as spent, at worst its price."""
+        if billed_micro:
+            await self._note(AGENT_PAID, order, paid_micro=billed_micro, receipt="")
+        await self._ended(order, kind=kind, paid_micro=billed_micro)
 
     async def _ended(self, order: AgentOrder, *, kind: str, paid_micro: int = 0, took_ms: int = 0) -> None:
         ask, key = order.ask, order.offer.seller.key

@@ -89,13 +89,14 @@ class Attempts:
         except InputError:
             raise
         except NodeError as error:
-            return Failed(error.code, f"local work failed: {error}")
+            return Failed(error.code, f"local work failed: {error}", cost_micro=error.spent_micro)
         finally:
             await progress.flush()
         units = ask.specification.input.work_units
-        cost_micro = self._work.cost_micro(ask.skill, execution, units, memory_bytes=memory_bytes)
+        cost_micro = round(self._work.cost_micro(ask.skill, execution, units, memory_bytes=memory_bytes))
         content, paid_micro = Content(execution.media_type, execution.output), execution.paid_micro
-        return Done(content, cost_micro=round(cost_micro) + paid_micro, paid_micro=paid_micro)
+        charged_micro = cost_micro if self._work.is_charged(ask.skill) else 0
+        return Done(content, cost_micro=cost_micro + paid_micro, paid_micro=paid_micro, charged_micro=charged_micro)
 
     async def hired(
         self,

@@ -182,15 +182,25 @@ class Course:
                     await self._learn(ask, decision, outcome)
                     self._watch_over(survey, decision)
                     if isinstance(outcome, Done):
-                        wasted_micro = sum(failure.cost_micro for failure in tried)
-                        return replace(outcome, cost_micro=outcome.cost_micro + wasted_micro)
+                        wasted_micro = _wasted_micro(tried)
+                        return replace(
+                            outcome,
+                            cost_micro=outcome.cost_micro + wasted_micro,
+                            charged_micro=outcome.charged_micro + wasted_micro,
+                        )
                     tried.append(outcome)
                     self._tasks.tell(ask.task_id, "fell_back", outcome.text)
                     survey = await self._without(survey, decision, outcome, ends - loop.time())
-                    decision = self._surveyor.decide(survey, remaining_s=ends - loop.time())
+                    spent_micro, left_s = _wasted_micro(tried), ends - loop.time()
+                    decision = self._surveyor.decide(survey, remaining_s=left_s, spent_micro=spent_micro)
         except TimeoutError as error:
             deadline_s = ask.specification.constraints.deadline_ms / 1000
-            raise DeadlineError(_listed(f"the deadline of {deadline_s:g} s has passed", tried)) from error
+            late = DeadlineError(_listed(f"the deadline of {deadline_s:g} s has passed", tried))
+            late.spent_micro = _wasted_micro(tried)
+            raise late from error
+        except NodeError as error:
+            error.spent_micro += _wasted_micro(tried)
+            raise
         finally:
             self._agents.release(quoted - taken)
 
@@ -285,6 +295,11 @@ class Course:
         return await self._surveyor.survey(
             survey.ask, survey.local, offers, refusals, alone=survey.alone, needless=survey.needless
         )
+
+
+def _wasted_micro(tried: Sequence[Failed]) -> int:
+    """What failed attempts have cost all the same."""
+    return sum(failure.cost_micro for failure in tried)
 
 
 def _nothing_left(survey: Survey, decision: Decision, tried: list[Failed], near: Sequence[str]) -> NodeError:

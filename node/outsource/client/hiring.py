@@ -86,6 +86,8 @@ class Fault:
     kind: FaultKind
     text: str
     evidence: tuple[bytes, ...] = ()
+    may_bill: bool = False
+    """Of an agent without a contract that took the task: it may bill for that, whatever became of it."""
 
 
 async def hire(session: Session, job: Job, listener: Listener) -> Delivery | Fault:

@@ -24,6 +24,13 @@ class Done:
     content: Content
     cost_micro: int
     paid_micro: int
+    charged_micro: int = 0
+    """Of the cost, what others charge beside what was paid: endpoints for work done here, and for failed attempts."""
+
+    @property
+    def spent_micro(self) -> int:
+        """Money, whoever gets it: what a budget is for."""
+        return self.paid_micro + self.charged_micro
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +44,4 @@ class Failed:
     text: str
     others: tuple[bytes, ...] = ()
     cost_micro: int = 0
-    """What was spent on it all the same: on a judge."""
+    """What was spent on it all the same: on a judge, on an endpoint or an agent that bills for attempts."""

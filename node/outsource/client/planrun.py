@@ -163,15 +163,16 @@ class _Run:
         return max(asked, key=LEVELS.index)
 
     async def _tried(self, step: Step, content: Content, level: Level, until: float) -> StepDone:
-        """The step's work, again where that may help; what fails has cost nothing: only what passes is paid."""
+        """The step's work, again where that may help, for what failed attempts have left of its share."""
         for attempt in range(step.retries + 1):
             budget_micro = self._purse.take(step.name)
-            paid_micro, is_over = 0, True
+            spent_micro, is_over = 0, True
             try:
                 share = Share(budget_micro, max(LEAST_TIME_S, until - self._loop.time()), level)
                 made = await self._run_step(step, content, share)
-                paid_micro = made.done.paid_micro
+                spent_micro = made.done.spent_micro
             except NodeError as error:
+                spent_micro = error.spent_micro
                 is_over = attempt == step.retries or isinstance(error, FINAL) or self._loop.time() >= until
                 if is_over:
                     raise
@@ -179,7 +180,7 @@ class _Run:
             else:
                 return made
             finally:
-                self._purse.give_back(step.name, paid_micro, is_over=is_over)
+                self._purse.give_back(step.name, spent_micro, is_over=is_over)
         raise AssertionError("the last attempt ends in a result or an error")
 
     def _done_ppm(self) -> int:
@@ -225,4 +226,5 @@ def _outcome(plan: Plan, ended: dict[str, Ended]) -> Done:
         content,
         cost_micro=sum(one.cost_micro for one in done.values()),
         paid_micro=sum(one.paid_micro for one in done.values()),
+        charged_micro=sum(one.charged_micro for one in done.values()),
     )

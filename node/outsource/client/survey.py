@@ -310,11 +310,14 @@ class Surveyor:
         """Whether its price binds no longer."""
         return offer.held.until_unix_ms <= self._unix_ms()
 
-    def decide(self, survey: Survey, *, remaining_s: float) -> Decision:
-        """The decision at this moment: quotes that have expired meanwhile no longer count."""
+    def decide(self, survey: Survey, *, remaining_s: float, spent_micro: int = 0) -> Decision:
+        """The decision at this moment: quotes that have expired meanwhile no longer count.
+
+        `spent_micro`: what attempts before it have cost, of the task's budget.
+        """
         ask = survey.ask
         inputs = Inputs(
-            facts=_facts(ask, remaining_s, spend_left_micro=_purse_micro(survey)),
+            facts=_facts(ask, remaining_s, spend_left_micro=_purse_micro(survey), spent_micro=spent_micro),
             local=survey.local,
             candidates=tuple(
                 _candidate(survey, offer, self._audit_key) for offer in survey.offers if not self.has_expired(offer)
@@ -351,11 +354,11 @@ def _priced(decision: DecisionConfig, work: LocalWork) -> DecisionConfig:
     return msgspec.structs.replace(decision, protocol_overhead_micro=work.spent_micro(decision.protocol_s))
 
 
-def _facts(ask: Ask, remaining_s: float, *, spend_left_micro: int | None = None) -> TaskFacts:
+def _facts(ask: Ask, remaining_s: float, *, spend_left_micro: int | None = None, spent_micro: int = 0) -> TaskFacts:
     specification, constraints = ask.specification, ask.specification.constraints
     return TaskFacts(
         skill=ask.skill,
-        budget_micro=constraints.budget_micro,
+        budget_micro=max(0, constraints.budget_micro - spent_micro),
         deadline_s=max(0.0, remaining_s),
         value_micro=ask.value_micro,
         input_bytes=specification.input.size_bytes,

@@ -214,12 +214,14 @@ class A2aAgents:
                 return await course.run()
         except TimeoutError:
             await course.cancel()
-            return Fault("timeout", f"nothing was delivered within {job.remaining_s:.1f} s")
+            text = f"nothing was delivered within {job.remaining_s:.1f} s"
+            return Fault("timeout", text, may_bill=not course.contract)
         except asyncio.CancelledError:
             await completed(course.cancel())
             raise
         except AgentError as error:
-            return Fault("failed", str(error))
+            was_taken = bool(course.errand.task_id) or not error.is_refusal
+            return Fault("failed", str(error), may_bill=was_taken and not course.contract)
         except EconomicsError as error:
             return Fault("invalid", str(error))
 

@@ -23,6 +23,8 @@ from node.outsource.client.agents import AgentJob, AgentWork
 from node.outsource.client.hiring import Fault
 
 COMPLETED = "TASK_STATE_COMPLETED"
+UNTOUCHED = frozenset({"TASK_STATE_REJECTED", "TASK_STATE_AUTH_REQUIRED"})
+"""Nothing was done yet that could be billed."""
 
 
 @dataclass(slots=True)
@@ -58,7 +60,8 @@ class Course:
         parts = [{"text": "agreed"}] if offer.token else parts_of(ask.content)
         task = await self.errand.run(parts, economics, task_id=offer.order)
         if state_of(task) != COMPLETED:
-            return Fault("failed", left_as(task))
+            was_taken = state_of(task) not in UNTOUCHED
+            return Fault("failed", left_as(task), may_bill=was_taken and not self.contract)
         content = content_of(task, self.media_type, ask.specification.output.max_bytes)
         return self._delivered(task, AgentWork(content, offer.terms.price_micro))
 

@@ -27,7 +27,7 @@ from coalesced.gateway.a2a.buying.wire import AgentError
 from coalesced.gateway.a2a.config import A2aSeller
 from crypto.identity import Identity, parse_did_key
 from node.background import completed
-from node.errors import UsageError
+from node.errors import NodeError, UsageError
 from node.execute.conversation import Ask
 from node.execute.envelope import Envelope, is_envelope
 from node.execute.errors import ExecutionError, InputError, OutOfOrderError, TimeLimitError
@@ -125,20 +125,24 @@ class SoldAgent:
                 on_progress(0, text)
 
         started_s = loop.time()
+        billed_micro = 0
         try:
             async with asyncio.timeout(timeout_s), _session() as http:
                 agent = _agent(self._source, http, self._identity, self._unix_ms)
                 card = await agent.known(timeout_s)
                 errand = Errand(agent, card, MAX_RESULT_BYTES, timeout_s, question, progress)
+                billed_micro = self._source.cost_micro or 0
                 try:
                     content = self._delivered(await errand.run(parts))
-                except BaseException:
+                except BaseException as error:
+                    if isinstance(error, AgentError) and error.is_refusal and not errand.task_id:
+                        billed_micro = 0
                     await completed(errand.cancel())
                     raise
-        except TimeoutError as error:
-            raise TimeLimitError(f"the agent delivered nothing within {timeout_s:g} s") from error
-        except (AgentError, CardError, UsageError) as error:
-            raise self._failure(error) from error
+        except (TimeoutError, AgentError, CardError, NodeError) as error:
+            failure = self._failure(error, timeout_s)
+            failure.spent_micro = billed_micro
+            raise failure from error
         return Execution(content.data, content.media_type, loop.time() - started_s, 0.0, 0)
 
     def _delivered(self, task: dict[str, Any]) -> Content:
@@ -153,14 +157,18 @@ class SoldAgent:
             raise AgentError(f"its result is {content.media_type}, which its card does not name")
         return content
 
-    def _failure(self, error: Exception) -> Exception:
+    def _failure(self, error: Exception, timeout_s: float) -> NodeError:
         """What a buyer learns: that it failed. Where the next task would end the same way, the shop closes a while."""
-        if isinstance(error, InputError):
-            return error
-        log.warning("agent.failed", card=self._source.card, why=str(error))
-        if isinstance(error, AgentError) and not error.is_down:
-            return ExecutionError("the agent gave no usable result")
-        return OutOfOrderError("this seller's agent cannot be used at the moment")
+        log.warning("agent.failed", card=self._source.card, why=str(error) or "it took too long")
+        match error:
+            case TimeoutError():
+                return TimeLimitError(f"the agent delivered nothing within {timeout_s:g} s")
+            case ExecutionError():
+                return ExecutionError(str(error))
+            case AgentError(is_down=False):
+                return ExecutionError("the agent gave no usable result")
+            case _:
+                return OutOfOrderError("this seller's agent cannot be used at the moment")
 
 
 def parts_in(data: bytes, media_type: str) -> list[dict[str, Any]]:

@@ -32,11 +32,15 @@ IS_DOWN: Final = frozenset({0, 401, 402, 403, 404, 429})
 
 
 class AgentError(Exception):
-    """An agent cannot be reached, or answered with an error or with nonsense. `status`: of its answer, 0 for none."""
+    """An agent cannot be reached, or answered with an error or with nonsense. `status`: of its answer, 0 for none.
 
-    def __init__(self, text: str, *, status: int = 200) -> None:
+    `is_refusal`: it did not take what was sent, so that no bill can come of it.
+    """
+
+    def __init__(self, text: str, *, status: int = 200, is_refusal: bool = False) -> None:
         super().__init__(text)
         self.status = status
+        self.is_refusal = is_refusal
 
     @property
     def is_down(self) -> bool:
@@ -105,7 +109,9 @@ class Wire:
         except TimeoutError as error:
             raise AgentError(f"no answer within {timeout_s:.1f} s", status=0) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise AgentError(f"it cannot be reached: {str(error)[:MAX_QUOTED_CHARS]}", status=0) from error
+            text = f"it cannot be reached: {str(error)[:MAX_QUOTED_CHARS]}"
+            is_refusal = isinstance(error, aiohttp.ClientConnectorError)
+            raise AgentError(text, status=0, is_refusal=is_refusal) from error
 
 
 def _request(card: ReadCard, operation: str, params: dict[str, Any]) -> tuple[str, str, bytes]:
@@ -149,11 +155,11 @@ def _parsed(data: bytes, status: int) -> Any:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise AgentError(f"it answered {status} without JSON", status=status) from error
+        raise AgentError(f"it answered {status} without JSON", status=status, is_refusal=status >= 300) from error
     problem = value.get("error") if isinstance(value, dict) else None
     if status >= 400 or problem is not None:
         text = problem.get("message") if isinstance(problem, dict) else ""
-        raise AgentError(f"it answered {status}: {str(text)[:MAX_QUOTED_CHARS]}", status=status)
+        raise AgentError(f"it answered {status}: {str(text)[:MAX_QUOTED_CHARS]}", status=status, is_refusal=True)
     return value
 
 
