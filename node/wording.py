@@ -1,7 +1,11 @@
 """Figures and numbers of things in sentences for people: money, durations, plurals."""
 
 import math
+import unicodedata
 
+HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that move a cursor, hide, reorder or break lines: controls, formats (bidi overrides, zero widths,
+tags), surrogates, line and paragraph separators."""
 _UNITS = ((1.0, 0.001, "ms"), (120.0, 1.0, "s"), (7_200.0, 60.0, "min"), (172_800.0, 3_600.0, "h"))
 """Below which seconds, seconds in one, name."""
 _DAY_S = 86_400.0
@@ -30,6 +34,16 @@ def duration(seconds: float, digits: int = 2) -> str:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """A number of things: "1 contact", "2 contacts", "1,200 entries"."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def visible_json(text: str, *, keep: str = "") -> str:
+    """Encoded JSON with every harmful character but those of `keep` as JSON's own escape: it means what it meant."""
+    return "".join(one if one in keep or unicodedata.category(one) not in HARMFUL else _in_json(one) for one in text)
+
+
+def _in_json(char: str) -> str:
+    units = char.encode("utf-16-be", errors="surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def check_name(level: str) -> str:

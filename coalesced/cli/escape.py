@@ -2,9 +2,7 @@
 
 import unicodedata
 
-_HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that move the cursor, hide, reorder or break lines: controls, formats (bidi overrides, zero
-widths, tags), surrogates, line and paragraph separators."""
+from node.wording import HARMFUL
 
 
 def escaped(text: str, *, keep: str = "") -> str:
@@ -12,7 +10,7 @@ def escaped(text: str, *, keep: str = "") -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        character if character in keep or unicodedata.category(character) not in _HARMFUL else _escape(character)
+        character if character in keep or unicodedata.category(character) not in HARMFUL else _escape(character)
         for character in text
     )
 

@@ -101,7 +101,7 @@ def grounds(decision: shapes.Decision) -> str:
         said.append(f"Drawn for an audit ({share(decision['audit_ppm'])} of its unseen work is checked).")
     elif decision["audit_ppm"] and decision["level"] == "none":
         said.append(f"Not drawn for an audit ({share(decision['audit_ppm'])} of its unseen work is checked).")
-    return " ".join(said)
+    return escaped(" ".join(said))
 
 
 def sign(flag: shapes.MarketFlag) -> str:
@@ -118,11 +118,11 @@ def sign(flag: shapes.MarketFlag) -> str:
 def replayed(replay: shapes.Replay) -> Iterator[str]:
     """Whether a stored decision is the same when it is made again, and what it says."""
     decision = replay["decision"]
-    where = f"decision {replay['number']} of task {short_task(replay['task_id'])}"
+    where = escaped(f"decision {replay['number']} of task {short_task(replay['task_id'])}")
     if replay["same"]:
-        yield f"{where}: the same to the last bit (inputs {replay['inputs_sha256'][:12]})."
+        yield f"{where}: the same to the last bit (inputs {escaped(replay['inputs_sha256'][:12])})."
     else:
-        parts = ", ".join(replay["differs"]) or "its text"
+        parts = escaped(", ".join(replay["differs"])) or "its text"
         yield f"{where}: NOT the same; what differs: {parts}. Another version of coalesced made it."
     yield headline(decision)
     yield from explained(decision)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TextIO, TypeVar
 
 import click
 
+from coalesced.cli.escape import escaped_block
 from coalesced.paths import Paths, find_paths
+from node.wording import visible_json
 
 if TYPE_CHECKING:
     from coalesced.control.client import ControlClient
@@ -70,21 +72,26 @@ class Face:
         encoded = msgspec.json.encode(value)
         if self.out.isatty():
             encoded = msgspec.json.format(encoded, indent=2)
-        self.say(encoded.decode())
+        self._print_encoded(encoded)
 
     def print_json_line(self, value: object) -> None:
         """Print one JSON value of many on one line, also on a terminal."""
         import msgspec
 
-        self.say(msgspec.json.encode(value).decode())
+        self._print_encoded(msgspec.json.encode(value))
+
+    def _print_encoded(self, encoded: bytes) -> None:
+        """On a terminal with everything that could steer it written out, which says the same as JSON."""
+        text = encoded.decode()
+        print(visible_json(text, keep="\n") if self.out.isatty() else text, file=self.out, flush=True)
 
     def say(self, text: str) -> None:
-        """Print a line to stdout."""
-        print(text, file=self.out, flush=True)
+        """Print text to stdout; what could steer a terminal is written out, wherever it came from."""
+        print(escaped_block(text), file=self.out, flush=True)
 
     def note(self, text: str) -> None:
-        """Print a line to stderr: about the answer, not part of it."""
-        print(text, file=self.err, flush=True)
+        """Print text to stderr, likewise: about the answer, not part of it."""
+        print(escaped_block(text), file=self.err, flush=True)
 
 
 def command_options(function: Callable[Concatenate[Face, P], T]) -> Callable[P, T]:

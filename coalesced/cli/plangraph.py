@@ -25,9 +25,9 @@ def graph_lines(steps: Sequence[Step]) -> Iterator[str]:
         rows.append(_cells(step, depths[step["name"]]))
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))] if rows else []
     for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        yield escaped("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if rows:
-        yield _sum(steps)
+        yield escaped(_sum(steps))
 
 
 async def show_graph(face: "Face", client: "ControlClient", task_id: str) -> None:
@@ -75,7 +75,7 @@ def _cost(step: Step) -> str:
 
 def change_line(step: Step) -> str:
     """One step as it stands now, in one line."""
-    return "  ".join(cell for cell in _cells({**step, "needs": []}, 0) if cell not in ("", "-"))
+    return escaped("  ".join(cell for cell in _cells({**step, "needs": []}, 0) if cell not in ("", "-")))
 
 
 def made_lines(plan: Plan) -> Iterator[str]:

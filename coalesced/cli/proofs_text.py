@@ -42,9 +42,10 @@ def draw_at_least(view: shapes.AtLeast, out: TextIO) -> None:
     what = f"at least {view['at_least']} of {view['name']}"
     if view["shown"]:
         how = "by a range proof" if view["hidden"] else "by a tier"
-        out.write(f"{view['peer']} proved {how} that it has {what}, as certified by {', '.join(view['issuers'])}\n")
+        said = f"{view['peer']} proved {how} that it has {what}, as certified by {', '.join(view['issuers'])}"
     else:
-        out.write(f"{view['peer']} did not show that it has {what}: {escaped(view['problem'])}\n")
+        said = f"{view['peer']} did not show that it has {what}: {view['problem']}"
+    out.write(f"{escaped(said)}\n")
 
 
 def draw_attestation(view: shapes.Attestation, out: TextIO) -> None:
@@ -119,7 +120,8 @@ def _attested(one: shapes.AttestedRow) -> str:
 def draw_leak(view: shapes.Leak, out: TextIO) -> None:
     """Who was sent it."""
     sellers = ", ".join(view["sellers"]) or "nobody: the task was done here"
-    out.write(f"{view['token']} was in task {units.short_task(view['task'])}, which was sent to {sellers}\n")
+    said = f"{view['token']} was in task {units.short_task(view['task'])}, which was sent to {sellers}"
+    out.write(f"{escaped(said)}\n")
 
 
 DRAWERS = {

@@ -42,7 +42,7 @@ def draw_matches(view: shapes.Matches, out: TextIO, *, parts: bool = False) -> N
     draw_table(columns.PARTS if parts else columns.MATCHES, rows, out, empty="nothing fits; see: coalesced skills ls")
     _draw_absent(view["absent"], out)
     if parts and view["captions"]:
-        print(f"\nlooked under: {', '.join(view['captions'])}", file=out)
+        print(f"\nlooked under: {escaped(', '.join(view['captions']))}", file=out)
 
 
 def draw_status(status: shapes.Status, out: TextIO) -> None:

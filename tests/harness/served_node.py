@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from coalesced.control.config import ControlConfig
 from coalesced.control.server import ControlServer
@@ -32,7 +32,7 @@ class ServedNode:
 
 
 @contextmanager
-def serve(home: Path) -> Iterator[ServedNode]:
+def serve(home: Path, make: Callable[[], Any] = MemoryNode) -> Iterator[ServedNode]:
     """Serve a fresh node in `home` until the block ends."""
     started = threading.Event()
     served: list[ServedNode] = []
@@ -40,7 +40,7 @@ def serve(home: Path) -> Iterator[ServedNode]:
     stop = asyncio.Event()
 
     async def main() -> None:
-        node = MemoryNode()
+        node = make()
         server = ControlServer(node, ControlConfig(close_timeout_s=0.1), home / "control.sock")
         node.on_stop = stop.set
         await server.start()

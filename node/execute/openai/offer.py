@@ -104,7 +104,7 @@ def skill_of(source: ModelSource, label: str, caption: str, cost: TokenRate | No
         example_media_type=TEXT if is_chat else JSON,
         efforts=("full",),
         verification={
-            "cheap": "size, media type and form of the answer; schema, citations and figures where the task asks for it",
+            "cheap": "size, media type and form of the answer; schema, citations, figures where they are asked for",
             "full": "the same, and the grade of the buyer's own judge",
             "redundant": "a second answer says the same, or two of three",
         },
