@@ -17,7 +17,7 @@ from node.env import Env
 from node.errors import NodeError
 from node.ledger.chain.genesis import Parameters, chain_id
 from node.ledger.chain.machine import ChainMachine
-from node.ledger.chain.proofs import Proved, ProvedEntry, ProvedTransaction, check_proof
+from node.ledger.chain.proofs import LightProof, Proved, ProvedEntry, ProvedTransaction, TransactionPath, check_proof
 from node.ledger.chain.state import STANDINGS, Account
 from node.ledger.pbft.quorum import tolerated
 from node.ledger.reputation.beta import lower_bound
@@ -27,7 +27,7 @@ from protocol.consensus import Committed
 from protocol.errors import RemoteProtocolError
 from protocol.packing import unpack
 from protocol.receipts import Signed, check_rating, open_receipt
-from protocol.transactions import RevealRating
+from protocol.transactions import Rating, RevealRating, open_transaction
 
 EXPORT: Final = "coalesced.ledger-export/1"
 PROOF: Final = "coalesced.ledger-proof/1"
@@ -202,6 +202,15 @@ def _check_proof(found: Mapping[str, Any], path: Path, genesis: bytes) -> Checke
         **receipt,
     }
     return Checked(ok=True, view=view)
+
+
+def rating_in(proof: object, named: str) -> Rating:
+    """The rating that a proof of this node's own is about; CliError when it is about something else."""
+    about = unpack(LightProof, _base64(proof)).about
+    rating = open_transaction(about.tx).rating if isinstance(about, TransactionPath) else None
+    if rating is None:
+        raise CliError(f"{named} is no job that was rated", exit_code=2)
+    return rating
 
 
 def _same(found: Mapping[str, Any], name: str, proved: object) -> None:

@@ -3,14 +3,16 @@
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from coalesced.cli.errors import CliError
-from coalesced.cli.ledger_files import check_file
+from coalesced.cli.ledger_files import check_file, rating_in
+from coalesced.cli.trust import OBJECTIONS
 from crypto.identity import did_key
-from node.ledger.chain.proofs import Anchor, prove_account
+from node.ledger.chain.proofs import Anchor, prove_account, prove_transaction
+from protocol.transactions import Objection
 from tests.harness.chains import MEMBERS, PEOPLE, World, certified, header_of
 
 CLIENT, CONTRACTOR = PEOPLE[4:6]
@@ -28,6 +30,7 @@ class Proof:
         anchor = Anchor(header, certified(header, MEMBERS[:3]))
         packed = prove_account(anchor, state, CONTRACTOR.public_key)
         assert packed is not None
+        self.of_rating = base64.b64encode(prove_transaction(anchor, [promised.reveal], 0)).decode()
         self.genesis = world.genesis
         self.content: dict[str, Any] = {
             "schema": "coalesced.ledger-proof/1",
@@ -70,3 +73,13 @@ def test_an_account_is_shown_by_name_and_with_what_its_ratings_come_to(proof: Pr
 def test_no_field_of_a_proof_file_can_say_another_thing(proof: Proof, changed: dict[str, Any], why: str) -> None:
     with pytest.raises(CliError, match=why):
         proof.checked(**changed)
+
+
+def test_the_rating_in_a_proof_is_found_and_what_is_none_is_refused(proof: Proof) -> None:
+    assert rating_in(proof.of_rating, "it").acceptance.contractor == CONTRACTOR.public_key
+    with pytest.raises(CliError, match="it is no job that was rated"):
+        rating_in(proof.content["proof"], "it")
+
+
+def test_the_objections_that_can_be_typed_are_those_of_the_protocol() -> None:
+    assert get_args(Objection) == OBJECTIONS
