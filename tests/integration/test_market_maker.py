@@ -209,5 +209,7 @@ async def test_a_maker_is_found_in_the_network_and_believed_little_and_nobody_se
         assert (maker.named, maker.peer, maker.bought) == (False, short_id(here.maker.key), 1)
         with pytest.raises(NoOfferError, match="no seller of risk was probed"):
             await buyer.owner.buy_priors(BuyPriorsRequest(skill="risk"))
-        alone = await here.buyer()
-        assert (await alone.owner.priors(None)).makers == ()
+        misled = await here.buyer(makers=(did_key(here.good[0].key),))
+        assert (await misled.ask(SKILL, TEXT)).state == "completed", "whoever is named and sells none holds nothing up"
+        (named,) = (await misled.owner.priors(None)).makers
+        assert (named.named, named.bought) == (True, 0)

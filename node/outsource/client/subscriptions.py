@@ -33,7 +33,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 RENEWED_SHARE = 0.25
-"""Of a document's life: when so little is left, the next one is bought while this one still counts."""
+"""Of a document's life: when so little is left, the next one is bought while this one counts, and no task waits."""
 ORDER_S = 60.0
 """Longest time for one order of a document or of openings."""
 
@@ -86,10 +86,14 @@ class Subscriptions:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(min(most_s, self._config.wait_s)):
-                makers = await self.makers()
-                pending = [self._begun(maker, skill) for maker in makers if await self._is_due(maker, skill)]
-                if pending:
-                    await asyncio.wait(pending)
+                awaited = []
+                for maker in await self.makers():
+                    left = await self._left_share(maker, skill)
+                    if left < RENEWED_SHARE and not self._rests(maker, skill):
+                        task = self._begun(maker, skill)
+                        awaited += [task] if left <= 0.0 else []
+                if awaited:
+                    await asyncio.wait(awaited)
 
     async def makers(self) -> list[bytes]:
         """Whom to buy from: those that are named, and some of those that are found."""
@@ -103,17 +107,18 @@ class Subscriptions:
         sellers = [one.seller.key for one in await self._listings(SKILL)]
         self._found = tuple(key for key in sellers if key not in self.named)
 
-    async def _is_due(self, maker: bytes, skill: str) -> bool:
-        if (
-            maker == self._own_key
-            or self._now_s() - self._tried_s.get((maker, skill), -math.inf) < self._config.retry_s
-        ):
-            return False
+    def _rests(self, maker: bytes, skill: str) -> bool:
+        """Whether nothing is to be bought of it: it is this node, or a purchase failed a moment ago."""
+        since_s = self._now_s() - self._tried_s.get((maker, skill), -math.inf)
+        return maker == self._own_key or since_s < self._config.retry_s
+
+    async def _left_share(self, maker: bytes, skill: str) -> float:
+        """What is left of the life of a maker's document; 0 or less where there is none that counts."""
         last = await self._priors.last(maker, skill)
         if last is None:
-            return True
+            return 0.0
         life_s = last.expires_unix_s - last.bought_unix_ms / 1000
-        return last.expires_unix_s - self._env.unix_ms() / 1000 < RENEWED_SHARE * life_s
+        return (last.expires_unix_s - self._env.unix_ms() / 1000) / max(1.0, life_s)
 
     def _begun(self, maker: bytes, skill: str) -> asyncio.Task[None]:
         """The purchase, which goes on when nobody waits for it any more."""
