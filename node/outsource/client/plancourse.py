@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from node.errors import DeadlineError, UsageError
+from node.background import background
+from node.errors import DeadlineError, NodeError, UsageError
 from node.outsource.client.finder import Finder
 from node.outsource.client.outcome import Done
 from node.outsource.client.planrun import Share, StepDone, run_plan
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 RunStep = Callable[[Step, Content, Share], Awaitable[StepDone]]
 PLAN_SKILL: Final = "plan"
 """The label under which a plan itself is listed; its subtasks have skills."""
+TOLD_WITHIN_S: Final = 10.0
+"""Longer than a watcher takes to look again (tasklog.RECHECK_S): a step's end is told before its plan goes on."""
 CHANGES: Final = frozenset({"submitted", "decided", "fell_back", "input_required", *ENDING_EVENTS})
 """Events of a step that change what its plan's graph shows."""
 
@@ -120,16 +123,17 @@ class PlanCourse:
 
     @asynccontextmanager
     async def told(self, plan_id: bytes, step: Step, task_id: bytes) -> AsyncIterator[None]:
-        """Tell in the plan's log how this step, which is that task, changes: until it has ended and that is told."""
-        telling = asyncio.create_task(self._tell(plan_id, step, task_id))
-        try:
-            yield
-        except asyncio.CancelledError:
-            telling.cancel()
-            raise
-        finally:
-            with suppress(asyncio.CancelledError):
-                await telling
+        """Tell in the plan's log how this step, which is that task, changes: until it has ended and that is told.
+
+        Where it is cancelled, its plan is, or fails: nobody waits for more.
+        """
+        async with background(self._tell(plan_id, step, task_id)) as telling:
+            try:
+                yield
+            except NodeError:
+                await asyncio.wait([telling], timeout=TOLD_WITHIN_S)
+                raise
+            await asyncio.wait([telling], timeout=TOLD_WITHIN_S)
 
     async def _tell(self, plan_id: bytes, step: Step, task_id: bytes) -> None:
         price_micro = None
