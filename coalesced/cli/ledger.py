@@ -10,6 +10,7 @@ from coalesced.cli.errors import CliError
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.motions import admit, approve, grant, passphrase_option, remove
 from coalesced.cli.signing import own_account, own_identity, signed, submitted
+from coalesced.cli.vouching import join, vouch
 from coalesced.control.client import ControlClient
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def members(face: Face, /) -> None:
 
 for _command in (admit, remove, approve):
     members.add_command(_command)
-ledger.add_command(grant)
+for _command in (grant, vouch, join):
+    ledger.add_command(_command)
 
 
 @ledger.command()

@@ -65,7 +65,7 @@ def admit(face: Face, /, did: str, output: Path | None, passphrase_file: str) ->
     """
     from protocol.transactions import Admit, Reconfigure
 
-    key = _key(did)
+    key = key_of(did)
     steps: list[tuple[type[Approved], dict[str, Any]]] = [] if _has_account(face, did) else [(Admit, {"key": key})]
     _begin(face, [*steps, (Reconfigure, {"add": (key,)})], output, passphrase_file)
 
@@ -82,7 +82,7 @@ def remove(face: Face, /, did: str, output: Path | None, passphrase_file: str) -
     """
     from protocol.transactions import Reconfigure
 
-    _begin(face, [(Reconfigure, {"remove": (_key(did),)})], output, passphrase_file)
+    _begin(face, [(Reconfigure, {"remove": (key_of(did),)})], output, passphrase_file)
 
 
 @click.command()
@@ -98,7 +98,7 @@ def grant(face: Face, /, did: str, amount: int, output: Path | None, passphrase_
     """
     from protocol.transactions import Admit, Grant
 
-    key = _key(did)
+    key = key_of(did)
     steps: list[tuple[type[Approved], dict[str, Any]]] = [] if _has_account(face, did) else [(Admit, {"key": key})]
     _begin(face, [*steps, (Grant, {"account": key, "credits": amount})], output, passphrase_file)
 
@@ -160,7 +160,7 @@ def _finish(face: Face, motion: Motion, file: Path | None) -> None:
 
 
 def _missing(members: LedgerMembers, signers: set[bytes]) -> int:
-    keys = {_key(row["did"]) for row in members["members"]}
+    keys = {key_of(row["did"]) for row in members["members"]}
     if strangers := signers - keys:
         raise CliError(f"{len(strangers)} of its signers are no members (any more)", exit_code=5)
     return max(0, members["quorum"] - len(signers & keys))
@@ -206,7 +206,8 @@ def _write(file: Path, motion: Motion) -> None:
         raise CliError(f"{file} cannot be written: {error.strerror}", code="failed", exit_code=1) from error
 
 
-def _key(did: str) -> bytes:
+def key_of(did: str) -> bytes:
+    """The key of a did:key; CliError when it is none."""
     from crypto.identity import parse_did_key
 
     try:

@@ -137,3 +137,20 @@ def test_members_are_let_in_by_a_quorum_and_credits_granted_and_an_account_prove
     shown = json.loads(checked.stdout)
     assert (shown["kind"], shown["content"]["credits"], shown["committee_changes"]) == ("Account", 751, 1)
     assert (shown["content"]["did"], shown["content"]["standing"], shown["content"]["level_1"]) == (did, "active", 0.5)
+
+
+@pytest.mark.long
+def test_who_has_credits_pays_the_bond_of_somebody_new(network: Daemons) -> None:
+    genesis, member, other = found(network)
+    newcomer = network.make("newcomer")
+    newcomer.start("--genesis", str(genesis), "--bootstrap", member.endpoint)
+    did = newcomer.cli("keys", "export").stdout.strip()
+    file = network.directory / "joining"
+    assert other.cli("ledger", "vouch", did, "--bond", "120", "-o", str(file)).returncode == 0
+    alone = other.cli("ledger", "join", str(file))
+    assert (alone.returncode, "gives this node's key no account" in alone.stderr) == (2, True)
+    joined = newcomer.cli("ledger", "join", str(file))
+    assert joined.returncode == 0, joined.stderr
+    account = asked(newcomer, "ledger", "balance")
+    assert (account["standing"], account["credits"], account["bond"]) == ("active", 0, 120)
+    assert asked(member, "ledger", "balance", asked(other, "ledger", "balance")["did"])["credits"] == 380
