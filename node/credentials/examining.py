@@ -46,14 +46,14 @@ class Examining:
         await self._shown.showed(key, [claim for one in checked for claim in _claims(one, now)])
         return checked
 
-    async def attest(self, key: bytes, work: Work, *, reason: str = "") -> Attestation:
-        """Put a peer's machine to the test now; `reason` where it seems to have changed.
+    async def attest(self, key: bytes, work: Work) -> Attestation:
+        """Put a peer's machine to the test now. One that holds ends the doubt of a peer that seemed to have changed.
 
-        AttestationError where what it showed does not hold, which then counts as a failed job of it too; NodeError
+        AttestationError where what it showed does not hold, which counts as a failed job of such a peer; NodeError
         where it refused, or could not be asked.
         """
         drift = (await self._drifting.drifts([key])).get(key)
-        reason = drift.reason if drift else reason
+        reason = drift.reason if drift else ""
         timeout_s = self._proofs.attestation.timeout_s
         try:
             session = await self._proofs.session(key)

@@ -9,9 +9,20 @@ from node.attestation.config import AttestationConfig
 from node.decision.security import Grant
 from node.decision.security_config import SecurityConfig
 from node.examination.again import ExaminationConfig
+from node.net.session import Call
 from node.outsource.config import ContractorConfig
 from node.store.history import JobOutcome
 from node.views import AskRequest, AttestedRow, ExaminedView
+from protocol.messages import (
+    AttestationBegun,
+    AttestationData,
+    AttestationRequest,
+    AttestationStep,
+    CertificatesFound,
+    CertificatesRequest,
+    Message,
+)
+from tests.harness.dealing import Seller, on_sale
 from tests.harness.nodes import LIMIT_S, Node, World, world
 
 SKILL = "sentiment"
@@ -37,7 +48,7 @@ async def now_with(seller: Node, machine: str, **attestation: Any) -> None:
     await seller.restart()
 
 
-async def shown_until(buyer: Node, seller: Node, holds: Callable[[ExaminedView], bool]) -> ExaminedView:
+async def shown_until(buyer: Node, seller: Node | Seller, holds: Callable[[ExaminedView], bool]) -> ExaminedView:
     """What the buyer knows of the seller, once it is so."""
     async with asyncio.timeout(LIMIT_S):
         while not holds(view := await buyer.owner.examined(did_key(seller.key))):  # noqa: ASYNC110
@@ -112,6 +123,36 @@ async def test_a_seller_whose_jobs_come_to_take_longer_is_attested_again() -> No
         assert "billion operations a second" in drifted
 
 
+class Pretending(Seller):
+    """Commits to products that it never made."""
+
+    async def handle(self, call: Call) -> Message:
+        match call.body:
+            case CertificatesRequest():
+                return CertificatesFound()
+            case AttestationRequest(rounds=rounds):
+                return AttestationBegun(attestation_id=bytes(16), roots=(bytes(32),) * rounds)
+            case AttestationStep():
+                return AttestationData(data=bytes(64))
+            case _:
+                return await super().handle(call)
+
+
+async def test_an_attestation_that_does_not_hold_counts_as_a_failed_job_and_the_doubt_stays() -> None:
+    async with world() as made:
+        buyer, seller = await made.buyer(), Pretending()
+        async with on_sale(seller, [buyer.endpoint]):
+            await jobs_of(buyer, seller, [10] * 20 + [200] * 12)
+            await buyer.ask(SKILL, TEXT, only=did_key(seller.key))
+            view = await shown_until(buyer, seller, lambda view: bool(again(view)))
+            (row,) = again(view)
+            assert (row.done, row.holds) == (True, False)
+            assert row.problem
+            assert "its jobs take longer than they did" in view.drift
+            recent = await buyer.parts.store.outcomes.recent(seller.key)
+            assert [job.skill for job in recent if job.kind == "attestation" and not job.success] == [SKILL]
+
+
 async def test_a_seller_is_attested_again_so_often_a_day_and_no_more() -> None:
     limits = ExaminationConfig(again_per_seller_per_day=1)
     async with world() as made:
@@ -146,7 +187,7 @@ async def test_a_seller_that_was_never_hired_nor_attested_is_left_alone_and_0_as
             assert (again(view), bool(view.drift)) == ([], drifts)
 
 
-async def jobs_of(buyer: Node, seller: Node, took_ms: list[int]) -> None:
+async def jobs_of(buyer: Node, seller: Node | Seller, took_ms: list[int]) -> None:
     """So many good jobs, the last just now."""
     now = buyer.parts.env.unix_ms()
     for number, duration_ms in enumerate(took_ms):

@@ -75,10 +75,10 @@ class Reexaminer:
         return found.reason if found else "; ".join(f"{skill}: {why}" for skill, why in await self._jobs(seller))
 
     async def _looked(self, seller: bytes) -> None:
-        for skill, reason in await self._jobs(seller):
+        if changed := await self._jobs(seller):
+            skill, reason = changed[0]
             await self._drifted(seller, skill, f"{skill}: {reason}")
-            return
-        if (await self._drifting.drifts([seller])).get(seller) is not None:
+        elif await self._drifting.drifts([seller]):
             await self._again(seller)
 
     async def _jobs(self, seller: bytes) -> list[tuple[str, str]]:
@@ -122,8 +122,7 @@ class Reexaminer:
                 await self._examining.certificates(seller)
             except (NodeError, TimeoutError) as error:
                 log.info("seller.showed_no_certificates", seller=short_id(seller), reason=str(error))
-            reason = await self.look(seller)
-            found = await self._examining.attest(seller, self._work(examined), reason=reason)
+            found = await self._examining.attest(seller, self._work(examined))
             log.info("seller.attested_again", seller=short_id(seller), rate_gops=round(found.rate_gops, 1))
         except (AttestationError, NodeError, TimeoutError) as error:
             log.warning("seller.not_as_it_was", seller=short_id(seller), reason=str(error))
@@ -136,14 +135,15 @@ class Reexaminer:
 
     async def _said(self, keys: Sequence[bytes]) -> list[str]:
         """What is to be known of each that seems to have changed, or was found to be as it should within a day."""
-        drifts, examined = await self._drifting.drifts(keys), await self._examinations.of(keys)
-        now, said = self._env.unix_ms(), list[str]()
-        for key in keys:
+        drifts, now, said = await self._drifting.drifts(keys), self._env.unix_ms(), list[str]()
+        retried = {one.peer for one in await self._examinations.asked_again(now - DAY_MS)}
+        examined = await self._examinations.of(key for key in keys if key in drifts or key in retried)
+        for key in examined:
             again = next((one for one in examined[key].attestations if one.reason), None)
             if (found := drifts.get(key)) is not None:
                 asked = again if again is not None and again.unix_ms >= found.unix_ms else None
                 said.append(f"{short_id(key)} seems to have changed: {found.reason}; {told(asked, now)}")
-            elif again is not None and now - again.unix_ms < DAY_MS:
+            elif again is not None:
                 said.append(f"{short_id(key)} seemed to have changed: {again.reason}; {told(again, now)}")
         return said
 
