@@ -20,6 +20,7 @@ from node.execute.openai.request import (
 from node.execute.skill import JSON, TEXT, Skill
 from node.verification.bundles import MODEL_CHECKS
 from node.views import ModelKind, ModelSource, TokenRate
+from protocol.specification import Level
 
 CHAT_LABEL: Final = "chat"
 """Any model that continues a conversation; what a buyer asks for who names none."""
@@ -34,6 +35,15 @@ PROVIDERS: Final = {
     "generativelanguage.googleapis.com": "google",
 }
 """Whose rows in the table of prices a host's models are."""
+CHAT_LEVELS: Final[Mapping[Level, str]] = {
+    "cheap": "size, media type and form of the answer; schema, citations, figures where they are asked for",
+    "full": "the same, and the grade of the buyer's own judge",
+    "redundant": "a second answer says the same, or two of three",
+}
+VECTOR_LEVELS: Final[Mapping[Level, str]] = {
+    "cheap": "size, media type and form of the result",
+    "redundant": "a second run agrees",
+}
 FULL_PPM: Final = 1_000_000
 MAX_LABEL_CHARS: Final = 64
 
@@ -103,12 +113,8 @@ def skill_of(source: ModelSource, label: str, caption: str, cost: TokenRate | No
         example=EXAMPLE if is_chat else EMBEDDINGS_EXAMPLE,
         example_media_type=TEXT if is_chat else JSON,
         efforts=("full",),
-        verification={
-            "cheap": "size, media type and form of the answer; schema, citations, figures where they are asked for",
-            "full": "the same, and the grade of the buyer's own judge",
-            "redundant": "a second answer says the same, or two of three",
-        },
-        checks=MODEL_CHECKS,
+        verification=CHAT_LEVELS if is_chat else VECTOR_LEVELS,
+        checks=MODEL_CHECKS if is_chat else (),
         min_score_ppm={"full": FULL_PPM},
         is_builtin=False,
         slots=source.at_once,
