@@ -87,8 +87,7 @@ class PlanCourse:
 
     async def _planned(self, task_id: bytes, request: AskRequest, wishes: Wishes) -> tuple[Plan, Wishes, int]:
         """The plan for a goal; what is left for its steps of budget and time; and what making it cost."""
-        if not request.by:
-            raise AssertionError("a request without a plan asks for one")
+        assert request.by, "a request without a plan asks for one"
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + wishes.deadline_s
 
