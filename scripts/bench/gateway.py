@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -126,13 +127,12 @@ async def tasks(rounds: int, count: int) -> None:
         native = await world.node(sections=buying, speeds=speeds)
         agent = A2aSeller(card=f"http://{seller.endpoint}", skill="sentiment", price_micro=5, duration_s=0.05)
         through = await world.node(sections={**buying, "a2a": A2aConfig(sellers=(agent,))}, speeds=speeds, bootstrap=())
-        process = psutil.Process()
 
         async def measured(ask: Callable[[], Awaitable[object]]) -> float:
-            before = cpu_s(process)
+            before_s = time.process_time()
             for _ in range(count):
                 await ask()
-            return (cpu_s(process) - before) / count * 1000
+            return (time.process_time() - before_s) / count * 1000
 
         async def over(node: object) -> None:
             task = await node.ask("sentiment", TEXT)  # type: ignore[attr-defined]
@@ -158,17 +158,16 @@ async def protocol(rounds: int, count: int) -> None:
     from scripts.bench.gateway_protocol import native, over_a2a
     from scripts.bench.gateway_sdk import over_sdk
 
-    process = psutil.Process()
     async with native(TEXT) as channel, over_a2a(TEXT) as http, over_sdk(TEXT) as sdk:
         exchanges = {"native": channel, "A2A, our client and server": http, "A2A, the SDK's": sdk}
         used: dict[str, list[float]] = {kind: [] for kind in exchanges}
         for turn in range(rounds + 1):
             for kind, exchange in exchanges.items():
-                before = cpu_s(process)
+                before_s = time.process_time()
                 for _ in range(count):
                     await exchange()
                 if turn:  # the first warms up
-                    used[kind].append((cpu_s(process) - before) / count * 1000)
+                    used[kind].append((time.process_time() - before_s) / count * 1000)
     for kind, found in used.items():
         ratios = [theirs / own for own, theirs in zip(used["native"], found, strict=True)]
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) times native"

@@ -36,7 +36,8 @@ async def main() -> None:
         push_notifications="push_notifications" not in wanted.without,
         extended_card="extended_card" not in wanted.without,
     )
-    served = {"executor": KitExecutor(), "required": frozenset(wanted.required)}
+    # The kit has no credentials, and asks for the extended card all the same.
+    served = {"executor": KitExecutor(), "required": frozenset(wanted.required), "by_address": True}
     async with World() as world:
         node = await world.node(sections={"a2a": config}, a2a=served)
         print(f"http://{node.endpoint}", flush=True)

@@ -303,6 +303,16 @@ async def test_a_request_without_credentials_is_challenged(nodes: World, session
     assert (await nobody.send("GET", "/.well-known/agent-card.json")).status == 200
 
 
+async def test_the_extended_card_is_for_callers_with_credentials(nodes: World, session: aiohttp.ClientSession) -> None:
+    node = await serve(nodes, kit=False, anonymous=True)
+    nobody, anna = at(node, session, identity=None), at(node, session)
+    assert (await nobody.rpc("ListTasks")).status == 200
+    for answer in (await nobody.rpc("GetExtendedAgentCard"), await nobody.send("GET", "/a2a/rest/extendedAgentCard")):
+        assert answer.status == 401
+        assert "Signature" in answer.headers["WWW-Authenticate"]
+    assert (await anna.rpc("GetExtendedAgentCard")).result["skills"]
+
+
 async def test_a_forged_signature_is_challenged(nodes: World, session: aiohttp.ClientSession) -> None:
     caller = at(await serve(nodes), session)
     answer = await caller.rpc("ListTasks", None, Signature="sig1=:AAAA:")

@@ -39,10 +39,11 @@ class Caller:
 class Callers:
     """Tells callers apart. Pure but for what it remembers: nonces that were used."""
 
-    def __init__(self, tokens: Mapping[bytes, str], *, anonymous: bool) -> None:
-        """`tokens`: names by the SHA-256 of their tokens."""
+    def __init__(self, tokens: Mapping[bytes, str], *, anonymous: bool, by_address: bool = False) -> None:
+        """`tokens`: names by the SHA-256 of their tokens. `by_address`: an address is as good as credentials."""
         self._tokens = dict(tokens)
         self._anonymous = anonymous
+        self._by_address = by_address
         self._nonces: OrderedDict[tuple[bytes, str], int] = OrderedDict()
 
     def identify(self, request: SignedRequest, address: str, now_unix_s: int) -> Caller:
@@ -53,7 +54,7 @@ class Callers:
             return self._bearer(authorization)
         if not self._anonymous:
             raise UnknownCallerError("sign the request (RFC 9421, ed25519) or send a bearer token")
-        return Caller(f"address:{address}", is_known=False)
+        return Caller(f"address:{address}", is_known=self._by_address)
 
     def _signer(self, request: SignedRequest, now_unix_s: int) -> Caller:
         try:

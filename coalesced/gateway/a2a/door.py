@@ -63,6 +63,12 @@ class Entry:
         if self.body and self.media_type not in JSON_TYPES:
             raise ContentTypeNotSupportedError(f"send {' or '.join(JSON_TYPES)}, not {self.media_type[:60]}")
 
+    def check_known(self) -> None:
+        """An HTTP error, 401, unless the caller showed credentials."""
+        if not self.context.user.is_authenticated:
+            text = "this is shown to callers with credentials: sign the request (RFC 9421) or send a bearer token"
+            raise refusal(HTTPStatus.UNAUTHORIZED, text, {"WWW-Authenticate": CHALLENGE})
+
     def check(self, required: frozenset[str], *, version: str = PROTOCOL_VERSION_1_0) -> None:
         """VersionNotSupportedError or ExtensionSupportRequiredError unless the request suits this agent."""
         if _release(self.version) != version:

@@ -19,12 +19,16 @@ Id = str | int | None
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: its JSON-RPC name, what it takes, the handler's method, and whether it answers with a stream."""
+    """One operation: its JSON-RPC name, what it takes, the handler's method, and whether it answers with a stream.
+
+    `is_for_known`: callers without credentials may not, even where they may do all else.
+    """
 
     name: str
     params: type[Message]
     call: str
     is_stream: bool = False
+    is_for_known: bool = False
 
 
 OPERATIONS: Final[dict[str, Operation]] = {
@@ -56,7 +60,12 @@ OPERATIONS: Final[dict[str, Operation]] = {
             pb.DeleteTaskPushNotificationConfigRequest,
             "on_delete_task_push_notification_config",
         ),
-        Operation("GetExtendedAgentCard", pb.GetExtendedAgentCardRequest, "on_get_extended_agent_card"),
+        Operation(
+            "GetExtendedAgentCard",
+            pb.GetExtendedAgentCardRequest,
+            "on_get_extended_agent_card",
+            is_for_known=True,
+        ),
     )
 }
 

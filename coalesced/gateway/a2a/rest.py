@@ -80,6 +80,8 @@ class RestBinding:
             try:
                 entry.check_form()
                 entry.check(self._required)
+                if operation.is_for_known:
+                    entry.check_known()
                 params = _params(operation, request, entry.body)
                 if operation.is_stream:
                     events = self._events(operation, params, entry, request)
@@ -88,7 +90,7 @@ class RestBinding:
                 return _reply(result or {}, HTTPStatus.OK, entry, _media_type(request))
             except (A2AError, ParseError) as error:
                 return _error(error, entry)
-            except ConnectionError:
+            except (ConnectionError, web.HTTPException):
                 raise
             except Exception as error:  # noqa: BLE001  the edge: a bug in one call must not show itself to its caller
                 return _error(bug(error, request), entry)

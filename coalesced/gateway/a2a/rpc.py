@@ -64,6 +64,8 @@ class RpcBinding:
             if (operation := OPERATIONS.get(method)) is None:
                 raise MethodNotFoundError(f"there is no method {method[:64]!r} in A2A 1.0")
             entry.check(self._required)
+            if operation.is_for_known:
+                entry.check_known()
             params = _params(operation, call)
             if operation.is_stream:
                 events = self._events(operation, params, entry, request_id)
@@ -72,7 +74,7 @@ class RpcBinding:
             return _reply({"jsonrpc": "2.0", "id": request_id, "result": result}, entry)
         except A2AError as error:
             return _reply(error_response(request_id, error), entry)
-        except ConnectionError:
+        except (ConnectionError, web.HTTPException):
             raise
         except Exception as error:  # noqa: BLE001  the edge: a bug in one call must not show itself to its caller
             return _reply(error_response(request_id, bug(error, request)), entry)

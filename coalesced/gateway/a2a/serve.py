@@ -50,8 +50,12 @@ class A2aServer:
         base_url: str,
         required: frozenset[str] = frozenset(),
         executor: AgentExecutor | None = None,
+        by_address: bool = False,
     ) -> None:
-        """`required`: extensions that callers must know. `executor`: another one than ours, for any media type."""
+        """`required`: extensions that callers must know. `executor`: another one than ours, for any media type.
+
+        `by_address`: callers without credentials are known by their address, for tests that have none.
+        """
         self._parts = parts
         self._tasks = parts.store.a2a
         unix_ms = parts.env.unix_ms
@@ -78,7 +82,7 @@ class A2aServer:
         )
         tokens = read_tokens(Path(config.tokens_file)) if config.tokens_file else {}
         self._door = Door(
-            Callers(tokens, anonymous=config.anonymous),
+            Callers(tokens, anonymous=config.anonymous, by_address=by_address),
             RequestRates(config.requests_per_minute),
             max_request_bytes=config.max_request_bytes,
             supported=required | {ECONOMICS},
