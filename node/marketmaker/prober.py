@@ -91,7 +91,11 @@ class Prober:
         await self._probes.reserve(probe_id, target.seller, target.skill, most_micro, self._env.unix_ms())
         data = InputFile(name="input", media_type=question.content.media_type, data=question.content.data)
         request = AskRequest(skill=target.skill, files=(data,), only=did_key(target.seller))
-        row = await self._order(request, Undisclosed(purse_micro=most_micro, check=question.judge))
+        try:
+            row = await self._order(request, Undisclosed(purse_micro=most_micro, check=question.judge))
+        except NodeError:
+            await self._probes.release(probe_id)  # It was not taken on: nobody was asked, and nothing is spent.
+            raise
         ended = await self._ended(row, target.seller)
         await self._probes.end(probe_id, row.task_id, ended)
         log.info("probe.made", seller=short_id(target.seller), skill=target.skill, paid_micro=ended.paid_micro)

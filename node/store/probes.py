@@ -42,6 +42,11 @@ def reserve(
     )
 
 
+def release(connection: sqlite3.Connection, probe_id: bytes) -> None:
+    """Give up a probe that was never ordered."""
+    connection.execute("DELETE FROM probes WHERE probe_id = ? AND task_id IS NULL", (probe_id,))
+
+
 def end(connection: sqlite3.Connection, probe_id: bytes, task_id: bytes, found: Ended) -> None:
     """Note how a probe's task ended."""
     connection.execute(
@@ -132,6 +137,10 @@ class Probes:
     async def reserve(self, probe_id: bytes, seller: bytes, skill: str, reserved_micro: int, unix_ms: int) -> None:
         """See `reserve`; on the disk when it returns, so that the probe may be ordered."""
         await self._database.write_durably(reserve, probe_id, seller, skill, reserved_micro, unix_ms)
+
+    async def release(self, probe_id: bytes) -> None:
+        """See `release`."""
+        await self._database.write(release, probe_id)
 
     async def end(self, probe_id: bytes, task_id: bytes, found: Ended) -> None:
         """See `end`."""
