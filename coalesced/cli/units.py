@@ -104,14 +104,14 @@ def short_task(task_id: str) -> str:
 def parse_money(text: str) -> int:
     """Micro-dollars in "0.01" or "$0.01"; ValueError below a micro-dollar, negative, or no number."""
     try:
-        return micro_of(Decimal(text.strip().removeprefix("$")))
+        return micro_of(Decimal(text.strip().removeprefix("$")), text)
     except InvalidOperation:
         raise ValueError(f"{text!r} is not an amount: write dollars, as 0.01") from None
 
 
-def micro_of(amount: Decimal) -> int:
-    """Micro-dollars in an amount of dollars; ValueError as `parse_money`."""
-    text = format(amount, "f")
+def micro_of(amount: Decimal, written: str = "") -> int:
+    """Micro-dollars in an amount of dollars; ValueError as `parse_money`, which quotes it as it was written."""
+    text = written or format(amount, "f")
     if not amount.is_finite() or not 0 <= amount <= 10**9:
         raise ValueError(f"{text!r} is out of range: 0 to 1,000,000,000 dollars")
     micro = amount * MICRO

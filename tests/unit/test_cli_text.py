@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coalesced.cli import units
@@ -71,6 +71,8 @@ def test_a_size_is_binary(text: str, count: int) -> None:
     assert units.parse_size(text) == count
 
 
+@example("INF")
+@example("9E99")
 @given(st.text(max_size=12))
 def test_any_text_is_a_value_or_a_refusal_that_quotes_it(text: str) -> None:
     for parse in (units.parse_money, units.parse_duration, units.parse_size):
