@@ -229,7 +229,7 @@ async def test_a_client_that_crashes_between_escrow_and_award_gets_its_credits_b
             return ""
 
         settling.lock = lock_and_hang  # type: ignore[method-assign]
-        await buyer.submit("sentiment", TEXT, deadline_s=2.0)
+        await buyer.submit("sentiment", TEXT, deadline_s=6.0)  # a seller under load promises seconds
         async with asyncio.timeout(LIMIT_S):
             await locked.wait()
         assert [deal.stage for deal in three.deals()] == [FUNDED]

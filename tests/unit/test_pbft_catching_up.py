@@ -17,6 +17,7 @@ from node.ledger.pbft.effects import (
     Install,
     NeedProof,
     Offence,
+    Reject,
     SendBlocks,
     SendPieces,
     SendSnapshot,
@@ -36,6 +37,7 @@ from protocol.consensus import (
     SnapshotRequest,
     Status,
     SyncRequest,
+    Transaction,
     ViewChange,
     Vote,
 )
@@ -177,6 +179,28 @@ def test_an_observer_follows_and_never_votes() -> None:
     observer.submit(at(0), b"set b 1")
     for second in range(1, 60):
         assert not [m for m in sent(observer.tick(at(second))) if isinstance(m, Vote | ViewChange | Proposal)]
+
+
+def test_who_proposes_nothing_is_told_too_that_its_transaction_has_become_impossible() -> None:
+    class FirstOnly(KeyValues):
+        def admit(self, state: Values, tx: bytes, *, time_unix_ms: int) -> str | None:
+            return "was set before" if tx.split(b" ")[1] in state.values else None
+
+    t = Table(4)
+    t.submit(0, "a")
+    t.settle()
+    observer = Core(
+        identity_of(77), FirstOnly(), PbftConfig(), chain=t.genesis.chain, head=t.genesis.head, state=t.genesis.state
+    )
+    [taken] = t.nodes[0].disk.page(1).blocks
+    key = taken.block.txs[0].split(b" ")[1]
+    late = b"set " + key + b" other"
+    assert [m for m in sent(observer.submit(at(0), late)) if isinstance(m, Transaction)]
+    assert len(commits(observer.step(at(0), t.key(0).public_key, verify(t.nodes[0].disk.page(1))))) == 1
+    effects = observer.tick(at(60))
+    assert [effect.reason for effect in effects if isinstance(effect, Reject)] == ["was set before"]
+    assert not [m for m in sent(effects) if isinstance(m, Transaction)]
+    assert not observer.replica.pool
 
 
 # --- snapshots, divergence

@@ -84,10 +84,14 @@ def censorship_s(r: Replica[S]) -> float:
 
 
 def tell_transactions(r: Replica[S], now: Now) -> None:
-    """Tell everybody what waits for too long: the primary may not have it, or not want it."""
+    """Tell everybody what waits for too long: the primary may not have it, or not want it.
+
+    What has become impossible meanwhile is thrown out: who proposes no block would never notice.
+    """
     overdue = [pending for pending in r.pool if pending.since_s + _patience_s(r, pending) <= now.s]
     for pending in overdue[:MAX_TOLD]:
-        r.emit(Broadcast(Transaction(tx=pending.tx)))
+        if blocks.keep_admissible(r, pending, now.unix_ms):
+            r.emit(Broadcast(Transaction(tx=pending.tx)))
 
 
 def say_again(r: Replica[S]) -> None:
