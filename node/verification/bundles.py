@@ -26,7 +26,6 @@ IMPLIED: Final[dict[CheckName, Level]] = {
     "agreement": "redundant",
 }
 """The least level at which a check is made."""
-MOST_RESULTS: Final = 3
 WORDS: Final = "schema, citations, recompute, redundant:2, redundant:3 or judge"
 
 
