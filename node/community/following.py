@@ -137,13 +137,16 @@ class Following:
             raise NotCommittedError(self.problem or self.halted)
         tx_id = transaction_id(tx)
         outcome = self._waiters.expect(tx_id)
-        if not self.inbox.put(None, tx):
-            raise NotCommittedError("more transactions wait here than are let in: try again in a moment")
-        await asyncio.wait((outcome,), timeout=timeout_s)  # others may wait for it too: it is not cancelled
-        if not outcome.done():
+        try:
+            if not self.inbox.put(None, tx):
+                raise NotCommittedError("more transactions wait here than are let in: try again in a moment")
+            async with asyncio.timeout(timeout_s):
+                done = await outcome
+        except TimeoutError:
             text = f"transaction {tx_id.hex()[:16]} is not committed after {timeout_s:g} s: it goes on waiting here"
-            raise NotCommittedError(text)
-        done = outcome.result()
+            raise NotCommittedError(text) from None
+        finally:
+            self._waiters.forget(tx_id, outcome)
         if isinstance(done, NotCommittedError):
             raise done
         return done

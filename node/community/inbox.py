@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +27,8 @@ class Inbox:
         self._waiting: list[Incoming] = []
         self._by_sender: Counter[bytes | None] = Counter()
         self._bytes = 0
-        self._filled = asyncio.Event()
+        self._wanted: asyncio.Future[None] | None = None
+        """Of whoever waits for something to come."""
         self.dropped = 0
         """Messages that found no room; those who sent them say again what still counts."""
 
@@ -49,7 +49,7 @@ class Inbox:
         self._waiting.append(Incoming(sender, data))
         self._by_sender[sender] += 1
         self._bytes += len(data)
-        self._filled.set()
+        self._wake()
         return True
 
     def drain(self) -> list[Incoming]:
@@ -57,11 +57,24 @@ class Inbox:
         drained, self._waiting = self._waiting, []
         self._by_sender.clear()
         self._bytes = 0
-        self._filled.clear()
         return drained
 
     async def wait(self, until_s: float | None) -> None:
-        """Return when something waits, or at `until_s` of the loop's clock."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(until_s):
-                await self._filled.wait()
+        """Return when something waits, or at `until_s` of the loop's clock. For one caller at a time."""
+        loop = asyncio.get_running_loop()
+        if self._waiting or (until_s is not None and until_s <= loop.time()):
+            await asyncio.sleep(0)  # others have a turn even where there is always more to do
+            return
+        # By hand: asyncio's event and timeout cost more than many a batch.
+        self._wanted = loop.create_future()
+        timer = None if until_s is None else loop.call_at(until_s, self._wake)
+        try:
+            await self._wanted
+        finally:
+            self._wanted = None
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)

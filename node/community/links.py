@@ -1,13 +1,13 @@
 """What goes out: one bounded queue a peer, emptied over whatever session there is to it; and who is meant by whom.
 
 Messages are sent in batches. The first one over a session is a request, whose answer says whether the peer follows the
-chain; the others are notices, that nobody answers. What cannot be delivered is dropped: the core says again what still
-counts.
+chain; the others are notices, that nobody answers and that go at once while the peer takes them. What cannot be
+delivered is dropped: the core says again what still counts.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -32,7 +32,7 @@ MAX_PAUSE_S: Final = 4.0
 REMEMBERED_S: Final = 15.0
 """That a peer could not be reached: three times what passes between two messages to every member."""
 REFUSED_PAUSE_S: Final = 30.0
-"""After a peer said that it does not follow this chain."""
+"""After a peer said that it follows another chain; one that follows none may just have started."""
 MAX_FOLLOWERS: Final = 256
 """Peers that are no members and are told of new blocks; the one that was silent for longest is forgotten."""
 MAX_LINKS: Final = 512
@@ -55,6 +55,8 @@ class Link:
         self._accepted: Session | None = None
         """The session over which the peer said that it follows this chain."""
         self._failed_s = float("-inf")
+        self._is_delivering = False
+        """What was taken from the queue is not said yet: nothing may overtake it."""
 
     @property
     def is_failing(self) -> bool:
@@ -62,13 +64,24 @@ class Link:
         is_recent = asyncio.get_running_loop().time() < self._failed_s + REMEMBERED_S
         return is_recent and self._peers.open_session(self._peer) is None
 
-    def put(self, data: bytes) -> None:
-        """Queue a message; when there is no room, the oldest is dropped."""
-        self._queue.append(data)
-        self._bytes += len(data)
+    def put(self, messages: Sequence[bytes]) -> None:
+        """Send messages at once where nothing is in the way, or queue them; without room, the oldest are dropped."""
+        if not self._queue and self._tell(messages):
+            return
+        self._queue.extend(messages)
+        self._bytes += sum(map(len, messages))
         while len(self._queue) > self._max_messages or (self._bytes > MAX_QUEUED_BYTES and len(self._queue) > 1):
             self._bytes -= len(self._queue.popleft())
         self._filled.set()
+
+    def _tell(self, messages: Sequence[bytes]) -> bool:
+        """Say it over the session that the peer has accepted, without a turn of the event loop: votes wait for it."""
+        session = self._accepted
+        if session is None or session is not self._peers.open_session(self._peer) or self._is_delivering:
+            return False
+        if len(messages) > MAX_LEDGER_BATCH or sum(map(len, messages)) > MAX_BATCH_BYTES:
+            return False
+        return session.tell(LedgerBatch(chain=self._chain, messages=tuple(messages)))
 
     async def run(self) -> None:
         """Send what is queued, for ever."""
@@ -84,7 +97,9 @@ class Link:
                 continue
             self._failed_s, pause_s = float("-inf"), FIRST_PAUSE_S
             if batch := self._take():
+                self._is_delivering = True
                 await self._deliver(session, batch)
+                self._is_delivering = False
 
     async def _session(self) -> Session | None:
         if (session := self._peers.open_session(self._peer)) is not None:
@@ -125,7 +140,7 @@ class Link:
         except RemoteRefused as error:
             log.info("ledger.peer_refused", peer=short_id(self._peer), error=error.text)
             self._drop()
-            await asyncio.sleep(REFUSED_PAUSE_S)
+            await asyncio.sleep(MAX_PAUSE_S if error.code == "no_chain" else REFUSED_PAUSE_S)
         except (NodeError, TimeoutError) as error:
             log.debug("ledger.not_delivered", peer=short_id(self._peer), messages=len(batch), error=str(error))
 
@@ -159,8 +174,8 @@ class Links:
         if len(self._followers) > MAX_FOLLOWERS:
             del self._followers[next(iter(self._followers))]
 
-    def send(self, peer: bytes, data: bytes) -> None:
-        """Queue a packed message for one peer."""
+    def send(self, peer: bytes, *messages: bytes) -> None:
+        """Send packed messages to one peer, in order, now or as soon as there is a session."""
         if peer == self._own_key:
             return
         if peer not in self._links:
@@ -169,7 +184,7 @@ class Links:
                 task.cancel()
             link = Link(peer, self._chain, self._peers, self._directory, self._config.queue_messages)
             self._links[peer] = link, self._spawn(link)
-        self._links[peer][0].put(data)
+        self._links[peer][0].put(messages)
 
     def members(self, committee: tuple[bytes, ...]) -> list[bytes]:
         """Whom "the members" are for this node: all the others, or for a node that is none of them a few."""

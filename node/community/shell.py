@@ -132,8 +132,11 @@ class Shell:
         if turn.writes:
             await self._store.append(turn.writes, turn.before)
         self.state, self.facts = self._core.replica.state, facts_of(self._core)
+        mail = dict[bytes, list[bytes]]()
         for effect in turn.outgoing:
-            await self._send(effect)
+            await self._address(effect, mail)
+        for receiver, messages in mail.items():
+            self._links.send(receiver, *messages)
         for write in turn.writes:
             self._written(write)
         for reject in turn.rejected:
@@ -166,7 +169,8 @@ class Shell:
             case _:
                 assert_never(write)
 
-    async def _send(self, effect: Outgoing) -> None:
+    async def _address(self, effect: Outgoing, mail: dict[bytes, list[bytes]]) -> None:
+        """Pack what is to be sent, for each receiver."""
         members = self.facts.members
         message: AnyConsensus | None
         match effect:
@@ -186,7 +190,7 @@ class Shell:
         if receivers and message is not None:
             data = encode_consensus(message)
             for receiver in dict.fromkeys(receivers):
-                self._links.send(receiver, data)
+                mail.setdefault(receiver, []).append(data)
 
     def _charge(self, offence: Offence) -> None:
         """Strangers are blocked after a few. A member never is: its vote may be needed, and who lies is voted out."""

@@ -35,20 +35,30 @@ class Waiters:
     """Futures by transaction."""
 
     def __init__(self) -> None:
-        self._futures: dict[bytes, asyncio.Future[Outcome]] = {}
+        self._futures: dict[bytes, list[asyncio.Future[Outcome]]] = {}
         self._moved = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._futures)
 
     def expect(self, tx_id: bytes) -> "asyncio.Future[Outcome]":
-        """What becomes of a transaction, the same for all who wait for it; NotCommittedError when too many wait."""
-        if tx_id not in self._futures:
-            if len(self._futures) >= MAX_WAITERS:
-                raise NotCommittedError(f"{MAX_WAITERS} transactions of this node wait already: try again later")
-            self._futures[tx_id] = asyncio.get_running_loop().create_future()
-            self._futures[tx_id].add_done_callback(lambda _: self._futures.pop(tx_id))
-        return self._futures[tx_id]
+        """What becomes of a transaction, for one who waits; NotCommittedError when too many are waited for.
+
+        Whoever stops waiting says so with `forget`.
+        """
+        if tx_id not in self._futures and len(self._futures) >= MAX_WAITERS:
+            raise NotCommittedError(f"{MAX_WAITERS} transactions of this node wait already: try again later")
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._futures.setdefault(tx_id, []).append(future)
+        return future
+
+    def forget(self, tx_id: bytes, future: "asyncio.Future[Outcome]") -> None:
+        """Nobody waits for this one any more."""
+        waiting = self._futures.get(tx_id, [])
+        if future in waiting:
+            waiting.remove(future)
+            if not waiting:
+                del self._futures[tx_id]
 
     async def next_block(self) -> None:
         """Return when one more block is stored, or a state in place of blocks."""
@@ -81,6 +91,6 @@ class Waiters:
             self._settle(tx_id, NotCommittedError(str(error)))
 
     def _settle(self, tx_id: bytes, outcome: Outcome) -> None:
-        future = self._futures.get(tx_id)
-        if future is not None and not future.done():
-            future.set_result(outcome)
+        for future in self._futures.pop(tx_id, ()):
+            if not future.done():
+                future.set_result(outcome)

@@ -139,6 +139,16 @@ class Session:
         except TimeoutError:
             raise TimeoutError(f"{short_id(self.peer_key)} took no data for {timeout_s:g} s") from None
         self._require_open()
+        self._inform(body)
+
+    def tell(self, body: LedgerBatch) -> bool:
+        """As `inform`, at once; False, and nothing is said, while the peer takes no more or the session ends."""
+        if not self.accepts_requests or not self._sender.has_space:
+            return False
+        self._inform(body)
+        return True
+
+    def _inform(self, body: LedgerBatch) -> None:
         self.used_at = self._loop.time()
         self._step(steps.Inform(body))
 

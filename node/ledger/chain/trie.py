@@ -289,10 +289,8 @@ def _with_one(node: _Node[V], key: bytes, leaf: _Leaf[V] | None) -> "_Node[V] | 
             node = path.pop()[0]
         made = _Branch(bit, node, leaf, key) if _is_set(key, bit) else _Branch(bit, leaf, node, key)
     for parent, side in reversed(path):
-        if side:
-            made = _Branch(parent.bit, parent.left, made, key)
-        else:
-            made = _Branch(parent.bit, made, parent.right, key)
+        left, right = (parent.left, made) if side else (made, parent.right)
+        made = _Branch(parent.bit, left, right, key)
     return made
 
 
