@@ -23,6 +23,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from coalesced.logs import LogConfig, configure
+from scripts.bench.report import median_spread
 
 SERVERS = Path(__file__).with_name("gateway_servers.py")
 AT_ONCE = 8
@@ -149,7 +150,7 @@ async def tasks(rounds: int, count: int) -> None:
             f"{kind:>10}: {statistics.median(found):6.1f} CPU ms a task, buyer and seller in one process, deciding too"
         )
     ratios = [theirs / own for own, theirs in zip(used["native"], used["A2A"], strict=True)]
-    print(f"     ratio: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    print(f"     ratio: {median_spread(ratios, 2)}")
 
 
 async def protocol(rounds: int, count: int) -> None:
@@ -170,7 +171,7 @@ async def protocol(rounds: int, count: int) -> None:
                     used[kind].append((time.process_time() - before_s) / count * 1000)
     for kind, found in used.items():
         ratios = [theirs / own for own, theirs in zip(used["native"], found, strict=True)]
-        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) times native"
+        spread = f"{median_spread(ratios, 2)} times native"
         print(f"{kind:>28}: {statistics.median(found):6.2f} CPU ms from quote to receipt, both ends; {spread}")
 
 
