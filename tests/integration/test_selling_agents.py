@@ -10,10 +10,13 @@ import pytest
 
 pytest.importorskip("a2a")
 
+from coalesced.control.config import ControlConfig
+from coalesced.control.server import ControlServer
 from crypto.identity import Identity, did_key
 from node.errors import NodeError, UsageError
 from node.outsource.config import ContractorConfig
 from node.views import AgentSource, InputFile, OfferView, SellRequest
+from tests.harness.commandline import Ran
 from tests.harness.nodes import Node, World, world
 from tests.harness.sdk_agent import SKILL, SdkAgent, counted, sdk_agent
 
@@ -200,6 +203,28 @@ async def test_an_input_of_a_kind_that_the_agent_does_not_take_is_refused(some: 
     skill = seller.parts.executor.skill(LABEL)
     with pytest.raises(UsageError, match="takes text/plain, text/markdown, not application/json"):
         skill.size(json.dumps({"a": 1}).encode(), "application/json")
+
+
+async def test_the_command_line_sells_an_agent_and_lists_it_by_its_address(
+    some: World, agent: SdkAgent, tmp_path: Path
+) -> None:
+    seller = await some.seller(sections={"contractor": ContractorConfig(skills=())})
+    control = ControlServer(seller.owner, ControlConfig(close_timeout_s=0.1), tmp_path / "control.sock")
+    await control.start()
+    try:
+        options = ("--a2a", agent.url, "--label", "words", "--price", "0.001", "--usually", "2s", "--timeout", "1m")
+        sold = await asyncio.to_thread(Ran, tmp_path, "sell", *options)
+        assert sold.code == 0, sold.out
+        listed = await asyncio.to_thread(Ran, tmp_path, "sell", "ls", "--json")
+        (offer,) = json.loads(listed.out)["offers"]
+        assert (offer["label"], offer["price_micro"]) == ("words", 1000)
+        assert offer["source"] == f"agent {agent.url}, its skill {SKILL}"
+        skill = seller.parts.executor.skill("words")
+        assert (skill.usual_s, skill.time_limit_s) == (2.0, 60.0)
+        wrong = await asyncio.to_thread(Ran, tmp_path, "sell", "--a2a", agent.url, "--skill", "dance")
+        assert (wrong.code, "offers no skill 'dance'" in wrong.out + wrong.err) == (2, True)
+    finally:
+        await control.stop()
 
 
 @pytest.mark.parametrize(("text", "spent_micro"), [("fail", 90), ("paint", 90), ("slowly", 90)])
