@@ -46,7 +46,8 @@ MOST_A_SECOND = 4000
 """Transactions that are signed beforehand for each second."""
 RATINGS_A_SECOND = 1000
 """Of ratings, which have to be promised before: a run ends when they are used up."""
-SIGNATURES = {"promises": 1, "ratings": 2}
+KINDS = ("promises", "ratings")
+SIGNATURES = {"promises": 1, "ratings": 2, "floor": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,10 @@ class Machine:
 class Chain:
     """`count` members as processes in one directory, gone at the end."""
 
-    def __init__(self, count: int, synchronous: str) -> None:
+    def __init__(self, count: int, synchronous: str, program: str = "ledger_member.py") -> None:
         self.count = count
         self._synchronous = synchronous
+        self._program = Path(__file__).with_name(program)
         self._directory = Path(tempfile.mkdtemp(prefix="cl-"))
         self._processes: list[asyncio.subprocess.Process] = []
 
@@ -91,7 +93,7 @@ class Chain:
         for number in range(self.count):
             home = self._directory / f"m{number}"
             home.mkdir()
-            program = [sys.executable, "-P", str(Path(__file__).with_name("ledger_member.py")), str(number), str(home)]
+            program = [sys.executable, "-P", str(self._program), str(number), str(home)]
             self._processes.append(
                 await asyncio.create_subprocess_exec(
                     *program,
@@ -120,6 +122,7 @@ class Chain:
         ready = round(seconds * MOST_A_SECOND / self.count)
         order = {"do": "load", "kind": kind, "count": ready, "seconds": seconds, "in_flight": 1, "profile": profile}
         await self.order(order | {"do": "sign"})
+        cpu_s = await self._cpu_s()
         if in_flight == 1:
             order |= {"seconds": seconds / self.count}
             answers = [(await self.order(order, number))[0] for number in range(self.count)]
@@ -128,7 +131,11 @@ class Chain:
             answers = await self.order(order | {"in_flight": max(1, in_flight // self.count)})
             took_s, blocks = max(answer["took_s"] for answer in answers), max(answer["blocks"] for answer in answers)
         latencies = [latency for answer in answers for latency in answer["latencies_s"]]
-        return Measured(latencies, took_s, max(1, blocks), sum(answer["cpu_s"] for answer in answers))
+        return Measured(latencies, took_s, max(1, blocks), await self._cpu_s() - cpu_s)
+
+    async def _cpu_s(self) -> float:
+        """What all members have used so far."""
+        return sum(answer["cpu_s"] for answer in await self.order({"do": "cpu"}))
 
     async def promise(self, count: int) -> None:
         """Promise so many ratings for later; return when they can be shown."""
@@ -244,25 +251,52 @@ async def rows_of(
                 if kind == "ratings":
                     await chain.promise(round(seconds * RATINGS_A_SECOND))
                 got = await chain.load(kind, in_flight, seconds)
-                limit = machine.limit(count, in_flight, SIGNATURES[kind], durable=synchronous == "FULL")
-                head = (str(count), synchronous, kind, str(in_flight))
-                size, rate = len(got.latencies_s) / got.blocks, got.rate
-                times = (f"{rate:,.0f}", f"{got.ms(0.5):.1f}", f"{got.ms(0.95):.1f}", f"{size:.1f}")
-                least_ms = count * SIGNATURES[kind] * 1000 / machine.verified_a_second
-                shares = (f"{rate / limit:.0%}", f"{got.cpu_ms:.2f}", f"{least_ms / got.cpu_ms:.0%}")
-                rows.append((*head, *times, f"{limit:,.0f}", *shares))
+                rows.append(row(got, count, synchronous, kind, in_flight, machine))
                 print(report.table(rows[-1], []).splitlines()[0], flush=True, file=sys.stderr)
     finally:
         await chain.end()
     return rows
 
 
+def row(got: Measured, count: int, synchronous: str, kind: str, in_flight: int, machine: Machine) -> tuple[str, ...]:
+    """A line of the table."""
+    limit = machine.limit(count, in_flight, SIGNATURES[kind], durable=synchronous == "FULL")
+    head = (str(count), synchronous, kind, str(in_flight))
+    times = (
+        f"{got.rate:,.0f}",
+        f"{got.ms(0.5):.1f}",
+        f"{got.ms(0.95):.1f}",
+        f"{len(got.latencies_s) / got.blocks:.1f}",
+    )
+    least_ms = count * SIGNATURES[kind] * 1000 / machine.verified_a_second
+    return (
+        *head,
+        *times,
+        f"{limit:,.0f}",
+        f"{got.rate / limit:.0%}",
+        f"{got.cpu_ms:.2f}",
+        f"{least_ms / got.cpu_ms:.0%}",
+    )
+
+
+async def floor_of(count: int, synchronous: str, seconds: float, machine: Machine) -> tuple[str, ...]:
+    """The line of the floor: the same frames, fsyncs and checked votes for one block after the other, and nothing else
+    (bench/ledger_floor.py)."""
+    floor = Chain(count, synchronous, "ledger_floor.py")
+    try:
+        await floor.start()
+        await floor.load("floor", 1, 1.0)
+        return row(await floor.load("floor", 1, seconds), count, synchronous, "floor", 1, machine)
+    finally:
+        await floor.end()
+
+
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--members", type=int, nargs="+", default=[1, 4, 7])
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 128])
-    parser.add_argument("--kinds", nargs="+", default=list(SIGNATURES), choices=list(SIGNATURES))
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 128, 512])
+    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--synchronous", nargs="+", default=["FULL", "NORMAL"], choices=["FULL", "NORMAL"])
     parser.add_argument("--seconds", type=float, default=4.0)
     options = parser.parse_args()
@@ -276,6 +310,8 @@ def main() -> None:
     rows = list[tuple[str, ...]]()
     for count in options.members:
         for synchronous in options.synchronous:
+            if count > 1 and 1 in options.batches:
+                rows.append(asyncio.run(floor_of(count, synchronous, options.seconds, machine)))
             rows += asyncio.run(rows_of(count, synchronous, options.kinds, options.batches, options.seconds, machine))
     head = ("members", "synchronous", "transactions", "in flight", "tps", "p50 ms", "p95 ms", "in a block")
     print(report.table((*head, "limit tps", "of it", "CPU ms", "signatures of it"), rows))
