@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("mcp")
 
 from coalesced.cli.sell_tool import shown_command
-from coalesced.gateway.a2a.buying.card import CardError, offered, one_line, read_card
+from coalesced.gateway.a2a.buying.card import CardError, offered, read_card
 
 WHERE = "https://agent.example/.well-known/agent-card.json"
 
@@ -37,10 +37,6 @@ def test_media_types_come_from_the_skill_or_else_the_card_and_only_sound_ones() 
     assert read.takes == ("text/plain", "text/markdown")
     general = {**card(), "defaultOutputModes": ["image/png"]}
     assert read_card(general, where=WHERE, skill_id="a", key=None).gives == ("image/png",)
-
-
-def test_a_cards_caption_is_one_bounded_line_without_control_characters() -> None:
-    assert one_line("a\x1b[31m\n b\u202e" + 1000 * "x") == ("a [31m b " + 1000 * "x")[:120]
 
 
 @pytest.mark.parametrize("found", [None, [], "x"])

@@ -14,7 +14,6 @@ MAX_SIGNATURES: Final = 8
 MAX_SKILLS: Final = 256
 MAX_ID_CHARS: Final = 256
 MAX_MODES: Final = 32
-MAX_CAPTION_CHARS: Final = 120
 MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80}")
 BINDINGS: Final = ("JSONRPC", "HTTP+JSON")
 VERSION: Final = "1."
@@ -41,8 +40,6 @@ class ReadCard:
     """Media types of the skill's input, as the card says; the sound ones."""
     gives: tuple[str, ...]
     """Of its results."""
-    caption: str
-    """What it calls the skill: text from a stranger, one bounded line."""
 
 
 def read_card(card: object, *, where: str, skill_id: str, key: bytes | None) -> ReadCard:
@@ -67,7 +64,6 @@ def read_card(card: object, *, where: str, skill_id: str, key: bytes | None) -> 
         streams=isinstance(capabilities, dict) and capabilities.get("streaming") is True,
         takes=_media_types(skill.get("inputModes") or card.get("defaultInputModes")),
         gives=_media_types(skill.get("outputModes") or card.get("defaultOutputModes")),
-        caption=one_line(skill.get("name") or skill_id),
     )
 
 
@@ -76,12 +72,6 @@ def offered(card: object) -> tuple[str, ...]:
     if not isinstance(card, dict):
         raise CardError("it is no JSON object")
     return tuple(one["id"] for one in _skills_of(card))
-
-
-def one_line(text: object) -> str:
-    """A stranger's text as one line without control characters, bounded."""
-    shown = "".join(char if char.isprintable() else " " for char in str(text)[: 4 * MAX_CAPTION_CHARS])
-    return " ".join(shown.split())[:MAX_CAPTION_CHARS]
 
 
 def _skills_of(card: Mapping[str, Any]) -> list[dict[str, Any]]:
