@@ -1,0 +1,73 @@
+"""What a chain's loop and its callers wait for: messages, time, and what becomes of a transaction."""
+
+import asyncio
+
+import pytest
+
+from node.community.config import LedgerConfig
+from node.community.inbox import Inbox, Incoming
+from node.community.waiters import NotCommittedError, Waiters
+
+ID = bytes(32)
+
+
+async def test_waiting_ends_when_something_comes() -> None:
+    inbox = Inbox(LedgerConfig())
+    waiting = asyncio.create_task(inbox.wait(None))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    inbox.put(b"a peer", b"said")
+    inbox.put(None, b"mine")
+    await waiting
+    assert inbox.drain() == [Incoming(b"a peer", b"said"), Incoming(None, b"mine")]
+
+
+async def test_waiting_ends_at_its_time() -> None:
+    inbox = Inbox(LedgerConfig())
+    until_s = asyncio.get_running_loop().time() + 0.01
+    await inbox.wait(until_s)
+    assert asyncio.get_running_loop().time() >= until_s
+    assert inbox.drain() == []
+
+
+async def test_whoever_has_always_something_to_do_lets_others_run() -> None:
+    inbox, has_run = Inbox(LedgerConfig()), asyncio.Event()
+    asyncio.get_running_loop().call_soon(has_run.set)
+    inbox.put(None, b"mine")
+    await inbox.wait(None)
+    assert has_run.is_set()
+    has_run.clear()
+    inbox.drain()
+    asyncio.get_running_loop().call_soon(has_run.set)
+    await inbox.wait(0.0)
+    assert has_run.is_set()
+
+
+async def test_a_wait_that_is_given_up_does_not_spoil_the_next() -> None:
+    inbox = Inbox(LedgerConfig())
+    waiting = asyncio.create_task(inbox.wait(None))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    inbox.put(None, b"mine")
+    await inbox.wait(None)
+    assert len(inbox) == 1
+
+
+async def test_all_who_wait_for_a_transaction_are_told_and_who_gave_up_is_forgotten() -> None:
+    waiters = Waiters()
+    first, second, third = (waiters.expect(ID) for _ in range(3))
+    waiters.forget(ID, third)
+    waiters.fail_all(NotCommittedError("the file is damaged"))
+    assert [str(future.result()) for future in (first, second)] == ["the file is damaged"] * 2
+    assert not third.done()
+    waiters.forget(ID, first)  # as everybody does in the end
+    assert len(waiters) == 0
+
+
+async def test_nobody_is_remembered_once_all_have_given_up() -> None:
+    waiters = Waiters()
+    future = waiters.expect(ID)
+    waiters.forget(ID, future)
+    assert len(waiters) == 0
