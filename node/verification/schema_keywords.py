@@ -116,7 +116,7 @@ def _items(run: Run, wanted: Any, value: Any, path: str, depth: int, schema: Map
 
 def _unique(run: Run, wanted: Any, value: Any, path: str, depth: int, schema: Mapping[str, Any]) -> Problems:
     if wanted and isinstance(value, list):
-        written = {json.dumps(one, sort_keys=True) for one in value}
+        written = {json.dumps(_normal(one), sort_keys=True) for one in value}
         if len(written) < len(value):
             yield f"{path} has an item twice"
 
@@ -154,6 +154,7 @@ def _bound(kind: type | tuple[type, ...], size: Callable[[Any], float], holds: C
 
 
 def _is_multiple(value: float, of: float) -> bool:
+    """In decimals, as people mean it: .3 is a multiple of .1, though its double is not of that of .1."""
     share = value / of
     return math.isfinite(share) and math.isclose(share, round(share), rel_tol=0, abs_tol=1e-9)
 
@@ -186,6 +187,19 @@ KEYWORDS: Final[Mapping[str, Check]] = {
     "minProperties": _bound(dict, len, lambda one, least: one >= least, "smaller than"),
     "maxProperties": _bound(dict, len, lambda one, most: one <= most, "larger than"),
 }
+
+
+def _normal(value: object) -> object:
+    """A value that is written like every value that it equals: 1.0 as 1."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_normal(one) for one in value]
+        case dict():
+            return {name: _normal(one) for name, one in value.items()}
+        case _:
+            return value
 
 
 def _same(first: object, second: object) -> bool:

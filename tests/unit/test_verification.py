@@ -50,6 +50,7 @@ def fits(schema: object, value: object) -> bool:
         ({"type": ["string", "null"]}, None, 1),
         ({"type": "number", "exclusiveMinimum": 0, "multipleOf": 0.1}, 0.3, 0),
         ({"type": "array", "items": {"type": "integer"}, "minItems": 1, "uniqueItems": True}, [1, 2], [1, 1]),
+        ({"uniqueItems": True}, [1, True, "1", [0]], [{"a": [1]}, {"a": [1.0]}]),
         ({"prefixItems": [{"type": "string"}], "items": {"type": "integer"}}, ["a", 1], ["a", "b"]),
         ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, 1, 1.5),
         ({"oneOf": [{"minimum": 0}, {"maximum": 10}]}, 20, 5),
