@@ -143,8 +143,11 @@ class Town:
         for number in range(count):
             seat = Seat(number, *self._made(number, 0), 0.0)
             self.seats.append(seat)
-            await self._enter(seat)
+            await self._enter(seat, sells=False)
             await asyncio.sleep(0.5)
+        # Only now: what is published in a network that then grows threefold lies too far off until it is renewed.
+        for seat in self.seats[: self.sellers]:
+            await seat.node.publish(_key(seat.number), _body(seat))
 
     async def live(self, for_s: float) -> None:
         """Come and go, and look, for so long."""
@@ -190,14 +193,14 @@ class Town:
             seat.node, seat.address, seat.sessions = self._made(seat.number, seat.lives)
             await self._enter(seat)
 
-    async def _enter(self, seat: Seat) -> None:
+    async def _enter(self, seat: Seat, *, sells: bool = True) -> None:
         seat.since_s = self.loop.time()
         others = [other for other in self.seats if other is not seat]
         rng = random.Random(f"{self.loop.seed}/{seat.address}")
         seat.node.add_bootstrap([other.address for other in rng.sample(others, min(3, len(others)))])
         await seat.node.start([seat.address])
         await seat.sessions.peers.start([Endpoint(*seat.address)])
-        if seat.number < self.sellers:
+        if sells and seat.number < self.sellers:
             await asyncio.sleep(5)
             await seat.node.publish(_key(seat.number), _body(seat))
 
