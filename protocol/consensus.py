@@ -29,7 +29,7 @@ from crypto.hashing import tagged_hash
 from protocol.errors import RemoteProtocolError
 from protocol.fields import Hash32, Key32, Signature64, UnixMillis
 from protocol.messages import Message
-from protocol.packing import MAX_MESSAGE_BYTES, pack, unpack
+from protocol.packing import MAX_MESSAGE_BYTES, OneOf, pack, unpack
 from protocol.signed import Body
 
 MAX_MEMBERS: Final = 100
@@ -282,6 +282,7 @@ AnyConsensus = (
     | PieceRequest
     | Pieces
 )
+_CONSENSUS: Final[OneOf[AnyConsensus]] = OneOf(AnyConsensus)
 
 
 def encode_consensus(message: AnyConsensus) -> bytes:
@@ -291,8 +292,7 @@ def encode_consensus(message: AnyConsensus) -> bytes:
 
 def decode_consensus(data: bytes | memoryview) -> AnyConsensus:
     """The message in `data`; RemoteProtocolError for anything else."""
-    message: AnyConsensus = unpack(AnyConsensus, data, MAX_MESSAGE_BYTES)  # type: ignore[arg-type]  # a union of structs
-    return message
+    return unpack(_CONSENSUS, data, MAX_MESSAGE_BYTES)
 
 
 def decode_header(data: bytes) -> Header:

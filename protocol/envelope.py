@@ -16,7 +16,7 @@ from msgspec import Meta
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.fields import Millis, Name, ShortText
 from protocol.messages import AnyMessage, LedgerBatch, Message
-from protocol.packing import MAX_MESSAGE_BYTES, pack, unpack
+from protocol.packing import MAX_MESSAGE_BYTES, OneOf, pack, unpack
 
 RequestId = Annotated[int, Meta(ge=1, le=2**53)]
 Bytes = Annotated[int, Meta(ge=0, le=2**30)]
@@ -97,6 +97,8 @@ class Goodbye(_Envelope, frozen=True, kw_only=True, tag="goodbye"):
 
 
 Envelope = Request | Event | Response | Error | Cancel | Credit | Notice | KeepAlive | KeepAliveReply | Goodbye
+_ENVELOPES: Final[OneOf[Envelope]] = OneOf(Envelope)
+_MESSAGES: Final[OneOf[AnyMessage]] = OneOf(AnyMessage)
 
 
 def encode_envelope(envelope: Envelope) -> bytes:
@@ -112,11 +114,9 @@ def checked_body(body: Message) -> AnyMessage:
     would close the session and charge us with it.
     """
     try:
-        plain = msgspec.to_builtins(body, builtin_types=(bytes,))
-        checked: AnyMessage = msgspec.convert(plain, AnyMessage, strict=True, builtin_types=(bytes,))
+        return _MESSAGES.convert(msgspec.to_builtins(body, builtin_types=(bytes,)))
     except (ValueError, TypeError) as error:
         raise LocalProtocolError(f"this {type(body).__name__} is not fit to send: {error}") from error
-    return checked
 
 
 def join(encoded: Sequence[bytes]) -> bytes:
@@ -139,10 +139,6 @@ def decode_envelopes(payload: bytes | memoryview, max_bytes: int = MAX_MESSAGE_B
         end = LENGTH.size + size
         if end > len(view):
             raise RemoteProtocolError("bad_message", "an envelope is cut short")
-        yield _decode(view[LENGTH.size : end], max_bytes), end
+        # msgpack copies every byte string out of the view, so nothing decoded refers to the receive buffer.
+        yield unpack(_ENVELOPES, view[LENGTH.size : end], max_bytes), end
         view = view[end:]
-
-
-def _decode(packed: memoryview, max_bytes: int) -> Envelope:
-    # msgpack copies every byte string out of the view, so nothing decoded refers to the receive buffer.
-    return unpack(Envelope, packed, max_bytes)  # type: ignore[arg-type]  # a union is not a type[T] to mypy

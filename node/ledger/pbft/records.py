@@ -5,6 +5,7 @@ in which view one was matters (`still_needed`).
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -12,7 +13,7 @@ from node.errors import NodeError
 from protocol.consensus import Certificate, Height, Proposal, View
 from protocol.errors import RemoteProtocolError
 from protocol.fields import Hash32
-from protocol.packing import MAX_MESSAGE_BYTES, pack, unpack
+from protocol.packing import MAX_MESSAGE_BYTES, OneOf, pack, unpack
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="t"):
@@ -47,6 +48,7 @@ class Prepared(Record, frozen=True, kw_only=True, tag="prepared"):
 
 
 AnyRecord = AskedView | EnteredView | Accepted | Prepared
+_RECORDS: Final[OneOf[AnyRecord]] = OneOf(AnyRecord)
 
 
 class RecordError(NodeError):
@@ -63,10 +65,9 @@ def encode_record(record: AnyRecord) -> bytes:
 def decode_record(data: bytes) -> AnyRecord:
     """The record in `data`; RecordError when it is not one."""
     try:
-        record: AnyRecord = unpack(AnyRecord, data, MAX_MESSAGE_BYTES)  # type: ignore[arg-type]  # a union of structs
+        return unpack(_RECORDS, data, MAX_MESSAGE_BYTES)
     except RemoteProtocolError as error:
         raise RecordError(f"a record of {len(data)} bytes in the log of votes cannot be read: {error.text}") from error
-    return record
 
 
 def still_needed(records: Sequence[AnyRecord], committed_height: int) -> list[AnyRecord]:
