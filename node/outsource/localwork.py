@@ -25,7 +25,7 @@ from node.execute.skill import Progress, Skill
 from node.outsource.tokenbook import PREFIX as TOKENS_PREFIX
 from node.outsource.tokenbook import TokenBook
 from node.store.calibration import Calibrations
-from node.tasks.content import Content
+from node.tasks.content import Content, as_taken
 from node.tasks.verify import FULL_SCORE_PPM, Judgement, check_form, judge
 from protocol.specification import Effort, Level
 
@@ -92,6 +92,11 @@ class LocalWork:
     def skill(self, label: str) -> Skill | None:
         """The skill of that label, if this node can do it."""
         return next((skill for skill in self.executor.skills if skill.label == label), None)
+
+    def as_taken(self, label: str, content: Content) -> Content:
+        """The input in the form that the skill takes; as it is for a skill that this node does not have."""
+        skill = self.skill(label)
+        return content if skill is None else as_taken(content, skill.input_media_types)
 
     async def units(self, label: str, content: Content) -> int:
         """Work units of an input; 1 for a skill that this node does not have. InputError when it is malformed."""

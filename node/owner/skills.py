@@ -32,7 +32,7 @@ class Price:
 
 async def price_of(parts: Parts, request: AskRequest) -> Price:
     """The price of a task for somebody who is no node. NodeError when it cannot be done here, or not in that form."""
-    content = assemble(request.text, files_of(request), MAX_INPUT_BYTES)
+    content = parts.work.as_taken(request.skill, assemble(request.text, files_of(request), MAX_INPUT_BYTES))
     skill = parts.work.skill(request.skill)
     if skill is None or not parts.shop.sells(request.skill):
         raise NodeError(f"{request.skill} is not on sale here")

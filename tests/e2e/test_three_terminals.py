@@ -1,6 +1,7 @@
 """What a person sees with three terminals: a seller, a buyer that joined through it, and commands to the buyer."""
 
 import json
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,18 @@ def receipts(daemon: Daemon) -> list[int]:
     """The heights of the receipts in a node's journal."""
     entries = daemon.call(lambda node: node.journal_tail(50))["entries"]
     return [entry["height"] for entry in entries if entry["kind"] == "receipt"]
+
+
+def test_what_skills_show_says_to_try_works_for_every_skill_and_no_seller_refuses_its_form(network: Daemons) -> None:
+    _, buyer = pair(network)
+    for row in buyer.json("skills", "ls")["skills"]:
+        (told,) = [line for line in buyer.cli("skills", "show", row["label"]).stdout.splitlines() if "try" in line[:9]]
+        line = told.split(maxsplit=1)[1].replace("coalesced", shlex.join(buyer.program), 1)
+        command = ["bash", "-c", f"{line} --privacy public --json"]
+        tried = subprocess.run(command, capture_output=True, env=environment(), timeout=60, check=False)
+        assert tried.returncode == 0, (line, tried.stderr)
+        told_why = buyer.json("why", json.loads(tried.stdout)["task"]["id"])["decision"]["reasons"]
+        assert not [reason for reason in told_why if "I take" in reason], (line, told_why)
 
 
 def test_light_work_is_done_at_home(network: Daemons) -> None:

@@ -158,6 +158,7 @@ class Client:
         """One task of the request. What is no label is looked for by what it means; UsageError when nothing fits."""
         label, reading = (skill, "") if is_label(skill) else await self._finder.label(skill)
         task_id, wishes = self._env.entropy(16), wishes_of(request, self._config)
+        content = self._work.as_taken(label, content)
         if plant:
             content = await self._honeytokens.plant(task_id, content, wishes.privacy)
         wanted = wanted_for(request, content)
@@ -322,6 +323,7 @@ class Client:
                 deadline_s=share.deadline_s,
                 least_level=share.least_level,
             )
+            content = self._work.as_taken(step.skill, content)
             wanted = wanted_for(request, content)
             self._checking.admit(wanted)
             ask = await ask_of(

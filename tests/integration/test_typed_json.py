@@ -1,0 +1,82 @@
+"""A skill that takes JSON gets what is typed in as JSON, whichever door it comes in by: real nodes, real clients."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import coalesced
+from coalesced.control.config import ControlConfig
+from coalesced.control.server import ControlServer
+from coalesced.gateway.openai.config import OpenAiConfig
+from coalesced.gateway.openai.server import OpenAiServer
+from coalesced.gateway.openai.token import read_token
+from node.execute.builtin.risk.task import EXAMPLE
+from node.tasks.content import Content, as_taken
+from node.views import InputFile
+from tests.harness.nodes import BUILTIN, world
+from tests.integration.test_mcp_server import call, client_of
+
+TYPED = EXAMPLE.decode()
+FAST = dict.fromkeys(BUILTIN, 1e-8)
+SLOW = {**dict.fromkeys(BUILTIN, 0.05), "risk": 1e-5}
+"""Seconds a unit: what the seller does in a moment is worth buying, and the buyer could do it itself."""
+WISHES = {"budget": "0.2", "privacy": "public"}
+
+
+async def test_every_builtin_skills_example_is_hired_out_in_the_form_that_skills_show_tells() -> None:
+    async with world() as made:
+        await made.seller(speeds=FAST)
+        buyer = await made.buyer(speeds=SLOW)
+        for row in (await buyer.owner.skills()).skills:
+            if row.example.startswith("{") and "text/plain" in row.input_media_types:
+                stdin = InputFile(name="stdin", media_type="application/json", data=row.example.encode())
+                task = await buyer.ask(row.label, files=(stdin,))
+            else:
+                task = await buyer.ask(row.label, row.example)
+            assert (row.label, task.state, task.choice) == (row.label, "completed", "outsource")
+
+
+async def test_json_typed_in_at_the_sdk_over_mcp_or_in_a_chat_is_hired_out(tmp_path: Path) -> None:
+    openai = pytest.importorskip("openai")
+    async with world() as made:
+        await made.seller(speeds=FAST)
+        buyer = await made.buyer(speeds=SLOW)
+        control = ControlServer(buyer.owner, ControlConfig(close_timeout_s=0.1), tmp_path / "control.sock")
+        door = OpenAiServer(buyer.owner, OpenAiConfig(port=0), tmp_path / "openai.token")
+        await control.start()
+        await door.start()
+        async with coalesced.connect(tmp_path) as node:
+            answer = await node.ask("risk", TYPED, budget=0.2, privacy="public")
+        assert answer.task["choice"] == "outsource"
+        async with client_of(tmp_path) as client:
+            told = await call(client, "ask", skill="risk", text=TYPED, budget_usd=0.2)
+        assert told["done_by"].startswith("peer ")
+        async with openai.AsyncOpenAI(base_url=door.url, api_key=read_token(tmp_path / "openai.token")) as chat:
+            messages = [{"role": "user", "content": TYPED}]
+            reply = await chat.chat.completions.create(
+                model="skill:risk", messages=messages, extra_body={"coalesced": WISHES}
+            )
+        assert reply.coalesced["decision"] == "outsource"
+        assert json.loads(reply.choices[0].message.content)["value_at_risk"] > 0
+        await door.stop()
+        await control.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "takes", "becomes"),
+    [
+        ('{"a": 1}', ("application/json",), "application/json"),
+        (" [1, 2]", ("application/json", "text/csv"), "application/json"),
+        ('{"a": 1}', ("text/plain", "application/json"), "text/plain"),
+        ('{"a": 1}', ("text/csv",), "text/plain"),
+        ('{"a": 1', ("application/json",), "text/plain"),
+        ("17", ("application/json",), "text/plain"),
+        ("[" * 100_000, ("application/json",), "text/plain"),
+    ],
+)
+def test_a_text_is_json_only_where_it_is_and_where_no_text_is_taken(
+    text: str, takes: tuple[str, ...], becomes: str
+) -> None:
+    assert as_taken(Content("text/plain", text.encode()), takes).media_type == becomes
+    assert as_taken(Content("text/markdown", text.encode()), takes).media_type == "text/markdown"
