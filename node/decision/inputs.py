@@ -181,6 +181,8 @@ class Candidate(Checked, frozen=True, kw_only=True):
     """Why it seems to have changed since it was examined, as a sentence; empty where it does not."""
     exposure_left_micro: Micro | None = None
     """What is left of the cap on money outstanding with this seller; None = no cap."""
+    is_subnet_capped: bool = False
+    """That this is the cap on all unproven sellers of its subnet together."""
     bond_micro: MicroFloat = 0.0
     """What it has in escrow and would lose by cheating."""
     audit_draw: Probability = 1.0

@@ -45,7 +45,8 @@ def exclusion(
         return out("over_cap", f"asks {usd(price)}; the spending cap leaves {usd(facts.spend_left_micro)}")
     if candidate.exposure_left_micro is not None and price > candidate.exposure_left_micro:
         left = usd(candidate.exposure_left_micro)
-        return out("exposure", f"asks {usd(price)}; the cap on what is outstanding with it leaves {left}")
+        whom = "unproven sellers of its subnet" if candidate.is_subnet_capped else "it"
+        return out("exposure", f"asks {usd(price)}; the cap on what is outstanding with {whom} leaves {left}")
     needed_s = transfer_s(facts, candidate, config) + candidate.duration_s
     if needed_s > facts.deadline_s:
         return out("late", f"needs about {duration(needed_s, 3)}; the deadline leaves {duration(facts.deadline_s, 3)}")

@@ -9,6 +9,13 @@ from node.errors import UsageError
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _HOST_NAME = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\.?\Z){_LABEL}\.?")
 """The last label is not a number: 1.2.3 and 1.2.3.400 are mistyped addresses, not names."""
+_OWN_NETWORKS = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+        *("::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
 MAX_HOST_CHARS = 253
 """RFC 1035, 2.3.4, in the dotted form."""
 
@@ -49,6 +56,20 @@ class Endpoint:
         if isinstance(address, ipaddress.IPv6Address):
             return str(ipaddress.IPv6Network((address, 64), strict=False))
         return self.host
+
+    @property
+    def subnet(self) -> str:
+        """What one party can rent whole, and thus fill with keys: an IPv4 /24, an IPv6 /48.
+
+        Empty for a name, which proves nothing, and for loopback, link-local and private addresses: there an owner, or
+        a test network, has many nodes side by side.
+        """
+        address = _address(self.host)
+        if address is None or any(
+            address in network for network in _OWN_NETWORKS if network.version == address.version
+        ):
+            return ""
+        return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 
 def endpoint(host: str, port: int) -> Endpoint:

@@ -1,4 +1,4 @@
-"""Money promised and paid, under two caps: per day over all peers, and outstanding per peer.
+"""Money promised and paid, under three caps: per day over all peers, outstanding per peer, and per subnet of strangers.
 
 A reservation is stored durably before the award leaves, so neither a crash nor a power cut can lose a promise.
 It counts on the (UTC) day on which it was made, at its full amount until it is settled, at what was paid from then
@@ -6,8 +6,8 @@ on; a released one counts nothing. After a restart the caller settles or release
 """
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Collection, Sequence
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -26,13 +26,18 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `day_micro` bounds all reservations and payments of one UTC day. `peer_micro` bounds what one peer may cost if it
     cheats now: its open reservations plus value taken from it unchecked in the last `unverified_days`; a week by
-    default, by which time a bad result has shown.
+    default, by which time a bad result has shown. `subnet_micro` bounds the same for all sellers of one subnet (an
+    IPv4 /24, an IPv6 /48) together, as far as they were unproven (`decision.proven_jobs`) when they were hired: keys
+    cost nothing, subnets do.
     """
 
     day_micro: Annotated[int, Meta(ge=0, le=10**15)] = 1_000_000
     """$1: a few hundred typical tasks, and pocket money if an agent runs away."""
     peer_micro: Annotated[int, Meta(ge=0, le=10**15)] = 250_000
     """$0.25 at the mercy of any one peer."""
+    subnet_micro: Annotated[int, Meta(ge=0, le=10**15)] = 250_000
+    """$0.25 as well: all the newcomers of a subnet together may cost what one peer may. Loopback and private addresses
+    have no such cap."""
     unverified_days: Annotated[int, Meta(ge=1, le=365)] = 7
 
 
@@ -50,18 +55,24 @@ class Reservation(msgspec.Struct, frozen=True):
 class CapRefusal(msgspec.Struct, frozen=True):
     """Why a reservation was refused: which cap, its limit, what is used of it, what was asked."""
 
-    cap: Literal["day", "peer"]
+    cap: Literal["day", "peer", "subnet"]
     limit_micro: int
     used_micro: int
     asked_micro: int
 
     def __str__(self) -> str:
-        what = "today's spending" if self.cap == "day" else "the exposure to this peer"
         return (
-            f"{what} would be {usd(self.used_micro + self.asked_micro)} ({usd(self.used_micro)} used and "
+            f"{_CAPPED[self.cap]} would be {usd(self.used_micro + self.asked_micro)} ({usd(self.used_micro)} used and "
             f"{usd(self.asked_micro)} asked), over the cap of {usd(self.limit_micro)}: "
             f"raise caps.{self.cap}_micro to allow it"
         )
+
+
+_CAPPED: Final = {
+    "day": "today's spending",
+    "peer": "the exposure to this peer",
+    "subnet": "the exposure to unproven sellers of its subnet",
+}
 
 
 def day_of(unix_ms: int) -> int:
@@ -97,6 +108,23 @@ def exposures_micro(
     return {peer: peer_exposure_micro(connection, peer, day, unverified_days) for peer in peers}
 
 
+def subnet_exposure_micro(connection: sqlite3.Connection, subnet: str, day: int, unverified_days: int) -> int:
+    """What those of `subnet` may still cost who were unproven when they were hired; counted as for one peer."""
+    (exposed,) = connection.execute(
+        "SELECT coalesce(sum(CASE WHEN paid_micro IS NULL THEN amount_micro ELSE 0 END + unverified_micro), 0)"
+        " FROM spending WHERE subnet = ? AND subnet <> '' AND (paid_micro IS NULL OR day > ?)",
+        (subnet, day - unverified_days),
+    ).fetchone()
+    return int(exposed)
+
+
+def subnet_exposures_micro(
+    connection: sqlite3.Connection, subnets: Collection[str], day: int, unverified_days: int
+) -> dict[str, int]:
+    """`subnet_exposure_micro` of several."""
+    return {subnet: subnet_exposure_micro(connection, subnet, day, unverified_days) for subnet in subnets}
+
+
 def reserve(
     connection: sqlite3.Connection,
     caps: Caps,
@@ -105,12 +133,13 @@ def reserve(
     amount_micro: int,
     unix_ms: int,
     unverified_micro: int = 0,
+    subnet: str = "",
 ) -> Reservation | CapRefusal:
     """Promise up to `amount_micro` to `peer`, or say which cap forbids it.
 
-    `unverified_micro` is the value that the chosen verification level will leave unchecked; it counts towards the
-    peer's exposure only. A task has at most one promise to one peer: a second is a UsageError, unless the first
-    was released.
+    `unverified_micro` is the value that the chosen verification level will leave unchecked; it counts towards
+    exposures only. `subnet` is that of an unproven seller, empty where no such cap holds. A task has at most one
+    promise to one peer: a second is a UsageError, unless the first was released.
     """
     if min(amount_micro, unverified_micro) < 0:
         raise UsageError(
@@ -126,10 +155,14 @@ def reserve(
     asked = amount_micro + unverified_micro
     if exposure + asked > caps.peer_micro:
         return CapRefusal("peer", caps.peer_micro, exposure, asked)
+    if subnet:
+        exposure = subnet_exposure_micro(connection, subnet, day, caps.unverified_days)
+        if exposure + asked > caps.subnet_micro:
+            return CapRefusal("subnet", caps.subnet_micro, exposure, asked)
     connection.execute(
-        "INSERT INTO spending (task_id, peer, day, reserved_unix_ms, amount_micro, unverified_micro)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (task_id, peer, day, unix_ms, amount_micro, unverified_micro),
+        "INSERT INTO spending (task_id, peer, day, reserved_unix_ms, amount_micro, unverified_micro, subnet)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (task_id, peer, day, unix_ms, amount_micro, unverified_micro, subnet),
     )
     return Reservation(task_id, peer, day, unix_ms, amount_micro, unverified_micro)
 
@@ -199,11 +232,18 @@ class Spending:
         self.caps = caps
 
     async def reserve(
-        self, task_id: bytes, peer: bytes, amount_micro: int, unix_ms: int, *, unverified_micro: int = 0
+        self,
+        task_id: bytes,
+        peer: bytes,
+        amount_micro: int,
+        unix_ms: int,
+        *,
+        unverified_micro: int = 0,
+        subnet: str = "",
     ) -> Reservation | CapRefusal:
         """See `reserve`; on the disk platter when it returns, so that the award may be sent."""
         return await self._database.write_durably(
-            reserve, self.caps, task_id, peer, amount_micro, unix_ms, unverified_micro
+            reserve, self.caps, task_id, peer, amount_micro, unix_ms, unverified_micro, subnet
         )
 
     async def settle(self, task_id: bytes, peer: bytes, paid_micro: int) -> None:
@@ -233,6 +273,10 @@ class Spending:
     async def exposures_micro(self, peers: Sequence[bytes], unix_ms: int) -> dict[bytes, int]:
         """See `exposures_micro`."""
         return await self._database.read(exposures_micro, peers, day_of(unix_ms), self.caps.unverified_days)
+
+    async def subnet_exposures_micro(self, subnets: Collection[str], unix_ms: int) -> dict[str, int]:
+        """See `subnet_exposures_micro`."""
+        return await self._database.read(subnet_exposures_micro, subnets, day_of(unix_ms), self.caps.unverified_days)
 
     async def forget(self, unix_ms: int) -> int:
         """Delete settled payments that no cap looks at any more; how many went."""

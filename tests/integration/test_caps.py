@@ -59,6 +59,25 @@ async def test_value_taken_unchecked_counts_until_it_is_checked_or_old(spending:
     assert await spending.peer_exposure_micro(OTHER, 3 * DAY_MS) == 0
 
 
+async def test_unproven_sellers_of_one_subnet_cost_together_what_the_cap_for_it_allows() -> None:
+    database = await Database.open(None, NODE)
+    spending, subnet = Spending(database, Caps(day_micro=10_000, peer_micro=600, subnet_micro=700)), "8.8.4.0/24"
+    await spending.reserve(task(1), PEER, 100, DAY_MS, unverified_micro=400, subnet=subnet)
+    await spending.settle(task(1), PEER, 90)
+    assert str(await spending.reserve(task(2), OTHER, 301, DAY_MS, subnet=subnet)) == (
+        "the exposure to unproven sellers of its subnet would be $0.000701 ($0.0004 used and $0.000301 asked), "
+        "over the cap of $0.0007: raise caps.subnet_micro to allow it"
+    )
+    assert isinstance(await spending.reserve(task(3), OTHER, 300, DAY_MS, subnet=subnet), Reservation)
+    assert isinstance(await spending.reserve(task(4), OTHER, 300, DAY_MS), Reservation), "a proven seller"
+    assert isinstance(await spending.reserve(task(5), b"3" * 32, 300, DAY_MS, subnet="8.8.8.0/24"), Reservation)
+    assert await spending.subnet_exposures_micro({subnet, "1.1.1.0/24"}, DAY_MS) == {subnet: 700, "1.1.1.0/24": 0}
+    await spending.mark_verified(task(1), PEER)
+    await spending.release(task(3), OTHER)
+    assert await spending.subnet_exposures_micro([subnet], DAY_MS) == {subnet: 0}
+    await database.close()
+
+
 async def test_a_quote_binds(spending: Spending) -> None:
     await spending.reserve(task(1), PEER, 100, DAY_MS)
     for paid in (101, -1):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from coalesced.sim import profile
 from coalesced.sim.frames import SimStream
 from coalesced.sim.loop import SimLoop, run
 from coalesced.sim.node import SimNode
@@ -156,3 +157,50 @@ def test_whatever_so_many_sybils_take_is_within_the_owners_caps_for_each_and_for
         await database.close()
 
     asyncio.run(main())
+
+
+def test_sybils_of_one_subnet_take_together_what_one_stranger_may_in_a_week() -> None:
+    caps, price = Caps(day_micro=1_000_000, peer_micro=250_000, subnet_micro=250_000), 40_000
+
+    async def main() -> None:
+        database = await Database.open(None, NODE)
+        spending, rng, lost = Spending(database, caps), random.Random(14), dict[str, int]()
+        for number in range(1_000):
+            # 300 Sybils in three subnets: each is a stranger, cheap, paid unchecked, and never does anything.
+            sybil, task_id = rng.randrange(300), number.to_bytes(16, "big")
+            peer, subnet, day = sybil.to_bytes(32, "big"), f"8.8.{sybil % 3}.0/24", 1 + number * 7 // 1_000
+            made = await spending.reserve(
+                task_id, peer, price // 2, day * DAY_MS, unverified_micro=price // 2, subnet=subnet
+            )
+            if isinstance(made, Reservation):
+                await spending.settle(task_id, peer, price // 2)
+                lost[subnet] = lost.get(subnet, 0) + price // 2
+        assert len(lost) == 3
+        assert all(0 < micro <= caps.subnet_micro for micro in lost.values())
+        await database.close()
+
+    asyncio.run(main())
+
+
+def test_a_stranger_is_asked_no_more_of_once_others_of_its_subnet_hold_all_that_they_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(profile, "host_of", lambda number: f"8.8.4.{number + 1}")
+
+    async def main(world: World) -> None:
+        seller, buyer = (parts_of(node) for node in world.nodes)
+        life = world.nodes[1].life
+        assert life is not None
+        now, spending = world.nodes[1].unix_ms(), buyer.store.spending
+        monkeypatch.setattr(spending, "caps", Caps(subnet_micro=1_000))
+        file = InputFile(name="input", media_type="text/plain", data=SECRET)
+        request = AskRequest(skill="sentiment", files=(file,), privacy="public")
+        notes = []
+        for number, subnet in enumerate(("8.8.8.0/24", "8.8.4.0/24")):
+            await spending.reserve(bytes([number]) * 16, bytes(32), 1_000, now, subnet=subnet)
+            view = await life.start_soon(buyer.client.decide(request))
+            notes += [row.note for row in view.options if row.did == did_key(seller.identity.public_key)]
+        assert "subnet" not in notes[0]
+        assert "the cap on what is outstanding with unproven sellers of its subnet leaves $0.00" in notes[1]
+
+    in_world(2, main)

@@ -141,6 +141,13 @@ def test_a_found_failure_costs_the_task_itself_when_no_time_is_left_to_do_it_her
         ("over_budget", "asks $0.000040; the budget is $0.000039", {"budget_micro": 39}, {}, {}),
         ("over_cap", "the spending cap leaves $0.000030", {"spend_left_micro": 30}, {}, {}),
         ("exposure", "outstanding with it leaves $0.000020", {}, {"exposure_left_micro": 20}, {}),
+        (
+            "exposure",
+            "outstanding with unproven sellers of its subnet leaves $0.000020",
+            {},
+            {"exposure_left_micro": 20, "is_subnet_capped": True},
+            {},
+        ),
         ("late", "needs about 11.7 min; the deadline leaves 10 min", {}, {"duration_s": 700.0, "p95_s": 700.0}, {}),
         ("privacy", "secret data never leaves this node", {"privacy": "secret"}, {}, {}),
         ("privacy", "may see public data at most", {"privacy": "internal"}, {"most_private": "public"}, {}),

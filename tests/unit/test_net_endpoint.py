@@ -49,6 +49,26 @@ def test_loopback_is_recognised() -> None:
     assert not any(endpoint(host, 1).is_loopback for host in ("192.0.2.1", "::", "0.0.0.0", "example.org"))
 
 
+@pytest.mark.parametrize(
+    ("host", "subnet"),
+    [
+        ("8.8.4.7", "8.8.4.0/24"),
+        ("::ffff:8.8.4.9", "8.8.4.0/24"),
+        ("2001:4860:4860:1::7", "2001:4860:4860::/48"),
+        ("127.0.0.1", ""),
+        ("192.168.7.7", ""),
+        ("172.31.0.1", ""),
+        ("172.32.0.1", "172.32.0.0/24"),
+        ("fd00::1", ""),
+        ("fe80::1", ""),
+        ("::1", ""),
+        ("node.example", ""),
+    ],
+)
+def test_a_subnet_is_what_one_party_can_rent_and_private_ones_are_none(host: str, subnet: str) -> None:
+    assert endpoint(host, 7733).subnet == subnet
+
+
 def test_ipv6_addresses_of_one_64_count_as_one_party() -> None:
     assert endpoint("2001:db8::1", 1).address_group == endpoint("2001:db8::ffff:1", 2).address_group
     assert endpoint("2001:db8::1", 1).address_group != endpoint("2001:db8:0:1::1", 1).address_group

@@ -19,12 +19,16 @@ from protocol.specification import Specification
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A quote that was checked and binds its signer. `rtt_s` is the round trip that the request took."""
+    """A quote that was checked and binds its signer. `rtt_s` is the round trip that the request took.
+
+    `subnet` is where it really came from, whatever its seller's advert says; empty where no cap by subnet holds.
+    """
 
     seller: Seller
     quote: Quote
     held: HeldQuote
     rtt_s: float
+    subnet: str = ""
 
     @property
     def terms(self) -> QuoteTerms:
@@ -135,4 +139,4 @@ class Market:
             return NoOffer(seller, error.text)
         if fault := check_quote(terms, asked):
             return NoOffer(seller, f"its quote cannot be used: {fault}")
-        return Offer(seller, answer, hold_received(terms, self._unix_ms()), rtt_s)
+        return Offer(seller, answer, hold_received(terms, self._unix_ms()), rtt_s, session.remote.subnet)

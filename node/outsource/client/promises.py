@@ -35,7 +35,12 @@ class Promises:
         price_micro = offer.terms.price_micro
         unverified_micro = price_micro if level == "none" else 0
         made = await self._spending.reserve(
-            task_id, offer.seller.key, price_micro, self._env.unix_ms(), unverified_micro=unverified_micro
+            task_id,
+            offer.seller.key,
+            price_micro,
+            self._env.unix_ms(),
+            unverified_micro=unverified_micro,
+            subnet=offer.subnet,
         )
         return made if isinstance(made, CapRefusal) else None
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import structlog
@@ -84,6 +84,8 @@ class Survey:
     """What each proved to this node."""
     advertised_regions: dict[bytes, tuple[str, ...]]
     exposure_left_micro: dict[bytes, int]
+    subnet_left_micro: dict[str, int]
+    """To unproven sellers, by subnet."""
     spend_left_micro: int
 
     def offer(self, contractor: bytes) -> Offer:
@@ -274,8 +276,11 @@ class Surveyor:
         keys = [offer.seller.key for offer in offers]
         caps = self._spending.caps
         # Asked together, they are read together.
-        exposed, used_micro, histories, memories, (reputations, words), proved = await asyncio.gather(
-            self._spending.exposures_micro(keys, now),
+        (exposed, by_subnet), used_micro, histories, memories, (reputations, words), proved = await asyncio.gather(
+            asyncio.gather(
+                self._spending.exposures_micro(keys, now),
+                self._spending.subnet_exposures_micro({offer.subnet for offer in offers if offer.subnet}, now),
+            ),
             self._spending.day_used_micro(now),
             self._outcomes.counts(keys, ask.skill, now),
             self._memories.load(ask.skill, keys),
@@ -288,7 +293,7 @@ class Surveyor:
             alone=alone,
             needless=needless,
             checks=self._checking.options(ask.subject, local, seconds=len(offers)),
-            offers=tuple(offers),
+            offers=tuple(self._counted(offer, histories[offer.seller.key]) for offer in offers),
             refusals=tuple(refusals),
             charges={offer.seller.key: self._charge(offer) for offer in offers},
             reputations=reputations,
@@ -298,8 +303,13 @@ class Surveyor:
             proved=proved,
             advertised_regions={key: self._clearance.regions(key) for key in keys},
             exposure_left_micro={key: max(0, caps.peer_micro - used) for key, used in exposed.items()},
+            subnet_left_micro={subnet: max(0, caps.subnet_micro - used) for subnet, used in by_subnet.items()},
             spend_left_micro=max(0, caps.day_micro - used_micro),
         )
+
+    def _counted(self, offer: Offer, history: History) -> Offer:
+        """The offer, free of its subnet's cap if the seller is proven."""
+        return replace(offer, subnet="") if offer.subnet and history.jobs >= self._decision.proven_jobs else offer
 
     def _charge(self, offer: Offer) -> Charge:
         """As it is now; what has become impossible since the quotes came is found when the order is placed."""
@@ -385,6 +395,9 @@ def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
     words = survey.words.get(key, ())
     reported = reports(words)
     proved = survey.proved.get(key, Standing())
+    exposure_left_micro = survey.exposure_left_micro.get(key)
+    subnet_left_micro = survey.subnet_left_micro.get(offer.subnet)
+    is_subnet_capped = subnet_left_micro is not None and subnet_left_micro < (exposure_left_micro or 0)
     return Candidate(
         key=key,
         name=offer.seller.name,
@@ -403,7 +416,8 @@ def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
         shown=proved.proofs,
         evidence=proved.evidence,
         drift=proved.drift,
-        exposure_left_micro=survey.exposure_left_micro.get(key),
+        exposure_left_micro=subnet_left_micro if is_subnet_capped else exposure_left_micro,
+        is_subnet_capped=is_subnet_capped,
         audit_draw=audit_draw(audit_key, terms.quote_id + survey.ask.task_id),
         memory=msgspec.structs.replace(
             survey.memories.sellers.get(key, SellerMemory()),
