@@ -62,7 +62,7 @@ class TaskOptions(TypedDict, total=False):
     regions: Sequence[str]
     effort: str
     least_level: str
-    verify: Sequence[str]
+    verify: str | Sequence[str]
     schema: str | Mapping[str, Any]
     min_score: float
     idempotency_key: str
@@ -82,7 +82,8 @@ class PlanStep(TypedDict, total=False):
     files: Sequence[str]
     needs: Sequence[str]
     budget_usd: str
-    verify: str
+    verify: str | Sequence[str]
+    result_schema: Mapping[str, Any]
     retries: int
     optional: bool
 

@@ -163,6 +163,8 @@ def _own_rules(plan: Plan, brief: Brief) -> Iterator[str]:
         yield f"it has {len(plan.step)} steps, over the limit of {MAX_DRAFT_STEPS}"
     labels = [line.label for line in brief.skills]
     for step in plan.step:
+        if step.checks:
+            yield f"step {step.name!r} is to be verified by {step.checks[0]!r}, which is no level"
         if step.skill is not None and step.skill not in labels:
             yield f"step {step.name!r} asks for the skill {step.skill!r}, which there is not; there are: {labels}"
     read = {name for step in plan.step for name in step.files}

@@ -16,8 +16,9 @@ A plan comes from a file (JSON or TOML, the same shape):
 or from the rule "one subtask per document, then merge". A step's needs become files of its input, named by
 step. A merge step is no work: it puts the results of its needs together, each with its source.
 
-A step may say more: `budget_usd = "0.01"` (what it may spend, of the plan's), `verify = "full"` (at least),
-`retries = 2`, `optional = true` (its failure ends what needs it, not the plan).
+A step may say more: `budget_usd = "0.01"` (what it may spend, of the plan's), `verify = "full"` or
+`verify = ["cheap", "citations"]` (at least), `result_schema`, `retries = 2`, `optional = true` (its failure ends what
+needs it, not the plan).
 """
 
 import json
@@ -25,7 +26,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -33,9 +34,10 @@ from msgspec import Meta
 from node.errors import UsageError
 from node.tasks.content import Content, File
 from protocol.fields import Label
-from protocol.specification import Level
+from protocol.specification import LEVELS, Level
 
 StepName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+Word = Annotated[str, Meta(max_length=32)]
 MAX_STEPS = 256
 
 
@@ -49,7 +51,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     files: Annotated[tuple[str, ...], Meta(max_length=256)] = ()
     needs: Annotated[tuple[StepName, ...], Meta(max_length=MAX_STEPS)] = ()
     budget_usd: Annotated[str, Meta(pattern=r"\A[0-9]{1,9}(\.[0-9]{1,6})?\Z")] | None = None
-    verify: Level | None = None
+    verify: Word | Annotated[tuple[Word, ...], Meta(max_length=8)] | None = None
+    """A level, or single checks: the words of `ask --verify`. What they say is looked at when the plan is taken on."""
+    result_schema: dict[str, Any] | None = None
+    """JSON Schema that its result must fit."""
     retries: Annotated[int, Meta(ge=0, le=5)] = 1
     optional: bool = False
 
@@ -57,6 +62,20 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def budget_micro(self) -> int | None:
         """What it may spend, where that is said."""
         return None if self.budget_usd is None else int(Decimal(self.budget_usd) * 1_000_000)
+
+    @property
+    def least_level(self) -> Level:
+        """The level that `verify` names; the lowest where it names none."""
+        return next((level for level in reversed(LEVELS) if level in self._words), "none")
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """The words of `verify` that are no level."""
+        return tuple(word for word in self._words if word not in LEVELS)
+
+    @property
+    def _words(self) -> tuple[str, ...]:
+        return (self.verify,) if isinstance(self.verify, str) else self.verify or ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

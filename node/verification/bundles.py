@@ -26,7 +26,7 @@ IMPLIED: Final[dict[CheckName, Level]] = {
     "agreement": "redundant",
 }
 """The least level at which a check is made."""
-WORDS: Final = "schema, citations, recompute, redundant:2, redundant:3 or judge"
+WORDS: Final = f"{', '.join(LEVELS)}, schema, citations, recompute, redundant:2, redundant:3 or judge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,16 @@ class Subject:
     min_score_ppm: int
 
 
+def level_in(words: Sequence[str]) -> Level | None:
+    """The level among `--verify` words, if one is; UsageError where two contradict each other."""
+    named = [level for level in LEVELS if level in words]
+    if len(named) > 1:
+        raise UsageError(f"verify {named[0]} and verify {named[1]} contradict each other: leave one out")
+    return named[0] if named else None
+
+
 def wanted_of(words: Sequence[str], schema: str, least_score_ppm: int | None = None) -> Wanted:
-    """What `--verify` words and a schema's text ask for; UsageError says what to write."""
+    """What `--verify` words that are no level and a schema's text ask for; UsageError says what to write."""
     checks: list[CheckName] = []
     results = 2
     for word in words:
@@ -70,6 +78,8 @@ def wanted_of(words: Sequence[str], schema: str, least_score_ppm: int | None = N
             case ["redundant", count] if count in ("2", "3"):
                 checks.append("agreement")
                 results = int(count)
+            case [name] if name in LEVELS:
+                pass
             case _:
                 raise UsageError(f"nothing can be verified by {word[:40]!r}: write {WORDS}")
     if schema and "schema" not in checks:

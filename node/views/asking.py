@@ -37,8 +37,8 @@ class AskRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     least_level: Level | None = None
     min_score_ppm: Ppm | None = None
     verify: Annotated[tuple[Annotated[str, Meta(max_length=32)], ...], Meta(max_length=8)] = ()
-    """What of the result is checked whatever the level: `schema`, `citations`, `recompute`, `judge`, `redundant:2`,
-    `redundant:3`."""
+    """The words of `--verify`: a level (it goes before `least_level`), and what is checked of the result whatever the
+    level: `schema`, `citations`, `recompute`, `judge`, `redundant:2`, `redundant:3`."""
     result_schema: Annotated[str, Meta(max_length=2**16)] = ""
     """JSON Schema that the result must fit, as text."""
     idempotency_key: Annotated[str, Meta(max_length=128)] = ""

@@ -1,6 +1,6 @@
 """Plans: who made one, how, at which cost, and what it says."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from node.views.base import Part, View
 
@@ -30,7 +30,8 @@ class PlannedStep(Part, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     budget_usd: str | None = None
-    verify: str | None = None
+    verify: str | tuple[str, ...] | None = None
+    result_schema: dict[str, Any] | None = None
     retries: int = 1
     optional: bool = False
 

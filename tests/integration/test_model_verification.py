@@ -278,7 +278,7 @@ async def test_a_chat_that_asks_for_a_form_itself_is_held_to_it(market: Market) 
 async def test_what_cannot_be_checked_is_refused_before_anybody_is_asked(market: Market) -> None:
     with pytest.raises(UsageError, match="pattern"):
         await market.ask(REPORT, result_schema='{"pattern": "a"}')
-    with pytest.raises(UsageError, match="write schema, citations"):
+    with pytest.raises(UsageError, match="write none, cheap, full, redundant, schema, citations"):
         await market.ask(REPORT, verify=("truth",))
 
 

@@ -116,3 +116,34 @@ async def test_a_step_on_unverified_input_is_verified_and_its_result_says_so() -
                 assert (step.price_micro, part["cost_micro"]) == ((40 if is_hired else None), step.cost_micro)
             unseen = {name for name, part in found.items() if part["verification"] == "none"}
             assert set(drawn["all"].rests_on) == unseen
+
+
+async def test_a_step_that_wants_what_cannot_be_checked_is_refused_before_anything_is_done() -> None:
+    async with world() as made:
+        node = await made.node()
+        step = {"name": "first", "skill": "sentiment", "text": GOOD}
+        for field, said in (
+            ({"verify": "truth"}, "step 'first': nothing can be verified by 'truth'"),
+            ({"verify": ["judge"]}, "step 'first': no judge is configured"),
+            ({"result_schema": {"pattern": "a"}}, "step 'first': .*pattern"),
+        ):
+            with pytest.raises(UsageError, match=said):
+                await node.submit("plan", plan=plan({**step, **field}))
+
+
+async def test_a_step_is_checked_by_what_it_says_itself() -> None:
+    seller = Seller(price_micro=40)
+    async with world() as made:
+        buyer = await made.buyer()
+        async with on_sale(seller, [buyer.endpoint]):
+            wrong = {"type": "object", "required": ["haiku"]}
+            steps = (
+                {"name": "any", "skill": "sentiment", "text": GOOD},
+                {"name": "odd", "skill": "sentiment", "text": GOOD, "verify": ["cheap"], "result_schema": wrong},
+            )
+            task = await buyer.ask("plan", plan=plan(*steps), budget_micro=4000)
+            found = await parts(buyer, task)
+            assert found["odd"]["by"] == "this node"
+            odd = {step.name: step for step in (await buyer.owner.why(task.id)).steps}["odd"]
+            verified = await buyer.reached(bytes.fromhex(odd.task), "verified")
+            assert {check.name: check.passed for check in verified.checks}["schema"] is False

@@ -1,4 +1,5 @@
-"""What is to be verified, as it is said on the command line, in Python and to the OpenAI endpoint."""
+"""What is to be verified, as it is said on the command line, in Python, over MCP and A2A, in plans and to the OpenAI
+endpoint."""
 
 import json
 from collections.abc import Iterator
@@ -8,8 +9,14 @@ from typing import Any
 import pytest
 
 import coalesced
+from coalesced.control.errors import ControlError
+from coalesced.gateway.mcp.arguments import Ask, parse, request_of
 from coalesced.gateway.openai.names import Target
 from coalesced.gateway.openai.requests import ChatBody, chat_of, chat_task, decode
+from node.errors import UsageError
+from node.outsource.client.request import of_step, wishes_of
+from node.outsource.config import ClientConfig
+from node.tasks.plan import parse_plan
 from node.views import AskRequest, CheckMadeView, TaskView, WhyView
 from tests.harness.commandline import Ran
 from tests.harness.hostile_views import HostileNode
@@ -92,3 +99,55 @@ def test_why_says_which_checks_were_made_with_outcome_and_cost(tmp_path: Path) -
         "  citations: passed (1.00) 2 of 2 citations stand in it",
         "  judge: failed (0.35, $0.000700) m says: no \\x1b[31m",
     ]
+
+
+def test_an_mcp_client_says_the_same() -> None:
+    given = {"skill": "chat", "text": "x", "verify": ["full", "citations"], "result_schema": SCHEMA}
+    request = request_of(parse(given, Ask), max_budget_micro=None)
+    assert request["verify"] == ["full", "citations"]
+    assert json.loads(request["result_schema"]) == SCHEMA
+    assert request_of(parse({"skill": "chat", "verify": "cheap"}, Ask), max_budget_micro=None)["verify"] == ["cheap"]
+    with pytest.raises(ControlError, match="truth"):
+        parse({"skill": "chat", "verify": ["truth"]}, Ask)
+
+
+def test_a_level_among_the_words_goes_before_the_nodes_own() -> None:
+    config = ClientConfig(default_least_level="cheap")
+    assert wishes_of(AskRequest(skill="chat", verify=("none",)), config).least_level == "none"
+    assert wishes_of(AskRequest(skill="chat", verify=("citations",)), config).least_level == "cheap"
+    with pytest.raises(UsageError, match="contradict each other"):
+        wishes_of(AskRequest(skill="chat", verify=("none", "full")), config)
+
+
+def test_a_step_of_a_plan_says_the_same_beside_what_its_plan_says() -> None:
+    [step] = parse_plan(
+        {"step": [{"name": "a", "skill": "chat", "text": "x", "verify": ["full", "judge"], "result_schema": SCHEMA}]},
+        (),
+    ).step
+    assert step.least_level == "full"
+    request = of_step(AskRequest(skill="plan", verify=("citations",), result_schema="{}"), step)
+    assert request.verify == ("citations", "judge")
+    assert json.loads(request.result_schema) == SCHEMA
+    [plain] = parse_plan({"step": [{"name": "a", "skill": "chat", "text": "x"}]}, ()).step
+    assert (plain.least_level, plain.checks) == ("none", ())
+    assert of_step(request, plain) == request
+
+
+def test_a_caller_over_a2a_says_the_same() -> None:
+    orders = pytest.importorskip("coalesced.gateway.a2a.orders")
+    words = pytest.importorskip("coalesced.gateway.a2a.words")
+    pb = pytest.importorskip("a2a.types.a2a_pb2")
+
+    def request(**metadata: Any) -> AskRequest:
+        message = pb.Message(parts=[pb.Part(text="x")], metadata=words.struct(metadata))
+        made: AskRequest = orders.request_of(message, "chat", budget_micro=0, deadline_s=1.0)
+        return made
+
+    assert request().verify == ()
+    assert request(verify="full").verify == ("full",)
+    made = request(verify=["cheap", "citations"], result_schema=SCHEMA)
+    assert made.verify == ("cheap", "citations")
+    assert json.loads(made.result_schema) == SCHEMA
+    for wrong in ({"verify": ["truth"]}, {"verify": 7}, {"verify": ["none", "full"]}, {"result_schema": "no schema"}):
+        with pytest.raises(orders.OrderError, match="the message is no task"):
+            request(**wrong)

@@ -1,6 +1,6 @@
 """Plans: who made one, how, at which cost, and what it says."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 
 class DraftRow(TypedDict):
@@ -18,7 +18,8 @@ class PlannedStep(TypedDict):
     files: list[str]
     needs: list[str]
     budget_usd: str | None
-    verify: str | None
+    verify: str | list[str] | None
+    result_schema: dict[str, Any] | None
     retries: int
     optional: bool
 

@@ -1,5 +1,6 @@
 """From a message of A2A to a task of this node: which skill, and what of it is input; and a result back as parts."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -7,9 +8,10 @@ import msgspec
 from a2a.types.a2a_pb2 import Message, Part
 from google.protobuf.json_format import MessageToDict
 
-from coalesced.gateway.a2a.shared import ECONOMICS, SKILL
+from coalesced.gateway.a2a.shared import ECONOMICS, RESULT_SCHEMA, SKILL, VERIFY
 from coalesced.gateway.a2a.words import plain
-from node.errors import NodeError
+from node.errors import NodeError, UsageError
+from node.verification.bundles import level_in, wanted_of
 from node.views import AskRequest, InputFile
 
 MAX_LISTED: Final = 12
@@ -55,8 +57,10 @@ def request_of(
             texts.append(part.text)
         else:
             files.append(file)
+    metadata = plain(message.metadata)
+    words, schema = metadata.get(VERIFY, ()), metadata.get(RESULT_SCHEMA)
     try:
-        return msgspec.convert(
+        request = msgspec.convert(
             {
                 "schema": "coalesced.ask/1",
                 "skill": skill,
@@ -64,12 +68,17 @@ def request_of(
                 "files": tuple(files),
                 "budget_micro": budget_micro,
                 "deadline_s": deadline_s,
+                "verify": (words,) if isinstance(words, str) else words,
+                "result_schema": "" if schema is None else json.dumps(schema),
                 "idempotency_key": idempotency_key,
             },
             AskRequest,
         )
-    except msgspec.ValidationError as error:
+        level_in(request.verify)
+        wanted_of(request.verify, request.result_schema)
+    except (msgspec.ValidationError, UsageError) as error:
         raise OrderError(f"the message is no task: {error}") from error
+    return request
 
 
 def _file(part: Part, number: int) -> InputFile | None:

@@ -7,6 +7,9 @@ ECONOMICS: Final = "urn:coalesced:a2a:economics:1"
 """The extension for prices, contracts and receipts (docs/a2a.md)."""
 SKILL: Final = "skill"
 """Metadata of a message: which of the card's skills it is for."""
+VERIFY: Final = "verify"
+RESULT_SCHEMA: Final = "result_schema"
+"""Metadata of a message: the words of `ask --verify` that its result is checked by, and the JSON Schema it must fit."""
 MICRO: Final = 1_000_000
 MAX_USD: Final = 10**9
 

@@ -1,7 +1,7 @@
 """What each tool takes: the structs that the tools' input schemas are made from, and that calls are checked against."""
 
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -11,12 +11,15 @@ from coalesced.control import shapes
 from coalesced.control.errors import ControlError
 from coalesced.control.inputs import media_type_of
 from node.views import Preference
-from protocol.specification import Effort, Level
+from protocol.specification import Effort
 
 T = TypeVar("T")
 MAX_QUOTED_CHARS = 300
 
 Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
+VerifyWord = Literal[
+    "none", "cheap", "full", "redundant", "citations", "recompute", "judge", "redundant:2", "redundant:3"
+]
 TaskId = Annotated[str, Meta(min_length=4, max_length=64, description="As `ask` gave it.")]
 
 
@@ -43,7 +46,14 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     prefer: Annotated[Preference, Meta(description="`local` never hires anybody.")] = "auto"
     private: Annotated[bool, Meta(description="Never let the input leave this machine.")] = False
     effort: Effort | None = None
-    verify: Annotated[Level, Meta(description="Verify the result at least this much.")] | None = None
+    verify: (
+        Annotated[
+            VerifyWord | Annotated[tuple[VerifyWord, ...], Meta(max_length=8)],
+            Meta(description="How the result is checked at least: a level, single checks, or both."),
+        ]
+        | None
+    ) = None
+    result_schema: Annotated[dict[str, Any], Meta(description="JSON Schema that the result must fit.")] | None = None
 
 
 class Ask(Work, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,7 +122,8 @@ def request_of(work: Work, *, max_budget_micro: int | None) -> shapes.AskRequest
         "prefer": work.prefer,
         "privacy": "secret" if work.private else None,
         "effort": work.effort,
-        "least_level": work.verify,
+        "verify": [work.verify] if isinstance(work.verify, str) else list(work.verify or ()),
+        "result_schema": "" if work.result_schema is None else msgspec.json.encode(work.result_schema).decode(),
         "split": isinstance(work, Ask) and work.split,
     }
 

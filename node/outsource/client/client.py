@@ -26,6 +26,7 @@ from node.outsource.client.request import (
     ask_of,
     demand_of,
     files_of,
+    of_step,
     only_of,
     plan_of,
     single_content,
@@ -48,6 +49,8 @@ from node.views import AskRequest, DecisionView, ReplayView, TaskView
 from protocol.messages import MAX_ANSWER_CHARS
 
 log = structlog.get_logger()
+
+NO_CONTENT = Content("text/plain", b"")
 
 
 class Client:
@@ -290,6 +293,13 @@ class Client:
         if not is_label(skill):
             raise unknown_label(skill, (known.label for known in self._work.executor.skills))
 
+    def _check_wanted(self, request: AskRequest, step: Step) -> None:
+        """UsageError for what a step wants checked and cannot have checked."""
+        try:
+            self._checking.admit(wanted_for(of_step(request, step), NO_CONTENT))
+        except UsageError as error:
+            raise UsageError(f"step {step.name!r}: {error}") from error
+
     async def _plan_ask(self, request: AskRequest, plan: Plan | None) -> Ask:
         """A plan, or the goal of one, as a task of its own, whose subtasks are decided one by one."""
         wishes = wishes_of(request, self._config)
@@ -300,6 +310,7 @@ class Client:
             for step in plan.step:
                 if step.skill is not None:
                     self._check_label(step.skill)
+                    self._check_wanted(request, step)
             purse_of(plan, wishes.budget_micro)
             content = plan_content(plan, files_of(request))
         return await ask_of(
@@ -324,7 +335,7 @@ class Client:
                 least_level=share.least_level,
             )
             content = self._work.as_taken(step.skill, content)
-            wanted = wanted_for(request, content)
+            wanted = wanted_for(of_step(request, step), content)
             self._checking.admit(wanted)
             ask = await ask_of(
                 self._env.entropy(16),

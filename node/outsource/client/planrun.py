@@ -159,7 +159,7 @@ class _Run:
     def _least_level(self, step: Step, above: dict[str, Origin]) -> Level:
         """The highest of what the plan asks for, what the step asks for, and what its input makes necessary."""
         is_shaky = any(not one.is_verified or one.rests_on for one in above.values())
-        asked = (self._wishes.least_level, step.verify or "none", UNVERIFIED_LEVEL if is_shaky else "none")
+        asked = (self._wishes.least_level, step.least_level, UNVERIFIED_LEVEL if is_shaky else "none")
         return max(asked, key=LEVELS.index)
 
     async def _tried(self, step: Step, content: Content, level: Level, until: float) -> StepDone:

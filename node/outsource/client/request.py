@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import msgspec
+
 from crypto.identity import parse_did_key
 from node.decision.policies.settings import PolicyName
 from node.decision.security import Demand
@@ -12,10 +14,10 @@ from node.errors import UsageError
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
 from node.tasks.content import Content, File, assemble
-from node.tasks.plan import Plan, parse_plan, per_document
+from node.tasks.plan import Plan, Step, parse_plan, per_document
 from node.tasks.spec import Wishes, digest, encode_specification, specify
 from node.tasks.verify import Finding
-from node.verification.bundles import NOTHING, Subject, Wanted, wanted_of
+from node.verification.bundles import NOTHING, Subject, Wanted, level_in, wanted_of
 from node.views import AskRequest, Preference
 from protocol.specification import LEVELS, Specification
 
@@ -100,7 +102,7 @@ def wishes_of(request: AskRequest, config: ClientConfig) -> Wishes:
         privacy=_either(request.privacy, config.default_privacy),
         regions=request.regions,
         effort=_either(request.effort, config.default_effort),
-        least_level=_either(request.least_level, config.default_least_level),
+        least_level=_either(level_in(request.verify) or request.least_level, config.default_least_level),
         min_score_ppm=request.min_score_ppm,
         max_output_bytes=config.max_output_bytes,
     )
@@ -187,6 +189,12 @@ def wanted_for(request: AskRequest, content: Content) -> Wanted:
         return wanted_of((), _schema_in(content), request.min_score_ppm)
     except UsageError:
         return NOTHING
+
+
+def of_step(request: AskRequest, step: Step) -> AskRequest:
+    """A plan's request as it is for one of its steps: what all are checked by, and what this one is."""
+    schema = request.result_schema if step.result_schema is None else json.dumps(step.result_schema)
+    return msgspec.structs.replace(request, verify=(*request.verify, *step.checks), result_schema=schema)
 
 
 def told_of(skill: str, content: Content, wanted: Wanted) -> Content:
