@@ -233,6 +233,9 @@ class Session:
 
     async def _take_place(self, deadline: float) -> None:
         """Wait until one more request may be made: the peer would refuse it, or has not taken those before."""
+        if self._sender.has_space and not self._places.locked():
+            await self._places.acquire()  # At once; a timer for it would cost more than all the rest.
+            return
         try:
             async with asyncio.timeout_at(deadline):
                 await self._places.acquire()

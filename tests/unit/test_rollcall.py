@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from node.net.endpoint import Endpoint
 from node.outsource.client.rollcall import FIRST_REST_MS, MOST_KNOWN, MOST_REST_MS, Absences, answers_in_time
 from node.outsource.client.seller import Seller
@@ -69,3 +71,20 @@ async def test_a_few_silent_ones_do_not_delay_all_and_what_is_given_up_is_cancel
     assert cancelled == ["c"]
     assert asyncio.get_running_loop().time() - began < 30
     assert await answers_in_time({}, 60.0) == {}
+
+
+async def test_one_alone_has_its_time_and_no_more() -> None:
+    async def silent() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    async def prompt() -> str:
+        return "here"
+
+    async def broken() -> str:
+        raise TimeoutError("its own")
+
+    assert await answers_in_time({"a": prompt()}, 60.0) == {"a": "here"}
+    assert await answers_in_time({"a": silent()}, 0.01) == {}
+    with pytest.raises(TimeoutError, match="its own"):
+        await answers_in_time({"a": broken()}, 60.0)

@@ -6,7 +6,7 @@ Nothing here judges whether the work is good (that is verification) or decides w
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 from node.background import background
@@ -126,7 +126,8 @@ async def _receive(session: Session, stream: Stream, job: Job, listener: Listene
     received = bytearray()
     acceptance: Signed[AcceptanceTerms] | None = None
     questions = _Questions(session, job, listener, clock)
-    async with background(questions.run()):
+    is_asking = False
+    async with AsyncExitStack() as beside:
         async for event in stream:
             match event:
                 case Accepted():
@@ -135,6 +136,9 @@ async def _receive(session: Session, stream: Stream, job: Job, listener: Listene
                 case Progress():
                     await listener.progress(event.done_ppm, event.text)
                 case InputRequired():
+                    if not is_asking:
+                        is_asking = True  # Most jobs have no questions, and need no task for them.
+                        await beside.enter_async_context(background(questions.run()))
                     questions.put(event.question)
                 case ResultPart():
                     _append(received, event, job.max_output_bytes)

@@ -128,6 +128,9 @@ async def answers_in_time(
     Once half of them have answered, the others get as long again, and `grace_s` at least: a few silent ones do not
     delay everything.
     """
+    if len(asking) == 1:
+        ((key, only),) = asking.items()
+        return await _answer_in_time(key, only, timeout_s)
     loop = asyncio.get_running_loop()
     began = loop.time()
     ends = began + timeout_s
@@ -144,6 +147,17 @@ async def answers_in_time(
         for task in waiting:
             task.cancel()
     return answers
+
+
+async def _answer_in_time(key: K, work: Awaitable[V], timeout_s: float) -> dict[K, V]:
+    """As `answers_in_time`, of one alone: nobody is waited for beside it, so it needs no task of its own."""
+    try:
+        async with asyncio.timeout(timeout_s) as limit:
+            return {key: await work}
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return {}
 
 
 async def _awaited(work: Awaitable[V]) -> V:
