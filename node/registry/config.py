@@ -14,7 +14,7 @@ class RegistryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Being a registry, and using some."""
 
     serve: bool = False
-    """Serve signed records, cards, certificate digests and reputation sums over HTTP on the public port
+    """Serve signed records, cards, certificates and reputation sums over HTTP on the public port
     (`start --registry`)."""
     use: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
     """Registries, as host:port or http(s)://host: told what this node sells, and asked where the DHT knows nobody. A

@@ -10,15 +10,21 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from crypto.group import fastest_group
 from crypto.identity import Identity, did_key
 from dht.ids import skill_key
 from dht.records import Record, sign_record
 from node.background import Background
 from node.env import Env
 from node.outsource.config import ClientConfig, ContractorConfig
+from node.proofs.certificate import Certificate, Terms
+from node.proofs.credential import Wanted, certify, encode_credential
+from node.proofs.errors import ProofError
+from node.proofs.leaves import SkillStatement, Statement
 from node.registry.announcer import Announcer
+from node.registry.certificates import CertificateForm, NodeCertificates, open_certificate
 from node.registry.config import RegistryConfig
-from node.registry.forms import RECORDS_PATH, RecordsPage, encode_record, pack_records
+from node.registry.forms import NODES_PATH, RECORDS_PATH, RecordsPage, encode_record, pack_records
 from node.registry.hiding import GRACE_MS
 from node.registry.remote import Registry
 from node.registry.sources import CACHE, DHT, Sources
@@ -136,6 +142,60 @@ async def test_a_registry_knows_the_dht_and_shows_a_sellers_facts_and_card() -> 
             async with http.get(f"/registry/v1/nodes/{did}/card") as answer:
                 card = await answer.json()
             assert (answer.status, card["signatures"] != []) == (200, True)
+
+
+async def test_a_registry_shows_certificates_that_whoever_reads_them_can_check_and_none_that_it_changed() -> None:
+    async with world() as made:
+        seller = await made.seller()
+        registry = await made.node(sections={"registry": RegistryConfig(serve=True), "contractor": NO_SALES})
+        now_unix_s = Env().unix_ms() // 1000
+        terms = Terms(
+            subject=seller.key,
+            network=NETWORK,
+            issued_unix_s=now_unix_s,
+            expires_unix_s=now_unix_s + 3600,
+            serial="0" * 32,
+        )
+        wanted = Wanted({"sentiment": 930_000, "acme/unsold": None}, {("memory_gib", None): 96})
+        credential = certify(ONE, terms, wanted, None, group=fastest_group(), entropy=Env().entropy)
+        await seller.parts.store.credentials.keep(
+            ONE.public_key,
+            credential.token,
+            encode_credential(credential),
+            expires_unix_s=terms.expires_unix_s,
+            unix_ms=now_unix_s * 1000,
+            replaces=None,
+        )
+        async with asked(registry) as http:
+            assert (await http.get(f"{RECORDS_PATH}/{KEY.hex()}")).status == 200
+            async with http.get(f"{NODES_PATH}/{did_key(seller.key)}/certificates") as answer:
+                found = msgspec.json.decode(await answer.read(), type=NodeCertificates)
+            (form,) = found.certificates
+
+            def read(
+                form: CertificateForm, subject: bytes = seller.key, at_unix_s: int = now_unix_s
+            ) -> tuple[Certificate, list[Statement]]:
+                return open_certificate(form, subject=subject, network=NETWORK, now_unix_s=at_unix_s)
+
+            certificate, statements = read(form)
+            assert certificate.issuer == ONE.public_key
+            assert statements == [SkillStatement(label="sentiment", score_ppm=930_000)]
+            (leaf,) = form.leaves
+            leaves = (msgspec.structs.replace(leaf, path=tuple(reversed(leaf.path))),)
+            for forged in (
+                lambda: read(msgspec.structs.replace(form, leaves=leaves)),
+                lambda: read(msgspec.structs.replace(form, token=form.token[:-4] + "AAAA")),
+                lambda: read(form, subject=OTHER.public_key),
+                lambda: read(form, at_unix_s=now_unix_s + 3601),
+            ):
+                with pytest.raises(ProofError):
+                    forged()
+            for nobody in (registry.key, OTHER.public_key):
+                async with http.get(f"{NODES_PATH}/{did_key(nobody)}/certificates") as answer:
+                    assert answer.status == 404
+            await seller.stop()
+            async with http.get(f"{NODES_PATH}/{did_key(seller.key)}/certificates") as answer:
+                assert answer.status == 200, "kept for a minute"
 
 
 # --- who asks it

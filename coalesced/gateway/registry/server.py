@@ -1,10 +1,11 @@
-"""The registry of one node, on its public port: records, what is known of their publishers, and their cards.
+"""The registry of one node, on its public port: records; of their publishers, what is known, cards and certificates.
 
 Everything is a GET with an entity tag but the publication of records. Nothing that a node signed is changed, so whoever
 asks can check it; what the registry adds of its own is small, and signed where it says something about others.
 """
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -14,7 +15,9 @@ from aiohttp import web
 from coalesced import __version__
 from coalesced.gateway.limits import pace, read_body
 from coalesced.gateway.quotas import RequestRates
-from coalesced.gateway.registry.cards import CardError, SellerCards
+from coalesced.gateway.registry.cards import SellerCards
+from coalesced.gateway.registry.certificates import SellerCertificates
+from coalesced.gateway.registry.kept import FetchError
 from crypto.identity import did_key, parse_did_key
 from crypto.jws import sign_compact
 from dht.records import Record
@@ -56,6 +59,7 @@ class RegistryServer:
         self._own = own
         self._rates = RequestRates(config.requests_per_minute)
         self._cards = SellerCards(parts.env.unix_ms)
+        self._certificates = SellerCertificates(parts)
         self.shelf = Shelf(parts.identity.public_key, parts.network, config, find=self._find, unix_ms=parts.env.unix_ms)
 
     def attach(self, app: web.Application) -> None:
@@ -65,6 +69,7 @@ class RegistryServer:
         app.router.add_post(RECORDS_PATH, self._publish)
         app.router.add_get(NODES_PATH + "/{did}", self._node)
         app.router.add_get(NODES_PATH + "/{did}/card", self._card)
+        app.router.add_get(NODES_PATH + "/{did}/certificates", self._shown_certificates)
 
     async def close(self) -> None:
         """Close its connections."""
@@ -129,14 +134,21 @@ class RegistryServer:
         return _tagged(request, msgspec.json.encode(facts))
 
     async def _card(self, request: web.Request) -> web.Response:
+        return await self._fetched(request, self._cards.of)
+
+    async def _shown_certificates(self, request: web.Request) -> web.Response:
+        return await self._fetched(request, self._certificates.of)
+
+    async def _fetched(self, request: web.Request, of: Callable[[bytes, Endpoint], Awaitable[bytes]]) -> web.Response:
+        """What a node that is on the shelf says of itself."""
         self._paced(request)
         key = _public_key(request)
         places = [where for where, _, _ in self._adverts(key) if where.may_be_dialled_from(self._own)]
         if not places:
             raise _Refused(HTTPStatus.NOT_FOUND, "no living advert of that node is known here")
         try:
-            return _tagged(request, await self._cards.of(key, places[0]))
-        except CardError as error:
+            return _tagged(request, await of(key, places[0]))
+        except FetchError as error:
             raise _Refused(HTTPStatus.BAD_GATEWAY, str(error)) from error
 
     # --- what is known of a node
