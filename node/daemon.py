@@ -154,6 +154,7 @@ class Daemon:
                 parts.community.run(),
                 guarded(parts.sources.run()),
                 guarded(parts.settling.run()),
+                guarded(parts.contractor.unrated.run()),
                 guarded(parts.successors.run()),
                 *([guarded(parts.market_maker.run())] if parts.market_maker is not None else []),
             )

@@ -93,7 +93,7 @@ def build(config: Config, ground: Ground) -> Built:
         make_shell=ground.make_shell,
     )
     paying = build_paying(base, community)
-    selling = build_selling(base, paying)
+    selling = build_selling(base, community, paying)
     proofs = Proofs(
         identity=identity,
         network=network,

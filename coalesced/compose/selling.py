@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from coalesced import __version__
 from coalesced.compose.ground import Base
 from coalesced.compose.paying import Paying
+from node.community.community import Community
 from node.outsource.contractor.clients import Clients
 from node.outsource.contractor.contractor import Contractor
 from node.outsource.contractor.quotedesk import QuoteDesk
 from node.outsource.contractor.shop import Shop
 from node.outsource.contractor.signposts import Signposts
 from node.outsource.contractor.turns import Queues
+from node.outsource.contractor.unrated import Unrated
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Selling:
     contractor: Contractor
 
 
-def build_selling(base: Base, paying: Paying) -> Selling:
+def build_selling(base: Base, community: Community, paying: Paying) -> Selling:
     """The contractor's role."""
     config, ground = base.config, base.ground
     identity, env, network = ground.identity, ground.env, config.node.network
@@ -71,5 +73,6 @@ def build_selling(base: Base, paying: Paying) -> Selling:
         journal=ground.store.journal,
         hub=base.hub,
         settling=paying.settling,
+        unrated=Unrated(env, community),
     )
     return Selling(clients, shop, desk, contractor)

@@ -24,6 +24,7 @@ from node.store.errors import damaged
 from node.store.ledger_points import Point, add_link, add_point, load_links, load_points, prune, write_state
 from node.store.memory_disk import MemoryFile
 from node.store.migrations import LEDGER
+from node.store.own_deliveries import OwnDeliveries
 from node.store.own_ratings import OwnRatings
 from node.store.vote_mark import ANY_CHAIN, UNKNOWN, Mark, VoteMark, misses_votes
 from protocol.consensus import (
@@ -98,6 +99,7 @@ class LedgerStore:
         self._instance = b""
         self._keep_blocks = 0
         self.own_ratings = OwnRatings(database)
+        self.own_deliveries = OwnDeliveries(database)
 
     @classmethod
     async def open(cls, where: Path | MemoryFile | None, *, inline: bool = False) -> "LedgerStore":

@@ -23,6 +23,7 @@ from node.outsource.contractor.quotedesk import QuoteDesk
 from node.outsource.contractor.relay import ProgressRelay
 from node.outsource.contractor.shop import Shop
 from node.outsource.contractor.turns import Queues
+from node.outsource.contractor.unrated import Unrated
 from node.outsource.delivered import Delivered
 from node.outsource.localwork import LocalWork
 from node.outsource.patience import limit_s, patience
@@ -36,7 +37,16 @@ from node.tasks.spec import digest
 from node.views import EventName
 from node.wording import usd
 from protocol.errors import RemoteProtocolError
-from protocol.messages import MAX_PART_BYTES, MAX_QUESTION_CHARS, Award, Failed, InputRequired, Result, ResultPart
+from protocol.messages import (
+    MAX_PART_BYTES,
+    MAX_QUESTION_CHARS,
+    Accepted,
+    Award,
+    Failed,
+    InputRequired,
+    Result,
+    ResultPart,
+)
 from protocol.packing import unpack
 from protocol.receipts import accept
 from protocol.signed import AwardTerms, QuoteTerms, ResultTerms, open_signed, sign
@@ -78,6 +88,7 @@ class Contractor:
         journal: Journal,
         hub: EventHub,
         settling: Adapter,
+        unrated: Unrated,
     ) -> None:
         self._identity = identity
         self._network = network
@@ -97,6 +108,7 @@ class Contractor:
         self._idle = asyncio.Event()
         self._idle.set()
         self.intake = Intake()
+        self.unrated = unrated
 
     async def drain(self, timeout_s: float) -> bool:
         """Take no new business and wait for the running jobs; False when some were still running at the end."""
@@ -216,11 +228,12 @@ class Contractor:
             raise UnfundedError(why)
         await self._tasks.move(quote.task_id, "working")
         self._tell("task_received", quote, f"{quote.skill} for {usd(quote.price_micro)}")
-        await call.emit(accept(self._identity, quote, salt, started))
+        accepted = accept(self._identity, quote, salt, started)
+        await call.emit(accepted)
         content = await self._content(quote.task_id, award, specification)
         execution = await self._execute(call, content, quote, specification)
         self._check_size(execution.output, specification)
-        return await self._deliver(call, award, quote, execution, started)
+        return await self._deliver(call, award, accepted, quote, execution, started)
 
     def _check_size(self, output: bytes, specification: Specification) -> None:
         most = min(specification.output.max_bytes, self._config.max_output_bytes)
@@ -280,7 +293,13 @@ class Contractor:
             raise DeadlineError(f"the work did not end within {most_s:g} s and was given up") from error
 
     async def _deliver(
-        self, call: Call, award: Award, quote: QuoteTerms, execution: Execution, started_unix_ms: int
+        self,
+        call: Call,
+        award: Award,
+        accepted: Accepted,
+        quote: QuoteTerms,
+        execution: Execution,
+        started_unix_ms: int,
     ) -> Result:
         output = execution.output
         terms = ResultTerms(
@@ -295,7 +314,9 @@ class Contractor:
         )
         body, signature = sign(self._identity, terms)
         note = Delivered(quote=award.quote.terms, award=award.terms, result=body).note(quote.task_id)
-        await self._journal.append("note", note_record(note), self._env.unix_ms())
+        await asyncio.gather(
+            self._journal.append("note", note_record(note), self._env.unix_ms()), self.unrated.keep(accepted, award)
+        )
         self._clients.took(quote.client, quote.task_id, asyncio.get_running_loop().time())
         in_parts = len(output) > MAX_PART_BYTES
         if in_parts:
