@@ -198,6 +198,8 @@ def note_record(note: dict[str, Any]) -> bytes:
     return pack(note)
 
 
+AGENT_ORDER: Final = "agent_order"
+"""A note: work was ordered from an agent that is no node; it may bill `at_stake_micro` though its end is not seen."""
 AGENT_PAID: Final = "agent_paid"
 """A note: what this node owes an agent that is no node, and signs nothing of ours, for a task."""
 

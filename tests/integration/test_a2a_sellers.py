@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from coalesced.gateway.a2a.config import A2aConfig, A2aSeller
 from crypto.identity import did_key
 from node.outsource.config import ContractorConfig
 from node.views import AskRequest
-from tests.harness.nodes import BUILTIN, DEAR, Node, World, world
+from tests.harness.nodes import BUILTIN, DEAR, Node, World, snapshot, world
 
 TEXT = "Margins held up well."
 PRICE_MICRO = 50
@@ -32,10 +33,10 @@ async def agent(nodes: World, **config: Any) -> Node:
     return await nodes.node(bootstrap=(), sections={"a2a": A2aConfig(enabled=True, **config)})
 
 
-async def buyer(nodes: World, *sellers: A2aSeller, bootstrap: Any = (), unit_s: float = 0.05) -> Node:
+async def buyer(nodes: World, *sellers: A2aSeller, bootstrap: Any = (), unit_s: float = 0.05, **plan: Any) -> Node:
     """A node on a dear machine that knows agents, and believes that it takes so long a work unit itself."""
     sections = {"machine": DEAR, "contractor": ContractorConfig(sell=False), "a2a": A2aConfig(sellers=sellers)}
-    return await nodes.node(speeds=dict.fromkeys(BUILTIN, unit_s), sections=sections, bootstrap=bootstrap)
+    return await nodes.node(speeds=dict.fromkeys(BUILTIN, unit_s), sections=sections, bootstrap=bootstrap, **plan)
 
 
 def seller(node: Node, **fields: Any) -> A2aSeller:
@@ -88,11 +89,14 @@ async def test_secret_work_is_never_shown_to_an_agent(nodes: World) -> None:
     assert await contractor.parts.store.a2a.unfinished() == []
 
 
-async def test_a_cancelled_task_is_cancelled_at_the_agent(nodes: World) -> None:
+@pytest.mark.parametrize(("price_micro", "billed_micro"), [(PRICE_MICRO, PRICE_MICRO), (None, 0)])
+async def test_a_cancelled_task_is_cancelled_at_the_agent_and_counts_as_spent_where_no_contract_binds_it(
+    nodes: World, price_micro: int | None, billed_micro: int
+) -> None:
     contractor = await nodes.node(
         bootstrap=(), pace_s=20.0, sections={"a2a": A2aConfig(enabled=True, free_skills=("sentiment",))}
     )
-    node = await buyer(nodes, seller(contractor, price_micro=PRICE_MICRO))
+    node = await buyer(nodes, seller(contractor, price_micro=price_micro))
     task_id = await node.submit("sentiment", TEXT)
     await node.reached(task_id, "awarded")
     async with asyncio.timeout(20):
@@ -103,6 +107,34 @@ async def test_a_cancelled_task_is_cancelled_at_the_agent(nodes: World) -> None:
             await asyncio.sleep(0.01)
     assert (await node.ended(task_id)).state == "cancelled"
     assert await node.parts.store.spending.open_reservations() == []
+    assert await node.parts.store.spending.day_used_micro(node.parts.env.unix_ms()) == billed_micro
+
+
+async def test_an_order_that_a_crash_cut_short_counts_as_spent(nodes: World, tmp_path: Path) -> None:
+    was_asked, go = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        was_asked.set()
+        await go.wait()
+        return await _nonsense(request)
+
+    server, config = await stranger(answer)
+    key, home = b"\x42" * 32, tmp_path / "buyer"
+    home.mkdir()
+    try:
+        node = await buyer(nodes, config, seed=key, directory=home)
+        task_id = await node.submit("sentiment", TEXT)
+        async with asyncio.timeout(20):
+            await was_asked.wait()
+        crashed = snapshot(home, tmp_path / "crashed")
+        go.set()
+        await node.ended(task_id)
+        after = await buyer(nodes, config, seed=key, directory=crashed)
+        spending = after.parts.store.spending
+        assert await spending.open_reservations() == []
+        assert await spending.day_used_micro(after.parts.env.unix_ms()) == 1
+    finally:
+        await server.close()
 
 
 async def gone(contractor: Node) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from node.background import Background, completed
 from node.env import Env
 from node.errors import NodeError, RefusedError, VerificationError
-from node.ledger.journal import AGENT_PAID, note_record
+from node.ledger.journal import AGENT_ORDER, AGENT_PAID, note_record
 from node.outsource.checking import Checking
 from node.outsource.client.agents import AgentJob, AgentOffer, Agents, AgentWork
 from node.outsource.client.hiring import Fault
@@ -25,8 +25,6 @@ from node.views.checks import check_view
 from node.wording import check_name, usd
 from protocol.specification import Level
 
-AGENT_ORDER: Final = "agent_order"
-"""A note of the journal: work was ordered from an agent that is no node."""
 CUT_SHORT: Final = "the task ended before this did: by its deadline or its owner"
 
 Here = Callable[[float], Awaitable[Done | Failed]]
@@ -75,7 +73,9 @@ class AgentOrders:
             return Failed(RefusedError.code, f"{offer.seller.name}: {refused}")
         began = self._env.unix_ms()
         try:
-            await self._note(AGENT_ORDER, order, price_micro=offer.terms.price_micro)
+            # Without a contract, an agent may bill for what it was asked whether or not anybody waits for its end.
+            at_stake_micro = 0 if offer.token else offer.terms.price_micro
+            await self._note(AGENT_ORDER, order, price_micro=offer.terms.price_micro, at_stake_micro=at_stake_micro)
             work = await self._done(order)
             if isinstance(work, Fault):
                 billed_micro = offer.terms.price_micro if work.may_bill else 0

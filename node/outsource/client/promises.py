@@ -9,7 +9,7 @@ import structlog
 from node.background import Background
 from node.env import Env
 from node.errors import NodeError
-from node.ledger.journal import ABANDONED, Entry, note_record, open_body, paid_micro
+from node.ledger.journal import ABANDONED, AGENT_ORDER, AGENT_PAID, Entry, note_record, open_body, paid_micro
 from node.outsource.client.offers import Offer
 from node.store.journal_store import Journal
 from node.store.spending import CapRefusal, Spending
@@ -47,16 +47,22 @@ class Promises:
     async def close(self, task_id: bytes, contractor: bytes, *, abandoned: str = "") -> None:
         """End one: what the journal says was signed counts as paid, else the promise is released.
 
-        `abandoned` says why its order was cut short: an award without any end yet gets that as its end.
+        `abandoned` says why its order was cut short: an award without any end yet gets that as its end, and what an
+        agent from outside may bill for an order without one counts as paid.
         """
         try:
             entries = await self._journal.of_task(task_id)
             paid = paid_micro(entries, contractor)
-            award = _open_award(entries, contractor) if abandoned and paid is None else None
+            is_open = bool(abandoned) and paid is None
+            award = _open_award(entries, contractor) if is_open else None
+            billed = _billed_note(entries, contractor, abandoned) if is_open else None
         except RemoteProtocolError as error:
             # What was signed cannot be read, so the promise stays: no cap may be freed by damage.
             log.error("promise.kept", task=task_id.hex()[:8], error=error.text)
             return
+        if billed is not None:
+            paid = billed["paid_micro"]
+            await self._written(task_id, billed)
         if paid is None:
             await self._spending.release(task_id, contractor)
         else:
@@ -89,11 +95,28 @@ class Promises:
 
     async def _abandon(self, task_id: bytes, award: AwardTerms, why: str) -> None:
         note = {"what": ABANDONED, "task_id": award.task_id, "contractor": award.contractor, "text": why}
+        await self._written(task_id, note)
+
+    async def _written(self, task_id: bytes, note: dict[str, Any]) -> None:
         try:
             await self._journal.append("note", note_record(note), self._env.unix_ms(), task_id=task_id)
         except NodeError as error:
             # A damaged journal or a full disk: nothing depends on the note, and the node has to go on.
             log.warning("award.end_not_recorded", task=task_id.hex()[:8], error=str(error))
+
+
+def _billed_note(entries: Iterable[Entry], contractor: bytes, why: str) -> dict[str, Any] | None:
+    """The note of what an agent may bill for its last order of a task, which was cut short; None where it may not."""
+    ordered = [
+        note
+        for entry in entries
+        if entry.kind == "note"
+        and isinstance(note := open_body(entry.kind, entry.body), dict)
+        and (note.get("what"), note.get("contractor")) == (AGENT_ORDER, contractor)
+    ]
+    if not ordered or not (at_stake_micro := int(ordered[-1].get("at_stake_micro", 0))):
+        return None
+    return {**ordered[-1], "what": AGENT_PAID, "paid_micro": at_stake_micro, "receipt": "", "text": why}
 
 
 def _open_award(entries: Iterable[Entry], contractor: bytes) -> AwardTerms | None:
