@@ -1,7 +1,7 @@
 """A registry over HTTP: what it takes, serves and refuses, and how those who ask it find, compare and publish."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -182,12 +182,13 @@ async def test_a_registry_shows_certificates_that_whoever_reads_them_can_check_a
             assert statements == [SkillStatement(label="sentiment", score_ppm=930_000)]
             (leaf,) = form.leaves
             leaves = (msgspec.structs.replace(leaf, path=tuple(reversed(leaf.path))),)
-            for forged in (
+            forgeries: tuple[Callable[[], object], ...] = (
                 lambda: read(msgspec.structs.replace(form, leaves=leaves)),
                 lambda: read(msgspec.structs.replace(form, token=form.token[:-4] + "AAAA")),
                 lambda: read(form, subject=OTHER.public_key),
                 lambda: read(form, at_unix_s=now_unix_s + 3601),
-            ):
+            )
+            for forged in forgeries:
                 with pytest.raises(ProofError):
                     forged()
             for nobody in (registry.key, OTHER.public_key):
