@@ -1,6 +1,6 @@
 """`coalesced priors`: what market makers found out about sellers by paid probes."""
 
-from typing import TextIO
+from typing import BinaryIO
 
 import click
 
@@ -40,9 +40,9 @@ def buy(face: Face, /, skill: str, makers: tuple[str, ...]) -> None:
 
 
 @priors.command()
-@click.argument("file", type=click.File("r"))
+@click.argument("file", type=click.File("rb"))
 @command_options
-def check(face: Face, /, file: TextIO) -> None:
+def check(face: Face, /, file: BinaryIO) -> None:
     """Check a document's signature and figures, without a node; `-` reads it from standard input.
 
     This shows who signed it, and that it adds up. Whether receipts stand behind it, only its maker can show: that is
@@ -54,7 +54,8 @@ def check(face: Face, /, file: TextIO) -> None:
     from node.proofs.errors import ProofError
 
     try:
-        prior = read(file.read().strip())
+        # What is not ASCII is no token, and read refuses it as one.
+        prior = read(file.read().decode("ascii", "replace").strip())
     except ProofError as error:
         raise CliError(f"this document does not hold: {error}", code=error.reason, exit_code=1) from error
     now_s = Env().unix_ms() // 1000

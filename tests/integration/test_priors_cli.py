@@ -62,5 +62,6 @@ def test_a_document_is_checked_without_a_node(tmp_path: Path) -> None:
     found = json.loads(told(io.StringIO(), "check", str(file), "--json"))
     assert (found["schema"], found["skill"], found["expired"]) == ("coalesced.prior-check/1", "risk", False)
     assert "signed by" in told(io.StringIO(), "check", str(file))
-    file.write_text(made.token[:-4] + "AAAA")
-    assert "this document does not hold" in told(io.StringIO(), "check", str(file), code=1)
+    for other in ((made.token[:-4] + "AAAA").encode(), made.token.encode() + b"\xff", b"\xaa.\xbb.\xcc", b""):
+        file.write_bytes(other)
+        assert "this document does not hold" in told(io.StringIO(), "check", str(file), code=1)
