@@ -53,7 +53,9 @@ def _others(seller: Candidate, settings: PolicyConfig) -> str:
         f"{found.level_1:.2f} (at least {found.level_1_low:.2f}) by {counted(found.raters, 'client')} "
         f"and {found.level_1_jobs:.1f} jobs"
     )
-    if found.level_2 is None:
+    if settings.reputation == "paper" and found.printed is not None:
+        mine = f'{found.printed:.2f} by eq. (14) as printed (reputation = "paper"), {found.printed_jobs:.1f} jobs'
+    elif found.level_2 is None:
         mine = "none of them this node has reason to believe"
     else:
         mine = f"{found.level_2:.2f} by those whom this node believes, {found.level_2_jobs:.1f} jobs"

@@ -200,6 +200,7 @@ class Candidate(Checked, frozen=True, kw_only=True):
             discount=settings.shared_discount,
             unanchored=settings.unanchored_discount,
             most_jobs=settings.shared_jobs_max,
+            scoring=settings.reputation,
         )
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """How likely a seller is to deliver good work: decayed counts, a discounted claim as prior, and pessimism."""
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -14,6 +14,10 @@ MONTH_MS = 30.436875 * 86_400_000
 """A mean Gregorian month."""
 Z95 = 1.959963984540054
 """The two-sided 95 % point of the normal distribution."""
+
+
+Scoring = Literal["two-levels", "paper"]
+"""What is made of the words on the chain: the two levels of this program, or eq. (14) as printed, to compare with."""
 
 
 class History(Checked, frozen=True, kw_only=True):
@@ -40,6 +44,10 @@ class Reputation(Checked, frozen=True, kw_only=True):
     level_2_jobs: Count = 0.0
     """Jobs behind that."""
     raters: Whole = 0
+    printed: Probability | None = None
+    """Level 1 by COALESCE eq. (14) as printed, which fades with idleness; None where that is not known."""
+    printed_jobs: Count = 0.0
+    """Jobs behind that, as they counted on the day of the last."""
 
 
 class Told(NamedTuple):
@@ -49,17 +57,28 @@ class Told(NamedTuple):
     failures: float = 0.0
 
 
-def told(reputation: Reputation | None, *, discount: float, unanchored: float, most_jobs: float) -> Told:
+def told(
+    reputation: Reputation | None,
+    *,
+    discount: float,
+    unanchored: float,
+    most_jobs: float,
+    scoring: Scoring = "two-levels",
+) -> Told:
     """What a reputation adds to one's own receipts, at most `most_jobs`: own experience outweighs it in time.
 
     The more cautious level is the one with fewer believed words behind it, and that is level 2: a job reported by those
     whom this node believes weighs `discount`, and where it has no such view, any job that is reported `unanchored`.
     Taking the lower of the two rates instead lets slander through level 1 (docs/adr/0014). A seller of whom nothing is
     said stays at its prior, and the fewer the words, the wider its interval.
+
+    With `paper` everybody's words weigh `discount` and give eq. (14)'s rate as printed: idleness counts as failure.
     """
     if reputation is None:
         return Told()
-    if reputation.level_2 is not None:
+    if scoring == "paper" and reputation.printed is not None:
+        jobs, rate, weight = reputation.printed_jobs, reputation.printed, discount
+    elif reputation.level_2 is not None:
         jobs, rate, weight = reputation.level_2_jobs, reputation.level_2, discount
     else:
         jobs, rate, weight = reputation.level_1_jobs, reputation.level_1, unanchored

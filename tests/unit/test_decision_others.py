@@ -1,5 +1,6 @@
 """What others say and what settling takes, in the decision: both change its figures as stated, and are said."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ from node.decision.engine import decide
 from node.decision.explain import explain
 from node.decision.inputs import NO_VERIFICATION, Candidate, InternalCost, LocalOption, TaskFacts, VerificationOption
 from node.decision.policies.settings import PolicyName
-from node.decision.reliability import Reputation
+from node.decision.reliability import Reputation, Scoring
+from node.ledger.reputation.standing import standing
+from node.outsource.client.standings import reputation_of
 from node.wording import duration, usd
+from protocol.receipts import DAY_MS
+from tests.harness.chains import PEOPLE, World
 
 FACTS = TaskFacts(skill="risk", budget_micro=10**8, deadline_s=600, value_micro=50_000_000, time_value_micro_per_s=100)
 HERE = LocalOption(feasible=True, time_s=60, p95_s=80, samples=9, cost=InternalCost(compute_micro=30_000_000))
@@ -110,3 +115,35 @@ def test_both_are_said_in_words() -> None:
     quiet = " ".join(explain(decided()).sentences)
     assert "Others say" not in quiet
     assert "escrow" not in quiet
+
+
+def rated_seller(idle_days: int) -> tuple[Reputation, Reputation]:
+    """What the chain says of a seller that idled after fifteen good jobs (.941), and of a newcomer."""
+    world = World()
+    for number in range(15):
+        world.rated(PEOPLE[4 + number % 2], PEOPLE[6], number)
+    day = world.now // DAY_MS + idle_days
+    idle, newcomer = (standing(world.state, PEOPLE[at].public_key, day) for at in (6, 7))
+    assert idle is not None
+    assert newcomer is not None
+    return reputation_of(idle, None), reputation_of(newcomer, None)
+
+
+@pytest.mark.parametrize(("idle_days", "printed_hires"), [(0, b"i"), (195, b"n")])
+def test_only_the_printed_form_takes_a_good_seller_that_idled_for_half_a_year_below_a_newcomer(
+    idle_days: int, printed_hires: bytes
+) -> None:
+    idle, newcomer = rated_seller(idle_days)
+    assert idle.printed == pytest.approx(16 / 17 * math.exp(-0.1 * idle_days / 30.436875), abs=1e-6)
+    sellers = [seller(key=b"i", name="iiii", reputation=idle), seller(key=b"n", name="nnnn", reputation=newcomer)]
+    scorings: tuple[tuple[Scoring, bytes], ...] = (("two-levels", b"i"), ("paper", printed_hires))
+    for scoring, hired in scorings:
+        config = DecisionConfig(reputation=scoring)
+        decision = decide(FACTS, HERE, sellers, OPTIONS, config)
+        assert (decision.contractor, Book(sellers, OPTIONS, config).choose(FACTS, HERE).contractor) == (hired, hired)
+        success = {one.contractor: one.success for one in decision.rows}
+        assert (success[b"i"] > success[b"n"]) == (hired == b"i")
+        said = " ".join(explain(decision).sentences)
+        assert (f'{idle.printed:.2f} by eq. (14) as printed (reputation = "paper"), 15.0 jobs' in said) == (
+            scoring == "paper"
+        )

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from node.decision.checked import Checked, Probability
+from node.decision.reliability import Scoring
 from protocol.fields import Micro
 from protocol.specification import Privacy
 
@@ -60,6 +61,9 @@ class PolicyConfig(Checked, frozen=True, kw_only=True):
     """Least skill match (Listing 1, line 6)."""
     shared_discount: Probability = 0.3
     """A job reported by others weighs as much as .3 of one's own, also where they are believed: some who report lie."""
+    reputation: Scoring = "two-levels"
+    """What sellers' scores on the chain go by. `paper`: eq. (14) as printed, which takes a good seller that idles for
+    half a year below a newcomer and takes everybody's word: to compare with, not to be used."""
     unanchored_discount: Probability = 0.1
     """A job that is reported on the chain by people of whom this node knows nothing: a third of that."""
     shared_jobs_max: Annotated[float, Meta(ge=0, le=1e6)] = 10.0

@@ -79,4 +79,6 @@ def reputation_of(found: "Standing", me: bytes | None) -> Reputation:
         level_2=two.rate if two is not None and is_anchored else None,
         level_2_jobs=max(0.0, two.jobs - own_jobs) if two is not None and is_anchored else 0.0,
         raters=sum(said.client != me for said in found.said),
+        printed=one.as_printed,
+        printed_jobs=max(0.0, one.successes + one.failures - own_jobs) / found.kept if found.kept else 0.0,
     )
