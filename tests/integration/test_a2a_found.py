@@ -5,12 +5,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 pytest.importorskip("a2a")
 
+from coalesced.gateway.a2a.announcing import announce
 from coalesced.gateway.a2a.config import A2aAnnounced, A2aConfig
 from crypto.identity import Identity, did_key
 from dht.ids import card_key
+from node.background import background
 from node.decision.security import Grant
 from node.decision.security_config import SecurityConfig
 from node.outsource.config import ContractorConfig
@@ -46,10 +50,11 @@ async def buyer(some: World, *, private: bool = True, prices: dict[str, int] | N
     return made
 
 
-async def known(node: Node, label: str) -> None:
-    """Return once the node finds a card for that skill."""
+async def known(node: Node, label: str, *, is_known: bool = True) -> None:
+    """Return once a card for that skill is found in the DHT; or none any more."""
+    find = node.parts.discovery.find
     async with asyncio.timeout(LIMIT_S):
-        while not await node.parts.sources.find(card_key(NETWORK, label), timeout_s=LIMIT_S):  # noqa: ASYNC110
+        while bool(await find(card_key(NETWORK, label), timeout_s=LIMIT_S)) is not is_known:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -68,6 +73,28 @@ async def test_an_agent_that_another_node_tells_of_is_hired_at_the_configured_pr
         task = await node.ask(LABEL, TEXT, budget_micro=100_000)
         assert (task.state, task.choice, task.cost_micro) == ("completed", "outsource", PRICE_MICRO), task.error
         assert (await node.owner.result(task.id))[0].decode() == counted(TEXT)
+
+
+async def test_a_card_that_breaks_is_withdrawn_and_published_again_once_it_is_in_order(some: World) -> None:
+    is_broken = False
+
+    async def card(request: web.Request) -> web.Response:
+        interface = {"protocolBinding": "JSONRPC", "protocolVersion": "1.0", "url": str(server.make_url("/rpc"))}
+        skills = [] if is_broken else [{"id": SKILL, "name": "x"}]
+        return web.json_response({"name": "x", "skills": skills, "supportedInterfaces": [interface]})
+
+    app = web.Application()
+    app.router.add_get("/.well-known/agent-card.json", card)
+    async with TestServer(app) as server:
+        teller = await some.node(sections={"contractor": NOTHING})
+        node = await some.node(sections={"contractor": NOTHING})
+        announced = A2aAnnounced(card=str(server.make_url("/")), skill=LABEL, agent_skill=SKILL)
+        async with background(announce(announced, teller.parts, look_s=0.01, again_s=0.01)):
+            await known(node, LABEL)
+            is_broken = True
+            await known(node, LABEL, is_known=False)
+            is_broken = False
+            await known(node, LABEL)
 
 
 async def test_an_agent_that_names_no_price_and_has_none_configured_is_left_out(some: World) -> None:

@@ -25,7 +25,7 @@ AGAIN_S: Final = 30.0
 TIMEOUT_S: Final = 10.0
 
 
-async def announce(announced: A2aAnnounced, parts: Parts) -> None:
+async def announce(announced: A2aAnnounced, parts: Parts, *, look_s: float = LOOK_S, again_s: float = AGAIN_S) -> None:
     """Publish where an agent's card is whenever it can be used, and withdraw it when it cannot, for ever."""
     key = card_key(parts.network, announced.skill)
     seller = A2aSeller(card=announced.card, skill=announced.skill, agent_skill=announced.agent_skill)
@@ -46,4 +46,4 @@ async def announce(announced: A2aAnnounced, parts: Parts) -> None:
                 if is_out:
                     await parts.sources.withdraw(key)
                     is_out = False
-            await asyncio.sleep(LOOK_S if is_out else AGAIN_S)
+            await asyncio.sleep(look_s if is_out else again_s)
