@@ -1,5 +1,8 @@
 """Keeps this node's own records published: only the publisher republishes, mostly straight to the known holders.
 
+Then the closest of them is asked who is closest now; where most of these are news, the network has grown, and a look-up
+follows.
+
 Where the holders of a popular key have no room, the record is published under the key's shard as well (dht/ids.py).
 """
 
@@ -12,7 +15,7 @@ from dataclasses import dataclass, field
 from crypto.identity import Identity
 from dht.config import DhtConfig
 from dht.contacts import Contact, NodeAddress
-from dht.datagram import NO_TOKEN, Store, Stored
+from dht.datagram import NO_TOKEN, FindNode, Nodes, Store, Stored
 from dht.endpoint import Endpoint
 from dht.errors import LocalDhtError
 from dht.ids import distance, shard_key
@@ -41,6 +44,8 @@ class _Advert:
     newcomers: dict[bytes, NodeAddress] = field(default_factory=dict)
     holders: dict[bytes, NodeAddress] = field(default_factory=dict)
     tokens: dict[bytes, bytes] = field(default_factory=dict)
+    asked: set[bytes] = field(default_factory=set)
+    """Who was asked to hold the record, in the last round with a look-up and since."""
     wants_lookup: bool = True
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -176,6 +181,7 @@ class Publisher:
             found = await self._searcher.nodes(key)
             targets = found.nodes
             advert.tokens |= found.tokens
+            advert.asked.clear()
         record = self._signed(key, advert.body)
         taken = await self._store_at(targets, record, advert)
         if record.seq <= taken.outdated_by <= self._unix_ms() + MAX_SEQ_LEAD_MS:
@@ -196,14 +202,28 @@ class Publisher:
             shard = self._shards[key] = shard_key(key, self._identity.node_id)
             self._adverts.setdefault(shard, _Advert(advert.body))
             self._changed.set()
-        advert.due_s = now_s + self._pause_s(advert, len(targets), is_full, is_crowded_out)
+        has_moved = not is_full and (2 * len(advert.holders) < len(targets) or await self._is_outgrown(key, advert))
+        advert.due_s = now_s + self._pause_s(advert, has_moved, is_crowded_out)
 
-    def _pause_s(self, advert: _Advert, asked: int, was_full: bool, is_crowded_out: bool) -> float:
-        """Time until the next round: the republication period, unless this round went badly."""
+    async def _is_outgrown(self, key: bytes, advert: _Advert) -> bool:
+        """Whether most of those closest to the key were never asked to hold the record, as the closest holder says.
+
+        One request, where a look-up takes some thirty. A holder that lies changes but when the next look-up is.
+        """
+        holder = min(advert.holders.values(), key=lambda node: distance(node.id, key), default=None)
+        if holder is None:
+            return False
+        answer = await self._endpoint.request(holder, FindNode(key), rtt_s=self._routing.rtt_s(holder.id))
+        if answer is None or not isinstance(answer.body, Nodes):
+            return False
+        strangers = sum(node.id not in advert.asked for node in answer.body.nodes)
+        return 2 * strangers > len(answer.body.nodes)
+
+    def _pause_s(self, advert: _Advert, has_moved: bool, is_crowded_out: bool) -> float:
+        """Time until the next round: the republication period, unless this round went badly, or to the wrong nodes."""
         has_failed = not advert.holders and len(self._routing) > 0 and not is_crowded_out
-        has_lost_holders = not was_full and 2 * len(advert.holders) < asked
-        advert.wants_lookup = has_failed or has_lost_holders
-        if has_lost_holders:
+        advert.wants_lookup = has_failed or has_moved
+        if has_moved:
             return SETTLE_S
         if has_failed:
             return RETRY_S
@@ -233,6 +253,7 @@ class Publisher:
 
     async def _store_at(self, nodes: list[NodeAddress], record: Record, advert: _Advert) -> _Taken:
         """Ask the nodes to hold the record; those that refuse our token are asked again with the fresh one."""
+        advert.asked.update(node.id for node in nodes)
         answers = await self._ask_to_hold(nodes, record, advert)
         again = [node for node in nodes if node.id in answers and answers[node.id].outcome is Outcome.BAD_TOKEN]
         answers |= await self._ask_to_hold(again, record, advert)

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -137,17 +138,17 @@ class Town:
     def __post_init__(self) -> None:
         self.frames = FrameNetwork(self.loop.network)
 
-    async def settle(self, count: int) -> None:
-        """Take all seats."""
+    async def settle(self, count: int, *, sells_at_once: bool) -> None:
+        """Take all seats; sellers publish as they come, or once everybody is there."""
         self.loop.collect_s = COLLECT_S
         for number in range(count):
             seat = Seat(number, *self._made(number, 0), 0.0)
             self.seats.append(seat)
-            await self._enter(seat, sells=False)
+            await self._enter(seat, sells=sells_at_once)
             await asyncio.sleep(0.5)
-        # Only now: what is published in a network that then grows threefold lies too far off until it is renewed.
-        for seat in self.seats[: self.sellers]:
-            await seat.node.publish(_key(seat.number), _body(seat))
+        if not sells_at_once:
+            for seat in self.seats[: self.sellers]:
+                await seat.node.publish(_key(seat.number), _body(seat))
 
     async def live(self, for_s: float) -> None:
         """Come and go, and look, for so long."""
@@ -234,7 +235,7 @@ def _seller(record: Record) -> Seller:
 async def measure(loop: SimLoop, given: argparse.Namespace, half_life_h: float, crashing: float) -> list[list[str]]:
     """One run: its two rows."""
     town = Town(loop, given.sellers, half_life_h * HOUR_S, crashing)
-    await town.settle(given.nodes)
+    await town.settle(given.nodes, sells_at_once=given.publish_while_growing)
     before, began_s, dialled = loop.network.sent, loop.time(), Dials.count
     await town.live(given.hours * HOUR_S)
     pace = (loop.network.sent - before) / (loop.time() - began_s) / given.nodes
@@ -259,6 +260,7 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=24)
     parser.add_argument("--half-lives", type=float, nargs="*", default=[1, 6], help="in hours")
     parser.add_argument("--crashing", type=float, nargs="*", default=[1.0, 0.0], help="share that leaves unannounced")
+    parser.add_argument("--publish-while-growing", action="store_true", help="each seller as it comes, not at last")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     leave_signatures_out()
@@ -268,7 +270,8 @@ def main() -> None:
     rows, began = list[list[str]](), time.process_time()
     for half_life_h in given.half_lives:
         for crashing in given.crashing:
-            new = run(given.seed, lambda loop, h=half_life_h, c=crashing: measure(loop, given, h, c), Link(loss=0.02))
+            work = partial(measure, given=given, half_life_h=half_life_h, crashing=crashing)
+            new = run(given.seed, work, Link(loss=0.02))
             rows += new
             print(new, flush=True)
     head = ["half-life", "crash", "what", "of live sellers", "share", "stale", "messages a second, a node", "dials"]

@@ -18,6 +18,8 @@ from tests.harness.dhtworld import NETWORK, Liar, RawPeer, Sink, World, address,
 KEY = skill_key(NETWORK, "risk")
 LOSSY = Link(loss=0.02)
 HOUR_S = 3600.0
+RENEWED_S = 1_500 * 1.2 + 10
+"""By then everything published was renewed at least once."""
 
 
 def test_look_ups_give_the_true_closest_living_nodes() -> None:
@@ -164,6 +166,23 @@ def test_a_record_reaches_the_nodes_that_join_later() -> None:
         assert await world.find(6, KEY) == [b"x"]
 
     run(10, main)
+
+
+def test_a_network_that_grows_threefold_after_a_publication_hides_nobody_beyond_one_renewal() -> None:
+    """Only publishers place records: seekers near the key once met newcomers alone until the fourth renewal."""
+
+    async def main(loop: SimLoop) -> None:
+        world = await world_of(loop, 2, 20, DhtConfig(k=5))
+        keys = [skill_key(NETWORK, f"skill-{number}") for number in range(10)]
+        for number, key in enumerate(keys):
+            assert await world.nodes[number].publish(key, b"%d" % number) == 5
+        await world.grow(40)
+        await asyncio.sleep(RENEWED_S)
+        for number, key in enumerate(keys):
+            for asker in range(20, 60, 4):
+                assert await world.find(asker, key) == [b"%d" % number]
+
+    run(2, main)
 
 
 def test_a_popular_key_is_read_whole_over_many_answers() -> None:
