@@ -78,13 +78,27 @@ class Conduct(Generic[K]):
         count, since = self._offences.pop(who, (0, now))
         if now - since >= self._remember_s:
             count, since = 0, now
-        count += 1
+        self._count(who, count + 1, since, now)
+        return count + 1
+
+    def pass_on(self, who: K, to: K, now: float) -> bool:
+        """Have what counts against `who` count against `to`, who is the same; whether that made it blocked."""
+        until, count = self._blocked_until.get(who, 0.0), self.offences(who)
+        if count:
+            since = self._offences.pop(who)[1]
+            others, first = self._offences.pop(to, (0, since))
+            self._count(to, others + count, min(first, since), now)
+        if until > max(now, self._blocked_until.get(to, 0.0)):
+            self.block(to, until)
+            return True
+        return bool(count) and self.is_blocked(to, now)
+
+    def _count(self, who: K, count: int, since: float, now: float) -> None:
         self._offences[who] = count, since
         if count >= self._max_offences:
             del self._offences[who]
             self.block(who, now + self._block_s)
         _forget_oldest(self._offences)
-        return count
 
     def offences(self, who: K) -> int:
         """How many are counted now."""

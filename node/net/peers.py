@@ -138,6 +138,13 @@ class Peers:
         for session in self._sessions.get(peer_key, []):
             session.abort("blocked")
 
+    def pass_on(self, peer_key: bytes, successor: bytes) -> None:
+        """Hold a peer's offences, and a block that they led to, against the key that it goes by now."""
+        if self._conduct.pass_on(peer_key, successor, _now()):
+            log.warning("peer.blocked", peer=short_id(successor), reason="it succeeds a key that is blocked")
+            for session in self._sessions.get(successor, []):
+                session.abort("blocked")
+
     def unblock(self, peer_key: bytes) -> None:
         """Accept this peer again."""
         self._conduct.unblock(peer_key)

@@ -20,7 +20,7 @@ from node.outsource.settlement.config import SettlementConfig
 from node.store.former import set_aside
 from node.tasks.verify import Judgement
 from protocol.specification import Effort
-from protocol.transactions import NameSuccessor, Succeed, key_commitment
+from protocol.transactions import CommitRating, NameSuccessor, Succeed, key_commitment
 from tests.harness.communities import QUICK
 from tests.harness.nodes import LIMIT_S, NETWORK, WORK, Node, World, snapshot, world
 
@@ -321,6 +321,28 @@ async def test_a_sellers_record_follows_its_account_to_the_next_key(tmp_path: Pa
             while successor.public_key not in (totals := await outcomes.totals()):  # noqa: ASYNC110  # a store's row
                 await asyncio.sleep(0.01)
         assert totals == {successor.public_key: before}
+
+
+async def test_offences_and_the_temporary_block_for_them_follow_a_peer_to_its_next_key(tmp_path: Path) -> None:
+    async with world() as made:
+        three = await trio(made, tmp_path)
+        peers, seller = three.buyer.parts.peers, three.seller.key
+        peers.charge(seller, "bad_message")
+        successor = (await pass_on(three.seller, NEXT_SEED)).public_key
+        async with asyncio.timeout(LIMIT_S):
+            while not peers.offences(successor):  # noqa: ASYNC110  # what is waited for tells nobody
+                await asyncio.sleep(0.01)
+        assert (peers.offences(seller), peers.is_blocked(successor)) == (0, False)
+        while not peers.is_blocked(seller):
+            peers.charge(seller, "bad_message")
+        # At the chain's next block it is looked for again: a former key may go on.
+        chain = three.arbiter.parts.community
+        promise = chain.following.author.sign(chain.following.state, CommitRating, commitment=bytes(32))
+        await chain.submit(promise)
+        async with asyncio.timeout(LIMIT_S):
+            while not peers.is_blocked(successor):  # noqa: ASYNC110  # what is waited for tells nobody
+                await asyncio.sleep(0.01)
+        assert await three.buyer.parts.store.peers.blocked() == [], "it ends by itself"
 
 
 async def test_a_block_follows_its_peer_to_the_next_key_and_is_lifted_from_both(tmp_path: Path) -> None:

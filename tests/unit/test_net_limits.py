@@ -82,6 +82,26 @@ def test_unblocking_takes_effect_and_is_harmless_otherwise() -> None:
     assert not conduct.is_blocked(peer, now=0.0)
 
 
+def test_offences_and_the_block_that_they_lead_to_follow_a_peer_to_its_next_key() -> None:
+    conduct = Conduct[bytes](max_offences=3, block_s=10)
+    old, new, other = b"o", b"n", b"x"
+    assert not conduct.pass_on(old, new, now=0.0)
+    conduct.offended(old, now=0.0)
+    conduct.offended(new, now=1.0)
+    assert not conduct.pass_on(old, new, now=1.0)
+    assert (conduct.offences(old), conduct.offences(new)) == (0, 2)
+    conduct.offended(old, now=2.0)
+    assert conduct.pass_on(old, new, now=2.0), "the third, under whichever name"
+    assert conduct.is_blocked(new, now=11.9)
+    assert not conduct.is_blocked(new, now=12.0)
+    for _ in range(3):
+        conduct.offended(old, now=20.0)
+    assert conduct.pass_on(old, other, now=25.0)
+    assert not conduct.pass_on(old, other, now=26.0), "it is blocked already"
+    assert conduct.is_blocked(other, now=29.9)
+    assert not conduct.is_blocked(other, now=30.0), "for as long as the old key was, no longer"
+
+
 def test_any_number_of_keys_takes_bounded_memory() -> None:
     conduct = Conduct[bytes](max_offences=2, block_s=10)
     for number in range(MAX_REMEMBERED + 100):

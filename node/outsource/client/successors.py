@@ -49,17 +49,22 @@ class Successors:
     async def _follow(self, following: Following) -> None:
         """Until there is no chain, for now or for good."""
         seen: Trie[Entry] | None = None
+        found = dict[bytes, bytes]()
         while True:
             state = following.state
             names = state.trie.part(NAMES)
             if seen is None or names.root() != seen.root():
-                passed = await self._successions.take_over(succeeded(state))
+                found = succeeded(state)
+                passed = await self._successions.take_over(found)
                 for key in passed.blocked:
                     self._peers.block(key, float("inf"))
                     log.warning("peer.blocked", peer=short_id(key), reason="it succeeds a key that is blocked")
                 if passed.jobs:
                     log.info("sellers.succeeded", jobs=passed.jobs)
                 seen = names
+            # Offences are this process's own, and a former key may still commit some.
+            for key, successor in found.items():
+                self._peers.pass_on(key, successor)
             await following.next_block()
 
 
