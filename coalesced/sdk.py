@@ -353,9 +353,9 @@ async def _handed_on(control: ControlClient, request: shapes.AskRequest) -> Asyn
 
 
 def _paid_micro(task: shapes.Task) -> int:
-    """What an ended task was paid for at most; work of this node's own is nobody's pay."""
-    is_own = task["choice"] == "local" and not task["subtasks"]
-    return 0 if is_own or task["state"] != "completed" else task["cost_micro"] or 0
+    """What an ended task spent at most; work of this node's own is nobody's pay."""
+    is_own = task["state"] == "completed" and task["choice"] == "local" and not task["subtasks"]
+    return 0 if is_own else task["cost_micro"] or 0
 
 
 def _micro(amount: Dollars | None) -> int | None:

@@ -9,9 +9,10 @@ then `coalesced sell mymodule:read_pages`. The decorator only attaches metadata:
 and can be called and tested anywhere. Standard library only.
 
 What such a function asks of other agents through `coalesced.connect()` is bounded by its own task: by the time that it
-has left, and by what it is paid or may spend (`allowance`).
+has left, and by what it is paid or may spend (`allowance`). The node counts it as that task's, and ends it with that.
 """
 
+import os
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -20,6 +21,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 
 _allowance: "list[Allowance]" = []
+TASK_VARIABLE = "COALESCED_TASK"
+"""Of the environment: what shows the node for which task a process works. Programs that it starts inherit it."""
 METADATA_ATTRIBUTE = "__coalesced_skill__"
 UNIT_BYTES = {"task": 0, "byte": 1, "kilobyte": 1_000, "page": 3_000, "megabyte": 1_000_000}
 """Input bytes in one unit of a price; a page is about 3,000 characters; a task is one whatever its size."""
@@ -39,6 +42,10 @@ class SkillMetadata(NamedTuple):
 
 class RunningTask(Protocol):
     """What a running skill can reach: the worker process provides it. `allowance` is what it may hand on."""
+
+    @property
+    def token(self) -> str:
+        """What it shows the node when it hands something on; empty where it may not."""
 
     @property
     def allowance(self) -> "Allowance":
@@ -125,6 +132,11 @@ def bind(task: RunningTask | None) -> None:
     _running.set(task)
     # Not of a context: a thread that the skill starts is bound by it as well. A worker runs one task at a time.
     _allowance[:] = [] if task is None else [task.allowance]
+    # It stays when the task has ended: what still runs then and hands something on is refused by the node.
+    if task is not None and task.token:
+        os.environ[TASK_VARIABLE] = task.token
+    else:
+        os.environ.pop(TASK_VARIABLE, None)
 
 
 def check_label(label: str) -> str:

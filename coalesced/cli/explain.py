@@ -133,6 +133,8 @@ def why_lines(why: shapes.Why) -> Iterator[str]:
     task = why["task"]
     yield outcome(task)
     yield from map(checked, task["checks"])
+    if task["parent"]:
+        yield f"Part of task {short_task(task['parent'])}: coalesced why {short_task(task['parent'])}"
     if why["decision"] is not None:
         yield ""
         yield headline(why["decision"])
@@ -158,6 +160,10 @@ def why_lines(why: shapes.Why) -> Iterator[str]:
         yield from graph_lines(why["steps"])
         failed = [sub for sub in why["subtasks"] if sub["state"] != "completed"]
         yield from (f"  {short_task(sub['id'])}  {outcome(sub)}" for sub in failed)
+    elif why["subtasks"]:
+        yield ""
+        yield "Handed on by its function (each has its own: coalesced why ID):"
+        yield from (f"  {short_task(sub['id'])}  {outcome(sub)}" for sub in why["subtasks"])
 
 
 def judged(level: str, verdict: str, score_ppm: int | None) -> str:

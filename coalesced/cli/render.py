@@ -97,6 +97,8 @@ def draw_task(task: shapes.Task, out: TextIO) -> None:
     facts += [("tried", line) for line in task["tried"]]
     if task["receipt"]:
         facts.append(("receipt", task["receipt"]))
+    if task["parent"]:
+        facts.append(("part of", task["parent"]))
     if task["subtasks"]:
         facts.append(("subtasks", " ".join(task["subtasks"])))
     draw_facts(facts, out)

@@ -29,7 +29,6 @@ from node.outsource.client.reader import Reader
 from node.outsource.client.reexamining import Reexaminer
 from node.outsource.client.request import Undisclosed
 from node.outsource.client.rollcall import Absences, RollCall
-from node.outsource.client.running import Running
 from node.outsource.client.settlement import Settlement
 from node.outsource.client.standings import Standings
 from node.outsource.client.subscriptions import Subscriptions
@@ -53,7 +52,6 @@ class Buying:
     roll_call: RollCall
     promises: Promises
     unanswered: Unanswered
-    running: Running
     client: Client
     hearsay: Hearsay
     subscriptions: Subscriptions
@@ -114,6 +112,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         agents=base.ground.agents,
         checking=checking,
         promises=promises,
+        expenses=base.expenses,
         journal=store.journal,
         outcomes=store.outcomes,
         tasks=base.tasks,
@@ -126,6 +125,8 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         orders=orders,
         agents=agent_orders,
         promises=promises,
+        expenses=base.expenses,
+        delegations=base.delegations,
         tasks=base.tasks,
         receipt_timeout_s=timeout_s,
         in_background=base.in_background,
@@ -150,6 +151,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         finder=finder,
         log_=base.tasks,
         blobs=store.blobs,
+        expenses=base.expenses,
     )
     subscriptions = Subscriptions(
         config=config.priors,
@@ -162,7 +164,6 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         order=order,
         in_background=base.in_background,
     )
-    running = Running(base.ground.group, config.client.max_running_tasks)
     examining_key = identity.sign(EXAMINING_LABEL, config.node.network.encode())
     client = Client(
         env=env,
@@ -189,7 +190,9 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
             ),
             subscriptions=subscriptions,
         ),
-        running=running,
+        running=base.running,
+        expenses=base.expenses,
+        delegations=base.delegations,
         log_=base.tasks,
         tasks=store.tasks,
         blobs=store.blobs,
@@ -209,7 +212,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
     )
     unanswered = Unanswered(journal=store.journal, orders=orders, peers=store.peers, surveyor=surveyor)
     roll_call = RollCall(base.peers, absences, env.unix_ms)
-    return Buying(surveyor, finder, roll_call, promises, unanswered, running, client, hearsay, subscriptions)
+    return Buying(surveyor, finder, roll_call, promises, unanswered, client, hearsay, subscriptions)
 
 
 def build_checking(base: Base) -> Checking:

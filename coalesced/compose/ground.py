@@ -16,6 +16,9 @@ from node.net.endpoint import Endpoint
 from node.net.peers import Peers
 from node.net.transport import Transport
 from node.outsource.client.agents import NO_AGENTS, Agents
+from node.outsource.client.running import Running
+from node.outsource.delegations import Delegations
+from node.outsource.expenses import Expenses
 from node.outsource.localwork import LocalWork
 from node.outsource.tasklog import TaskLog
 from node.registry.sources import Sources
@@ -51,3 +54,6 @@ class Base:
     discovery: KademliaDiscovery
     sources: Sources
     in_background: Background
+    running: Running
+    expenses: Expenses
+    delegations: Delegations

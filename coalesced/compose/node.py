@@ -14,6 +14,7 @@ from coalesced.compose.selling import Selling, build_selling
 from coalesced.compose.sources import build_sources
 from coalesced.config import Config
 from coalesced.gateway.a2a.extra import reselling
+from crypto.identity import short_id
 from dht.contacts import ContactEvent
 from dht.service import KademliaDiscovery
 from node.background import Background
@@ -24,11 +25,14 @@ from node.decision.internal_cost import MachineRates
 from node.events import EventHub
 from node.net.peers import Peers
 from node.net.session import Call
+from node.outsource.client.running import Running
 from node.outsource.client.successors import Successors
 from node.outsource.client.survey import Surveyor
 from node.outsource.contractor.countersigner import Countersigner
 from node.outsource.contractor.elsewhere import Elsewhere
 from node.outsource.contractor.sales import Sales
+from node.outsource.delegations import Delegations
+from node.outsource.expenses import Expenses
 from node.outsource.localwork import LocalWork
 from node.outsource.orphans import Orphans
 from node.outsource.tasklog import TaskLog
@@ -68,6 +72,7 @@ def build(config: Config, ground: Ground) -> Built:
         entropy=env.entropy,
         on_contact=contact_changed,
     )
+    running = Running(ground.group, config.client.max_running_tasks)
     base = Base(
         config=config,
         ground=ground,
@@ -78,6 +83,9 @@ def build(config: Config, ground: Ground) -> Built:
         discovery=discovery,
         sources=build_sources(config, ground, discovery, in_background),
         in_background=in_background,
+        running=running,
+        expenses=Expenses(store.spending),
+        delegations=Delegations(short_id(identity.public_key), env.entropy, running.end),
     )
     community = Community(
         identity=identity,
@@ -144,7 +152,7 @@ def _parts(
 ) -> Parts:
     """All of it together, for the daemon and its owner's desks."""
     config, ground, store = base.config, base.ground, base.ground.store
-    running, promises, intake = buying.running, buying.promises, selling.contractor.intake
+    running, promises, intake = base.running, buying.promises, selling.contractor.intake
     return Parts(
         identity=ground.identity,
         network=config.node.network,

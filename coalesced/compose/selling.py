@@ -74,5 +74,7 @@ def build_selling(base: Base, community: Community, paying: Paying) -> Selling:
         hub=base.hub,
         settling=paying.settling,
         unrated=Unrated(env, community),
+        expenses=base.expenses,
+        delegations=base.delegations,
     )
     return Selling(clients, shop, desk, contractor)

@@ -7,6 +7,7 @@ Imports none of the node's packages, so that it may live in anybody's process.
             ...
 """
 
+import os
 from collections.abc import AsyncGenerator, Sequence
 from typing import cast
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from urllib.parse import quote
 from coalesced.control import shapes
 from coalesced.control.connection import Connection
 from coalesced.control.errors import ControlError
+from coalesced.skill import TASK_VARIABLE
 
 LONG_CALL_TIMEOUT_S = 180.0
 """For calls that ask the network (quotes, lookups) or recompute much."""
@@ -130,7 +132,12 @@ class ControlClient(Connection):
     # --- tasks ---
 
     def ask(self, request: shapes.AskRequest) -> AsyncGenerator[shapes.Event]:
-        """Submit a task; its events, the last one with the task's outcome. Leaving early does not cancel it."""
+        """Submit a task; its events, the last one with the task's outcome. Leaving early does not cancel it.
+
+        In a function that runs for a task of the node's, it is a subtask of that one.
+        """
+        if token := os.environ.get(TASK_VARIABLE, ""):
+            request = {**request, "parent": token}
         return self._stream("POST", "/ask", body=request)
 
     async def decide(self, request: shapes.AskRequest) -> shapes.Decision:

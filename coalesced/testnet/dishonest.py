@@ -58,6 +58,7 @@ class CheatingExecutor(ProcessExecutor):
         on_progress: Progress | None = None,
         ask: Ask | None = None,
         budget_micro: int = 0,
+        token: str = "",
     ) -> Execution:
         """As ProcessExecutor, of other work or less of it, with the time that the right work would have taken."""
         skill, units = self.skill(label), await self.size(label, input, media_type)
@@ -81,6 +82,7 @@ class CheatingExecutor(ProcessExecutor):
             on_progress=on_progress,
             ask=ask,
             budget_micro=budget_micro,
+            token=token,
         )
         if is_honest:
             self._seconds_per_unit[label] = done.wall_s / units

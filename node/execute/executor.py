@@ -78,9 +78,10 @@ class Executor(Protocol):
         on_progress: Progress | None = None,
         ask: Ask | None = None,
         budget_micro: int = 0,
+        token: str = "",
     ) -> Execution:
         """Execute one task. `timeout_s` runs from now, waiting for a worker included; `budget_micro` is the most that
-        a user's function may spend on tasks of its own.
+        a user's function may spend on tasks of its own, which it submits with `token`.
 
         InputError, UnknownSkillError, BusyError, TimeLimitError, MemoryLimitError, ExecutionError. Cancelling
         ends the work at once.

@@ -106,6 +106,7 @@ class InlineExecutor(LanedExecutor):
         on_progress: Progress | None = None,
         ask: Ask | None = None,
         budget_micro: int = 0,
+        token: str = "",
     ) -> Execution:
         """See Executor. Memory is not limited, and builtin skills ask nothing."""
         skill = self.skill(label)

@@ -80,6 +80,7 @@ class ProcessExecutor(LanedExecutor):
         on_progress: Progress | None = None,
         ask: Ask | None = None,
         budget_micro: int = 0,
+        token: str = "",
     ) -> Execution:
         """Execute one task. `timeout_s` runs from now, waiting for a worker included.
 
@@ -93,7 +94,7 @@ class ProcessExecutor(LanedExecutor):
         if label in self._remotes:
             return await self._run_elsewhere(label, input, media_type, limit_s, on_progress, ask)
         order = {**self._order("run", skill, media_type, limit_s), "effort": effort, "memory_bytes": memory}
-        order["budget_micro"] = budget_micro
+        order |= {"budget_micro": budget_micro, "token": token}
         header, output = await self._carry_out(
             self._work, self._launch(label), order, input, limit_s, memory, on_progress, ask
         )

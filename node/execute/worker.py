@@ -120,6 +120,11 @@ class Task:
         self._order = order
         self._began_s = time.monotonic()
 
+    @property
+    def token(self) -> str:
+        """What it shows the daemon when it hands something on."""
+        return str(self._order.get("token", ""))
+
     @cached_property
     def allowance(self) -> Any:
         """What it may hand on (coalesced.skill.Allowance)."""

@@ -202,13 +202,14 @@ class LocalWork:
         units: int = 1,
         worth_micro: float | None = None,
         budget_micro: int = 0,
+        token: str = "",
         turn: AbstractAsyncContextManager[None] | None = None,
     ) -> Execution:
         """Do the work here, within the skill's own limits too, and learn from how long it took.
 
         `units` and `worth_micro` say how much work it is and what doing it brings, for what comes while it waits; None
-        takes its own cost. `budget_micro` is the most that it may spend on tasks of its own. `turn` is held while it
-        runs. Raises what the executor raises.
+        takes its own cost. `budget_micro` is the most that it may spend on tasks of its own, which it submits with
+        `token`. `turn` is held while it runs. Raises what the executor raises.
         """
         skill = self.executor.skill(label)
         if skill.time_limit_s is not None:
@@ -227,6 +228,7 @@ class LocalWork:
                     on_progress=on_progress,
                     ask=ask,
                     budget_micro=budget_micro,
+                    token=token,
                 )
         if skill.tariff is not None and execution.usage is not None:
             await self.tokens.learn(skill.tariff, len(content.data), execution.usage)

@@ -130,7 +130,7 @@ def _fold(folded: dict[str, Any], event: EventView) -> None:
         case "receipt" if event.receipt is not None and event.receipt.countersigned:
             folded["receipt"] = event.receipt.id
             folded["journal_height"] = event.receipt.journal_height
-        case "completed":
+        case "completed" | "failed" | "cancelled" | "rejected":
             folded["cost_micro"] = event.cost_micro
         case _:
             pass

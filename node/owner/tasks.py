@@ -91,7 +91,7 @@ class TaskDesk:
         view = await self._parts.tasks.view(row.task_id)
         rows = await self._parts.store.tasks.select(parent_id=row.task_id, limit=1000)
         children = [(child, await self._view(child)) for child in reversed(rows)]
-        plan = await self._plan(row, has_steps=bool(children))
+        plan = await self._plan(row, has_steps=any(child.node_name is not None for child, _ in children))
         return WhyView(
             task=view,
             decision=_last_decision(events),

@@ -88,6 +88,14 @@ def day_used_micro(connection: sqlite3.Connection, day: int) -> int:
     return int(used)
 
 
+def of_task_micro(connection: sqlite3.Connection, task_id: bytes) -> int:
+    """Reserved or paid for one task, its subtasks not included."""
+    (used,) = connection.execute(
+        "SELECT coalesce(sum(coalesce(paid_micro, amount_micro)), 0) FROM spending WHERE task_id = ?", (task_id,)
+    ).fetchone()
+    return int(used)
+
+
 def peer_exposure_micro(connection: sqlite3.Connection, peer: bytes, day: int, unverified_days: int) -> int:
     """What `peer` may still cost: its open reservations, whenever made, plus recent value taken from it unchecked."""
     (promised,) = connection.execute(
@@ -265,6 +273,10 @@ class Spending:
     async def day_used_micro(self, unix_ms: int) -> int:
         """Reserved or paid on the day of `unix_ms`, over all peers."""
         return await self._database.read(day_used_micro, day_of(unix_ms))
+
+    async def of_task_micro(self, task_id: bytes) -> int:
+        """See `of_task_micro`."""
+        return await self._database.read(of_task_micro, task_id)
 
     async def peer_exposure_micro(self, peer: bytes, unix_ms: int) -> int:
         """What `peer` may still cost; see `peer_exposure_micro`."""

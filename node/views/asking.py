@@ -43,6 +43,8 @@ class AskRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     """JSON Schema that the result must fit, as text."""
     idempotency_key: Annotated[str, Meta(max_length=128)] = ""
     """Asking again with the same key gives the same task."""
+    parent: Annotated[str, Meta(max_length=128)] = ""
+    """The token of the running task for which this is done: it is a subtask of that one, within its budget and time."""
     policy: Annotated[str, Meta(max_length=64)] = ""
     """The rule that decides; empty takes the configured one. An unknown name is refused with the nearest."""
     only: Annotated[str, Meta(max_length=64)] = ""

@@ -34,7 +34,7 @@ class TaskView(View, frozen=True, kw_only=True, tag="coalesced.task/1"):
     skill: str
     effort: str = "full"
     parent: str = ""
-    """The plan's task, when this is a subtask of one."""
+    """The plan's task, when this is a step of one; or the task whose function handed this on."""
     subtasks: tuple[str, ...] = ()
     input_bytes: int = 0
     created_unix_ms: int
@@ -48,7 +48,8 @@ class TaskView(View, frozen=True, kw_only=True, tag="coalesced.task/1"):
     peer: str = ""
     """The other side: the contractor of our task, or the client of a task that we do."""
     cost_micro: int | None = None
-    """What it cost in the end: the price paid, or the internal cost."""
+    """What it cost in the end: the price paid, or the internal cost; of what gave nothing, and of our work for others,
+    what was spent on it, if anything was."""
     local_micro: int | None = None
     saving_micro: int | None = None
     level: str = ""

@@ -26,6 +26,7 @@ class AskRequest(TypedDict, total=False):
     verify: Sequence[str]
     result_schema: str
     idempotency_key: str
+    parent: str
     policy: str
     only: str
     proofs: Sequence[str]

@@ -16,6 +16,7 @@ from node.outsource.client.progresslog import ProgressLog
 from node.outsource.client.promises import Promises
 from node.outsource.client.redundancy import exactly
 from node.outsource.client.request import Ask
+from node.outsource.expenses import Expenses
 from node.outsource.tasklog import TaskLog
 from node.store.history import JobOutcome, Outcomes
 from node.store.journal_store import Journal
@@ -52,6 +53,7 @@ class AgentOrders:
         agents: Agents,
         checking: Checking,
         promises: Promises,
+        expenses: Expenses,
         journal: Journal,
         outcomes: Outcomes,
         tasks: TaskLog,
@@ -61,6 +63,7 @@ class AgentOrders:
         self._agents = agents
         self._checking = checking
         self._promises = promises
+        self._expenses = expenses
         self._journal = journal
         self._outcomes = outcomes
         self._tasks = tasks
@@ -128,6 +131,7 @@ class AgentOrders:
             )
         except NodeError as error:
             judgement = Judgement(accepted=False, score_ppm=0, reasons=(f"it could not be verified: {error}",))
+        self._expenses.add(ask.task_id, judgement.cost_micro)
         if order.level == "redundant" and judgement.accepted:
             own = await here(order.limits.remaining_s)
             if not isinstance(own, Done):

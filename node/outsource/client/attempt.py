@@ -9,6 +9,7 @@ from node.background import Background, completed
 from node.env import Env
 from node.errors import NodeError, VerificationError
 from node.execute.errors import InputError
+from node.execute.skill import worst_micro
 from node.outsource.checking import Checking
 from node.outsource.client.agentorders import AgentOrder, AgentOrders
 from node.outsource.client.agents import AgentOffer
@@ -19,6 +20,8 @@ from node.outsource.client.progresslog import ProgressLog
 from node.outsource.client.promises import Promises
 from node.outsource.client.redundancy import Differ, exactly, majority, rulings
 from node.outsource.client.request import Ask
+from node.outsource.delegations import Delegations
+from node.outsource.expenses import Expenses
 from node.outsource.localwork import LocalWork
 from node.outsource.patience import client_patience_s, is_time_for
 from node.outsource.tasklog import TaskLog
@@ -56,6 +59,8 @@ class Attempts:
         orders: Orders,
         agents: AgentOrders,
         promises: Promises,
+        expenses: Expenses,
+        delegations: Delegations,
         tasks: TaskLog,
         receipt_timeout_s: float,
         in_background: Background,
@@ -66,6 +71,8 @@ class Attempts:
         self._orders = orders
         self._agents = agents
         self._promises = promises
+        self._expenses = expenses
+        self._delegations = delegations
         self._tasks = tasks
         self._receipt_timeout_s = receipt_timeout_s
         self._in_background = in_background
@@ -73,30 +80,45 @@ class Attempts:
     async def here(self, ask: Ask, *, remaining_s: float, question: Question) -> Done | Failed:
         """Do the work on this machine. InputError when the input is wrong: nobody else could do it either."""
         progress = ProgressLog(self._tasks, ask.task_id, self._in_background)
-        memory_bytes = ask.specification.resources.memory_bytes
+        memory_bytes, units = ask.specification.resources.memory_bytes, ask.specification.input.work_units
+        spent_micro = await self._expenses.spent_micro(ask.task_id)
+        left_micro = max(0, ask.specification.constraints.budget_micro - spent_micro)
+        delegation = self._delegations.make(ask.task_id, budget_micro=left_micro, left_s=remaining_s)
         try:
-            execution = await self._work.run(
-                ask.skill,
-                ask.content,
-                ask.specification.effort,
-                timeout_s=remaining_s,
-                memory_bytes=memory_bytes or None,
-                on_progress=progress.put,
-                ask=question,
-                units=ask.specification.input.work_units,
-                budget_micro=ask.specification.constraints.budget_micro,
-            )
+            async with delegation:
+                execution = await self._work.run(
+                    ask.skill,
+                    ask.content,
+                    ask.specification.effort,
+                    timeout_s=remaining_s,
+                    memory_bytes=memory_bytes or None,
+                    on_progress=progress.put,
+                    ask=question,
+                    units=units,
+                    budget_micro=left_micro,
+                    token=delegation.token,
+                )
         except InputError:
             raise
         except NodeError as error:
-            return Failed(error.code, f"local work failed: {error}", cost_micro=error.spent_micro)
+            self._expenses.add(ask.task_id, error.spent_micro)
+            spent_micro = error.spent_micro + delegation.spent_micro
+            return Failed(error.code, f"local work failed: {error}", cost_micro=spent_micro)
+        except asyncio.CancelledError:
+            # Whoever was doing it elsewhere may charge for what nobody waited for.
+            if self._work.is_charged(ask.skill) and (skill := self._work.skill(ask.skill)) is not None:
+                self._expenses.add(ask.task_id, worst_micro(skill, len(ask.content.data)))
+            raise
         finally:
             await progress.flush()
-        units = ask.specification.input.work_units
         cost_micro = round(self._work.cost_micro(ask.skill, execution, units, memory_bytes=memory_bytes))
-        content, paid_micro = Content(execution.media_type, execution.output), execution.paid_micro
-        charged_micro = cost_micro if self._work.is_charged(ask.skill) else 0
-        return Done(content, cost_micro=cost_micro + paid_micro, paid_micro=paid_micro, charged_micro=charged_micro)
+        if self._work.is_charged(ask.skill):
+            self._expenses.add(ask.task_id, cost_micro)
+        # What it says it paid is more than this node knows of where it spoke to other nodes.
+        paid_micro = max(execution.paid_micro, delegation.spent_micro)
+        self._expenses.add(ask.task_id, paid_micro - delegation.spent_micro)
+        content = Content(execution.media_type, execution.output)
+        return Done(content, cost_micro=cost_micro + paid_micro, paid_micro=paid_micro)
 
     async def hired(
         self,
@@ -182,6 +204,7 @@ class Attempts:
                 judgement = judge(finding, min_score_ppm=FULL_SCORE_PPM, cpu_s=judgement.cpu_s)
         except NodeError as error:
             judgement = Judgement(accepted=False, score_ppm=0, reasons=(f"it could not be verified: {error}",))
+        self._expenses.add(ask.task_id, judgement.cost_micro)
         await self._note_verdict(ask, delivered, judgement, level)
         return judgement
 

@@ -24,6 +24,7 @@ from node.outsource.client.request import (
     Ask,
     Undisclosed,
     ask_of,
+    bounded,
     demand_of,
     files_of,
     of_step,
@@ -34,8 +35,10 @@ from node.outsource.client.request import (
     wanted_for,
     wishes_of,
 )
-from node.outsource.client.running import Running
+from node.outsource.client.running import Running, StepCancelledError
 from node.outsource.config import ClientConfig
+from node.outsource.delegations import Delegations, Part
+from node.outsource.expenses import Expenses
 from node.outsource.localwork import LocalWork
 from node.outsource.tasklog import TaskLog
 from node.outsource.taskview import origin_of
@@ -66,6 +69,8 @@ class Client:
         finder: Finder,
         course: Course,
         running: Running,
+        expenses: Expenses,
+        delegations: Delegations,
         log_: TaskLog,
         tasks: Tasks,
         blobs: Blobs,
@@ -80,6 +85,8 @@ class Client:
         self._finder = finder
         self._course = course
         self._running = running
+        self._expenses = expenses
+        self._delegations = delegations
         self._log = log_
         self._tasks = tasks
         self._blobs = blobs
@@ -95,6 +102,19 @@ class Client:
             raise UsageError("what-if changes only a dry run: use `decide`")
         if request.dry_run:
             raise UsageError("a dry run decides and does nothing: use `decide`")
+        wanted_micro = wishes_of(request, self._config).budget_micro
+        part = self._delegations.part(request.parent, wanted_micro)
+        is_begun = False
+        try:
+            request = request if part is None else bounded(request, part, self._config)
+            task_id, is_begun = await self._taken_on(request, undisclosed, part)
+        finally:
+            if part is not None and not is_begun:
+                part.end(0)
+        return task_id
+
+    async def _taken_on(self, request: AskRequest, undisclosed: Undisclosed, part: Part | None) -> tuple[bytes, bool]:
+        """The task's id; and whether it has been begun, rather than found. `part`: what it has of a parent's budget."""
         with self._running.room():
             plan = plan_of(request)
             if plan is not None or request.by:
@@ -105,15 +125,18 @@ class Client:
                 ask = replace(ask, undisclosed=undisclosed)
                 course = self._course.run(ask, question=self._question(ask.task_id))
             try:
-                row, is_new = await self._open(ask, request.idempotency_key)
+                parent_id = None if part is None else part.parent_id
+                row, is_new = await self._open(ask, request.idempotency_key, parent_id=parent_id)
             except BaseException:
                 course.close()
                 raise
             if is_new:
-                self._running.start(ask.task_id, self._see_through(ask, course))
+                self._running.start(ask.task_id, self._see_through(ask, course, part))
+                if part is not None and not part.begin(ask.task_id):
+                    self._running.cancel(ask.task_id)
             else:
                 course.close()
-            return row.task_id
+            return row.task_id, is_new
 
     async def decide(self, request: AskRequest) -> DecisionView:
         """What would be done, and why: quotes are asked for, nothing is awarded."""
@@ -214,8 +237,17 @@ class Client:
                 await self._blobs.finish(ask.task_id, now)
         return row, is_new
 
-    async def _see_through(self, ask: Ask, course: Coroutine[Any, Any, Done]) -> None:
+    async def _see_through(self, ask: Ask, course: Coroutine[Any, Any, Done], part: Part | None) -> None:
         """A task that nobody waits for: however it ends stands in its row, and the daemon goes on."""
+        task_id = ask.task_id
+        with self._expenses.kept(task_id, None if part is None else part.parent_id) as account:
+            try:
+                await self._followed(ask, course)
+            finally:
+                if part is not None:
+                    part.end(account.total_micro)
+
+    async def _followed(self, ask: Ask, course: Coroutine[Any, Any, Done]) -> None:
         task_id = ask.task_id
         try:
             done = await self._settled(task_id, course)
@@ -239,21 +271,26 @@ class Client:
         return await self._tasks.get(task_id)
 
     async def _settled(self, task_id: bytes, course: Coroutine[Any, Any, Done]) -> Done:
-        """The end of a course, once it is written down."""
+        """The end of a course, once it is written down; with what it spent in all, whatever its end."""
         try:
             done = await course
+            spent_micro = await self._expenses.spent_micro(task_id)
+            done = replace(done, charged_micro=max(0, spent_micro - done.paid_micro))
             await self._complete(task_id, done)
         except asyncio.CancelledError:
             await asyncio.shield(self._fail(task_id, CANCELLED, "cancelled"))
             raise
         except NodeError as error:
-            await self._fail(task_id, error.code, str(error), is_refusal=isinstance(error, RefusedError))
+            is_refusal = isinstance(error, RefusedError)
+            error.spent_micro = await self._fail(task_id, error.code, str(error), is_refusal=is_refusal)
             raise
         except Exception as error:
             # The edge of one task: a bug in it must neither end the daemon nor leave its owner waiting.
             log.exception("task.crashed", task=task_id.hex()[:8])
-            await self._fail(task_id, "internal", "an internal error ended this task; the node's log says more")
-            raise NodeError(f"task {task_id.hex()[:8]} ended by an internal error") from error
+            crash = NodeError(f"task {task_id.hex()[:8]} ended by an internal error")
+            text = "an internal error ended this task; the node's log says more"
+            crash.spent_micro = await self._fail(task_id, "internal", text)
+            raise crash from error
         return done
 
     async def _complete(self, task_id: bytes, done: Done) -> None:
@@ -266,13 +303,17 @@ class Client:
             task_id, "completed", text, change, cost_micro=done.cost_micro, result_bytes=len(content.data)
         )
 
-    async def _fail(self, task_id: bytes, code: str, text: str, *, is_refusal: bool = False) -> None:
+    async def _fail(self, task_id: bytes, code: str, text: str, *, is_refusal: bool = False) -> int:
+        """End a task without a result; what it spent all the same."""
         row = await self._tasks.get(task_id)
         state: TaskState = "rejected" if is_refusal and row.state == "submitted" else "failed"
         if code == CANCELLED:
             state = "cancelled"
         await self._blobs.finish(task_id, self._env.unix_ms())
-        await self._log.end(task_id, state, text, TaskChange(error_code=code, error_text=text))
+        spent_micro = await self._expenses.spent_micro(task_id)
+        change = TaskChange(error_code=code, error_text=text)
+        await self._log.end(task_id, state, text, change, cost_micro=spent_micro or None)
+        return spent_micro
 
     def _question(self, task_id: bytes) -> Question:
         async def ask(question: str) -> str:
@@ -351,9 +392,14 @@ class Client:
             )
             await self._open(ask, parent_id=parent_id, node_name=step.name)
             course = self._course.run(ask, question=self._question(ask.task_id))
-            with self._running.adopted(ask.task_id):
-                async with self._plans.told(parent_id, step, ask.task_id):
-                    done = await self._settled(ask.task_id, course)
+            with self._expenses.kept(ask.task_id, parent_id) as account:
+                try:
+                    with self._running.adopted(ask.task_id):
+                        async with self._plans.told(parent_id, step, ask.task_id):
+                            done = await self._settled(ask.task_id, course)
+                except StepCancelledError as error:
+                    error.spent_micro = account.total_micro
+                    raise
             return StepDone(done, origin_of(await self._log.view(ask.task_id), await self._log.events(ask.task_id)))
 
         return run_step

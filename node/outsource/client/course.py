@@ -182,12 +182,7 @@ class Course:
                     await self._learn(ask, decision, outcome)
                     self._watch_over(survey, decision)
                     if isinstance(outcome, Done):
-                        wasted_micro = _wasted_micro(tried)
-                        return replace(
-                            outcome,
-                            cost_micro=outcome.cost_micro + wasted_micro,
-                            charged_micro=outcome.charged_micro + wasted_micro,
-                        )
+                        return replace(outcome, cost_micro=outcome.cost_micro + _wasted_micro(tried))
                     tried.append(outcome)
                     self._tasks.tell(ask.task_id, "fell_back", outcome.text)
                     survey = await self._without(survey, decision, outcome, ends - loop.time())
@@ -195,12 +190,7 @@ class Course:
                     decision = self._surveyor.decide(survey, remaining_s=left_s, spent_micro=spent_micro)
         except TimeoutError as error:
             deadline_s = ask.specification.constraints.deadline_ms / 1000
-            late = DeadlineError(_listed(f"the deadline of {deadline_s:g} s has passed", tried))
-            late.spent_micro = _wasted_micro(tried)
-            raise late from error
-        except NodeError as error:
-            error.spent_micro += _wasted_micro(tried)
-            raise
+            raise DeadlineError(_listed(f"the deadline of {deadline_s:g} s has passed", tried)) from error
         finally:
             self._agents.release(quoted - taken)
 

@@ -25,7 +25,7 @@ class Done:
     cost_micro: int
     paid_micro: int
     charged_micro: int = 0
-    """Of the cost, what others charge beside what was paid: endpoints for work done here, and for failed attempts."""
+    """Spent beside what was paid: charged by endpoints and judges, or on attempts that gave nothing. Set at the end."""
 
     @property
     def spent_micro(self) -> int:

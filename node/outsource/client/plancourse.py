@@ -15,6 +15,7 @@ from node.outsource.client.outcome import Done
 from node.outsource.client.planrun import Share, StepDone, run_plan
 from node.outsource.client.request import files_of, wishes_of
 from node.outsource.config import ClientConfig
+from node.outsource.expenses import Expenses
 from node.outsource.localwork import LocalWork
 from node.outsource.tasklog import TaskLog
 from node.outsource.taskview import plan_in, step_view
@@ -48,13 +49,23 @@ def goal_content(request: AskRequest) -> Content:
 class PlanCourse:
     """Takes one plan from its goal or its steps to its end. Holds nothing of a plan: one instance serves all."""
 
-    def __init__(self, *, config: ClientConfig, work: LocalWork, finder: Finder, log_: TaskLog, blobs: Blobs) -> None:
+    def __init__(
+        self,
+        *,
+        config: ClientConfig,
+        work: LocalWork,
+        finder: Finder,
+        log_: TaskLog,
+        blobs: Blobs,
+        expenses: Expenses,
+    ) -> None:
         self._config = config
         self._work = work
         self._planner: Planner | None = None
         self._finder = finder
         self._log = log_
         self._blobs = blobs
+        self._expenses = expenses
 
     def check(self, request: AskRequest) -> None:
         """UsageError when a model is asked for and none is named."""
@@ -114,6 +125,7 @@ class PlanCourse:
         except TimeoutError as error:
             late = f"the deadline of {wishes.deadline_s:g} s has passed before there was a plan"
             raise DeadlineError(late) from error
+        self._expenses.add(task_id, made.cost_micro)
         await self._blobs.put(task_id, "plan", msgspec.json.encode(made), "application/json")
         await self._log.note(task_id, "planned", said(made))
         left_micro = max(0, wishes.budget_micro - made.cost_micro)

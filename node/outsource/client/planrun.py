@@ -121,7 +121,9 @@ class _Run:
             raise DeadlineError(said) from error
         except BaseExceptionGroup as failures:
             raise _first(failures) from failures
-        return _outcome(self._plan, {name: future.result() for name, future in self._ended.items()})
+        done = _outcome(self._plan, {name: future.result() for name, future in self._ended.items()})
+        # What attempts cost that gave nothing is the plan's all the same.
+        return replace(done, cost_micro=done.cost_micro + self._purse.spent_micro - done.spent_micro)
 
     async def _step(self, step: Step) -> None:
         """One step from its needs to its end; the first error of one that is not optional ends the plan."""

@@ -12,6 +12,7 @@ from node.decision.policies.settings import PolicyName
 from node.decision.security import Demand
 from node.errors import UsageError
 from node.outsource.config import ClientConfig
+from node.outsource.delegations import Part
 from node.outsource.localwork import LocalWork
 from node.tasks.content import Content, File, assemble
 from node.tasks.plan import Plan, Step, parse_plan, per_document
@@ -106,6 +107,12 @@ def wishes_of(request: AskRequest, config: ClientConfig) -> Wishes:
         min_score_ppm=request.min_score_ppm,
         max_output_bytes=config.max_output_bytes,
     )
+
+
+def bounded(request: AskRequest, part: Part, config: ClientConfig) -> AskRequest:
+    """A request handed on by a running task: within its part of that task's budget, and the time that one has left."""
+    deadline_s = min(wishes_of(request, config).deadline_s, part.left_s)
+    return msgspec.structs.replace(request, budget_micro=part.budget_micro, deadline_s=deadline_s)
 
 
 def _either(wish: T | None, default: T) -> T:

@@ -1,7 +1,7 @@
 """The tasks of this node's owner that are under way: started, cancelled, answered, awaited at the end."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -110,6 +110,14 @@ class Running:
             if entry.task is not None and entry.has_begun:
                 entry.task.cancel()
         return True
+
+    async def end(self, task_ids: Sequence[bytes]) -> None:
+        """Cancel those of these tasks that are under way, and wait until their ends are written down."""
+        entries = [entry for task_id in task_ids if (entry := self._entries.get(task_id)) is not None]
+        for task_id in task_ids:
+            self.cancel(task_id)
+        if tasks := [entry.task for entry in entries if entry.task is not None]:
+            await asyncio.wait(tasks)
 
     async def question(self, task_id: bytes) -> str:
         """Wait for the owner's answer."""

@@ -24,7 +24,9 @@ from node.outsource.contractor.relay import ProgressRelay
 from node.outsource.contractor.shop import Shop
 from node.outsource.contractor.turns import Queues
 from node.outsource.contractor.unrated import Unrated
+from node.outsource.delegations import Delegations
 from node.outsource.delivered import Delivered
+from node.outsource.expenses import Expenses
 from node.outsource.localwork import LocalWork
 from node.outsource.patience import limit_s, patience
 from node.outsource.settlement.adapter import Adapter
@@ -89,6 +91,8 @@ class Contractor:
         hub: EventHub,
         settling: Adapter,
         unrated: Unrated,
+        expenses: Expenses,
+        delegations: Delegations,
     ) -> None:
         self._identity = identity
         self._network = network
@@ -103,6 +107,8 @@ class Contractor:
         self._journal = journal
         self._hub = hub
         self._settling = settling
+        self._expenses = expenses
+        self._delegations = delegations
         self._running: dict[asyncio.Task[Any], Lane] = {}
         self._is_stopping = False
         self._idle = asyncio.Event()
@@ -140,7 +146,8 @@ class Contractor:
         try:
             await self._open_row(quote, award.specification, specification)
             self._desk.awarded(quote.client)
-            return await self._see_through(call, award, quote, specification)
+            with self._expenses.kept(quote.task_id):
+                return await self._see_through(call, award, quote, specification)
         finally:
             self.intake.close(quote.task_id)
             del self._running[job]
@@ -244,7 +251,9 @@ class Contractor:
         self._hub.tell(name, text, peer=short_id(quote.client), task_id=quote.task_id.hex())
 
     async def _close(self, task_id: bytes, state: TaskState, code: str, text: str) -> None:
-        await self._tasks.end(task_id, state, text, TaskChange(error_code=code, error_text=text))
+        spent_micro = await self._expenses.spent_micro(task_id)
+        change = TaskChange(error_code=code, error_text=text)
+        await self._tasks.end(task_id, state, text, change, cost_micro=spent_micro or None)
 
     async def _content(self, task_id: bytes, award: Award, specification: Specification) -> Content:
         """The whole input, as described; a large one arrives in parts."""
@@ -271,22 +280,24 @@ class Contractor:
                 await self._tasks.move(quote.task_id, "working")
             return answer
 
-        relay, most_s = ProgressRelay(call), limit_s(quote.p95_ms / 1000)
+        relay, most_s, left_s = ProgressRelay(call), limit_s(quote.p95_ms / 1000), call.remaining_s()
+        delegation = self._delegations.make(quote.task_id, budget_micro=quote.price_micro, left_s=left_s)
         lane = self._work.executor.lane(quote.skill)
         standing = self._clients.standing(quote.client, asyncio.get_running_loop().time())
         try:
-            async with patience(most_s) as clock, background(relay.run()):
+            async with patience(most_s) as clock, background(relay.run()), delegation:
                 return await self._work.run(
                     quote.skill,
                     content,
                     quote.effort,
-                    timeout_s=call.remaining_s(),
+                    timeout_s=left_s,
                     memory_bytes=specification.resources.memory_bytes or None,
                     on_progress=relay.put,
                     ask=ask,
                     units=specification.input.work_units,
                     worth_micro=quote.price_micro,
                     budget_micro=quote.price_micro,
+                    token=delegation.token,
                     turn=self._turns.of(lane).turn(quote.client, is_known=standing.is_known),
                 )
         except TimeoutError as error:
@@ -327,6 +338,7 @@ class Contractor:
             "completed",
             f"delivered to {short_id(call.peer_key)} in {execution.wall_s:.2f} s",
             TaskChange(result_sha256=terms.result_sha256, result_media_type=execution.media_type),
+            cost_micro=await self._expenses.spent_micro(quote.task_id) or None,
             result_bytes=len(output),
         )
         self._tell("task_served", quote, f"{quote.skill} in {execution.wall_s:.2f} s")
