@@ -37,9 +37,10 @@ class TaskLog:
 
     async def open(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Store a new task; or the one that its idempotency key already names, and False."""
-        stored, is_new = await self._tasks.insert(row)
+        event, body = self._event(row.task_id, "submitted", row.skill, {"task": task_view(row, ())})
+        stored, is_new = await self._tasks.open_logged(row, event.at_unix_ms, event.name, body)
         if is_new:
-            await self.note(stored.task_id, "submitted", f"{stored.skill}", task=task_view(stored, ()))
+            self._hub.publish(event)
         return stored, is_new
 
     async def note(self, task_id: bytes, name: EventName, text: str, **fields: Any) -> None:
@@ -80,6 +81,12 @@ class TaskLog:
     async def change(self, task_id: bytes, what: TaskChange) -> TaskRow:
         """Change anything but the state."""
         return await self._tasks.change(task_id, what, self._unix_ms())
+
+    async def change_noted(self, task_id: bytes, what: TaskChange, name: EventName, text: str, **fields: Any) -> None:
+        """Change anything but the state, and log it, in one step."""
+        event, body = self._event(task_id, name, text, fields)
+        await self._tasks.change_logged(task_id, what, event.at_unix_ms, name, body)
+        self._hub.publish(event)
 
     async def is_known(self, task_id: bytes, *, peer: bytes) -> bool:
         """Whether a task of this id was shared with `peer`."""

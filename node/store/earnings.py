@@ -1,5 +1,6 @@
 """What this node earned, by day and skill: sums over the receipts that it countersigned."""
 
+import asyncio
 import sqlite3
 
 import msgspec
@@ -44,9 +45,9 @@ class Earnings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, skill: str, paid_micro: int, unix_ms: int) -> None:
-        """See `add`."""
-        await self._database.write(add, skill, paid_micro, unix_ms)
+    def post(self, skill: str, paid_micro: int, unix_ms: int) -> asyncio.Future[None]:
+        """See `add`, and `Database.post`."""
+        return self._database.post(add, skill, paid_micro, unix_ms)
 
     async def by_skill(self) -> dict[str, Earned]:
         """See `by_skill`."""

@@ -4,6 +4,7 @@ Evidence is kept job by job with its time, so the counts can be taken for any de
 (COALESCE eq. (14), with the counts decayed and not the score).
 """
 
+import asyncio
 import math
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -133,6 +134,10 @@ class Outcomes:
     async def record(self, outcome: JobOutcome) -> bool:
         """See `record`."""
         return await self._database.write(record, outcome)
+
+    def post(self, outcome: JobOutcome) -> asyncio.Future[bool]:
+        """See `record`, and `Database.post`."""
+        return self._database.post(record, outcome)
 
     async def counts(
         self, contractors: Sequence[bytes], skill: str, unix_ms: int, decay_per_month: float = DECAY_PER_MONTH

@@ -54,9 +54,11 @@ class Journal:
         Those of keys that this one succeeded lie beside it, and are looked into for what is still open.
         """
         name = str(where if isinstance(where, Path) else "the journal in memory")
+        signed: Head | None = None
 
         def sign(connection: sqlite3.Connection) -> None:
-            _sign_end(connection, owner, name)
+            nonlocal signed
+            signed = _sign_end(connection, owner, name, signed)
 
         database = await Database.open(where, JOURNAL, durable=True, inline=inline, before_commit=sign)
         try:
@@ -192,10 +194,13 @@ def _begin(_: sqlite3.Connection) -> None:
     """An empty first write: the head that is signed last in it says that there are no entries."""
 
 
-def _sign_end(connection: sqlite3.Connection, owner: Identity, where: str) -> None:
-    """Last in every transaction: the old end must still be there as signed; then the owner signs the new one."""
+def _sign_end(connection: sqlite3.Connection, owner: Identity, where: str, last_signed: Head | None) -> Head:
+    """Last in every transaction: the old end must still be there as signed; then the owner signs the new one.
+
+    A head that is byte for byte the one signed here last (`last_signed`) bears the owner's signature.
+    """
     head = _head(connection)
-    if head is not None and (fault := _head_fault(connection, head, owner.public_key)):
+    if head is not None and (fault := _head_fault(connection, head, owner.public_key, known=last_signed)):
         raise damaged(where, str(fault))
     last = connection.execute("SELECT height, hash FROM entries ORDER BY height DESC LIMIT 1").fetchone()
     if head is None and last is not None:
@@ -205,10 +210,14 @@ def _sign_end(connection: sqlite3.Connection, owner: Identity, where: str) -> No
         "INSERT OR REPLACE INTO head (one, height, hash, signature) VALUES (1, ?, ?, ?)",
         (signed.height, signed.hash, signed.signature),
     )
+    return signed
 
 
-def _head_fault(connection: sqlite3.Connection, head: Head, owner: bytes) -> Broken | None:
-    if fault := check_head(head, owner):
+def _head_fault(
+    connection: sqlite3.Connection, head: Head, owner: bytes, *, known: Head | None = None
+) -> Broken | None:
+    """What is wrong with the signed end. The signature of `known` was checked, or made, before."""
+    if head != known and (fault := check_head(head, owner)):
         return fault
     found = connection.execute("SELECT hash FROM entries WHERE height = ?", (head.height,)).fetchone()
     if head.height and found != (head.hash,):

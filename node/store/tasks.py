@@ -110,12 +110,34 @@ def insert(connection: sqlite3.Connection, row: TaskRow) -> tuple[TaskRow, bool]
     return stored, True
 
 
+def open_logged(
+    connection: sqlite3.Connection, row: TaskRow, unix_ms: int, kind: str, body: str
+) -> tuple[TaskRow, bool]:
+    """`insert`, and log it in the same step where the task is new."""
+    stored, is_new = insert(connection, row)
+    if is_new:
+        append_event(connection, stored.task_id, unix_ms, kind, body)
+    return stored, is_new
+
+
 def change(connection: sqlite3.Connection, task_id: bytes, what: TaskChange, unix_ms: int) -> TaskRow:
     """Apply `what` and give the row as it is then.
 
     TransitionError when its state does not lead to the new one, UsageError when there is no such task.
     """
-    row = get(connection, task_id)
+    return _changed(connection, get(connection, task_id), what, unix_ms)
+
+
+def change_logged(
+    connection: sqlite3.Connection, task_id: bytes, what: TaskChange, unix_ms: int, kind: str, body: str
+) -> TaskRow:
+    """`change`, and log it in the same step."""
+    changed = change(connection, task_id, what, unix_ms)
+    append_event(connection, task_id, unix_ms, kind, body)
+    return changed
+
+
+def _changed(connection: sqlite3.Connection, row: TaskRow, what: TaskChange, unix_ms: int) -> TaskRow:
     if what.state not in (None, row.state):
         advance(row.state, what.state)
     fields = {name: value for name, value in msgspec.structs.asdict(what).items() if value is not None}
@@ -126,7 +148,7 @@ def change(connection: sqlite3.Connection, task_id: bytes, what: TaskChange, uni
     settable = (*TaskChange.__struct_fields__, "updated_unix_ms", "finished_unix_ms")
     connection.execute(
         f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in settable)} WHERE task_id = ?",  # noqa: S608
-        (*(getattr(changed, name) for name in settable), task_id),
+        (*(getattr(changed, name) for name in settable), row.task_id),
     )
     return changed
 
@@ -141,10 +163,15 @@ def get(connection: sqlite3.Connection, task_id: bytes) -> TaskRow:
 
 def record(connection: sqlite3.Connection, task_id: bytes) -> TaskRecord:
     """All that is kept of a task; UsageError when there is none."""
+    return _record(connection, get(connection, task_id))
+
+
+def _record(connection: sqlite3.Connection, row: TaskRow) -> TaskRecord:
     children = connection.execute(
-        "SELECT task_id FROM tasks WHERE parent_id = ? ORDER BY created_unix_ms, task_id LIMIT ?", (task_id, MAX_LISTED)
+        "SELECT task_id FROM tasks WHERE parent_id = ? ORDER BY created_unix_ms, task_id LIMIT ?",
+        (row.task_id, MAX_LISTED),
     )
-    return TaskRecord(get(connection, task_id), events(connection, task_id), [child for (child,) in children])
+    return TaskRecord(row, events(connection, row.task_id), [child for (child,) in children])
 
 
 def find(connection: sqlite3.Connection, prefix: str, limit: int = 10) -> list[TaskRow]:
@@ -244,11 +271,12 @@ def end(
 
     False, and nothing changes, when it has ended before.
     """
-    if get(connection, task_id).state in ENDED:
-        return record(connection, task_id), False
-    change(connection, task_id, what, unix_ms)
-    append_event(connection, task_id, unix_ms, kind, body_of(record(connection, task_id)))
-    return record(connection, task_id), True
+    row = get(connection, task_id)
+    if row.state in ENDED:
+        return _record(connection, row), False
+    ended = _record(connection, _changed(connection, row, what, unix_ms))
+    append_event(connection, task_id, unix_ms, kind, body_of(ended))
+    return msgspec.structs.replace(ended, events=events(connection, task_id)), True
 
 
 def events(connection: sqlite3.Connection, task_id: bytes, after_seq: int = 0) -> list[TaskEvent]:
@@ -291,9 +319,17 @@ class Tasks:
         """See `insert`."""
         return await self._database.write(insert, row)
 
+    async def open_logged(self, row: TaskRow, unix_ms: int, kind: str, body: str) -> tuple[TaskRow, bool]:
+        """See `open_logged`."""
+        return await self._database.write(open_logged, row, unix_ms, kind, body)
+
     async def change(self, task_id: bytes, what: TaskChange, unix_ms: int) -> TaskRow:
         """See `change`."""
         return await self._database.write(change, task_id, what, unix_ms)
+
+    async def change_logged(self, task_id: bytes, what: TaskChange, unix_ms: int, kind: str, body: str) -> TaskRow:
+        """See `change_logged`."""
+        return await self._database.write(change_logged, task_id, what, unix_ms, kind, body)
 
     async def get(self, task_id: bytes) -> TaskRow:
         """See `get`."""

@@ -11,9 +11,9 @@ async def test_earnings_add_up_by_skill_and_by_day() -> None:
     store = await Store.open(None, Identity(bytes(32)), caps=Caps(), retention=RetentionConfig())
     try:
         assert await store.earnings.by_skill() == {}
-        await store.earnings.add("risk", 30, DAY_MS)
-        await store.earnings.add("risk", 12, 2 * DAY_MS)
-        await store.earnings.add("sentiment", 0, 2 * DAY_MS + 1)
+        await store.earnings.post("risk", 30, DAY_MS)
+        await store.earnings.post("risk", 12, 2 * DAY_MS)
+        await store.earnings.post("sentiment", 0, 2 * DAY_MS + 1)
         assert await store.earnings.by_skill() == {"risk": Earned(2, 42), "sentiment": Earned(1, 0)}
         assert await store.earnings.on_day(2 * DAY_MS + 5) == Earned(2, 12)
         assert await store.earnings.on_day(9 * DAY_MS) == Earned(0, 0)

@@ -196,10 +196,12 @@ class Orders:
             explored=delivered.award.explored,
         )
         offered = await self._settlement.offer(order, terms)
-        await self._promises.close(ask.task_id, offer.seller.key)
         if judgement.accepted:
-            await self._record(order, kind=outcome_of(terms), paid_micro=terms.paid_micro, delivered=delivered)
+            outcome = self._outcome(order, kind=outcome_of(terms), paid_micro=terms.paid_micro, delivered=delivered)
+            # In one transaction, where nothing is in the way.
+            await asyncio.gather(self._outcomes.post(outcome), self._promises.close(ask.task_id, offer.seller.key))
         else:
+            await self._promises.close(ask.task_id, offer.seller.key)
             text = "; ".join(judgement.reasons) or "verification refused the result"
             await self._report(order, Fault("bad_result", text[:500], proof_of(offer, delivered.delivery.result)))
         await self._settling.judged(offer.quote.terms, None if judgement.accepted else _exhibit(ask, delivered))
@@ -226,23 +228,21 @@ class Orders:
         self._tasks.tell(order.task_id, "receipt", f"fault recorded: {fault.kind}", receipt=view)
         self._in_background(self._settlement.notify(order, report))
         if counts:
-            await self._record(order, kind=fault.kind)
+            await self._outcomes.record(self._outcome(order, kind=fault.kind))
 
-    async def _record(
+    def _outcome(
         self, order: Order, *, kind: str, paid_micro: int = 0, delivered: Delivered | None = None
-    ) -> None:
+    ) -> JobOutcome:
         """How the job ended, for the contractor's record here; a success is one that was `delivered`."""
-        await self._outcomes.record(
-            JobOutcome(
-                task_id=order.task_id,
-                contractor=order.contractor,
-                skill=order.skill,
-                unix_ms=self._env.unix_ms(),
-                success=delivered is not None,
-                kind=kind,
-                paid_micro=paid_micro,
-                duration_ms=delivered.took_ms if delivered else 0,
-            )
+        return JobOutcome(
+            task_id=order.task_id,
+            contractor=order.contractor,
+            skill=order.skill,
+            unix_ms=self._env.unix_ms(),
+            success=delivered is not None,
+            kind=kind,
+            paid_micro=paid_micro,
+            duration_ms=delivered.took_ms if delivered else 0,
         )
 
 

@@ -4,6 +4,7 @@ Until an attestation holds, nothing that such a seller showed before counts for 
 hold counts as a failed job besides. Only sellers are looked at that this node has hired or attested, and few are asked.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 import structlog
@@ -57,9 +58,9 @@ class Reexaminer:
         """Compare what these sellers advertise with what they did. What is to be said of those that changed."""
         stated = {one.seller.key: _facts(one) for one in listings if one.advert.facts}
         before = await self._drifting.facts(stated, skill)
-        new = [key for key in stated if key not in before]
-        for key in await self._dealt_with(new, skill):
-            await self._drifting.stated(key, skill, stated[key])
+        if new := [key for key in stated if key not in before]:
+            for key in await self._dealt_with(new, skill):
+                await self._drifting.stated(key, skill, stated[key])
         for key in before:
             if reason := drift([], [], before[key], stated[key], DriftConfig()):
                 await self._drifted(key, skill, reason)
@@ -75,17 +76,17 @@ class Reexaminer:
         return found.reason if found else "; ".join(f"{skill}: {why}" for skill, why in await self._jobs(seller))
 
     async def _looked(self, seller: bytes) -> None:
-        if changed := await self._jobs(seller):
+        changed, drifts = await asyncio.gather(self._jobs(seller), self._drifting.drifts([seller]))
+        if changed:
             skill, reason = changed[0]
             await self._drifted(seller, skill, f"{skill}: {reason}")
-        elif await self._drifting.drifts([seller]):
+        elif drifts:
             await self._again(seller)
 
     async def _jobs(self, seller: bytes) -> list[tuple[str, str]]:
         """By skill, for jobs of one kind are compared with each other: those since it was last as it should be."""
-        examined = (await self._examinations.of([seller]))[seller]
-        recent = reversed(await self._outcomes.recent(seller, JOBS))
-        jobs = [job for job in recent if job.unix_ms > examined.settled_unix_ms]
+        examined, recent = await asyncio.gather(self._examinations.of([seller]), self._outcomes.recent(seller, JOBS))
+        jobs = [job for job in reversed(recent) if job.unix_ms > examined[seller].settled_unix_ms]
         return [
             (skill, reason)
             for skill in dict.fromkeys(job.skill for job in jobs)
@@ -93,8 +94,9 @@ class Reexaminer:
         ]
 
     async def _dealt_with(self, keys: Sequence[bytes], skill: str) -> list[bytes]:
-        histories = await self._outcomes.counts(keys, skill, self._env.unix_ms())
-        examined = await self._examinations.of(keys)
+        histories, examined = await asyncio.gather(
+            self._outcomes.counts(keys, skill, self._env.unix_ms()), self._examinations.of(keys)
+        )
         return [key for key in keys if histories[key].jobs or examined[key].attested is not None]
 
     async def _drifted(self, seller: bytes, skill: str, reason: str) -> None:
@@ -135,9 +137,14 @@ class Reexaminer:
 
     async def _said(self, keys: Sequence[bytes]) -> list[str]:
         """What is to be known of each that seems to have changed, or was found to be as it should within a day."""
-        drifts, now, said = await self._drifting.drifts(keys), self._env.unix_ms(), list[str]()
-        retried = {one.peer for one in await self._examinations.asked_again(now - DAY_MS)}
-        examined = await self._examinations.of(key for key in keys if key in drifts or key in retried)
+        now, said = self._env.unix_ms(), list[str]()
+        drifts, again_asked = await asyncio.gather(
+            self._drifting.drifts(keys), self._examinations.asked_again(now - DAY_MS)
+        )
+        retried = {one.peer for one in again_asked}
+        if not (told_of := [key for key in keys if key in drifts or key in retried]):
+            return said
+        examined = await self._examinations.of(told_of)
         for key in examined:
             again = next((one for one in examined[key].attestations if one.reason), None)
             if (found := drifts.get(key)) is not None:

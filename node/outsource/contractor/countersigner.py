@@ -74,13 +74,25 @@ class Countersigner:
         terms = receipt.terms
         text = f"{terms.verdict} by {short_id(terms.client)}, {usd(terms.paid_micro)}"
         try:
-            if terms.verdict == "accepted":
-                await self._earnings.add(terms.skill, terms.paid_micro, self._env.unix_ms())
-            await self._tasks.change(terms.task_id, TaskChange(paid_micro=terms.paid_micro))
-            await self._tasks.note(terms.task_id, "receipt", text, receipt=receipt_view(terms.task_id, receipt, height))
+            # In one transaction, where nothing is in the way.
+            await asyncio.gather(
+                *self._earned(terms),
+                self._tasks.change_noted(
+                    terms.task_id,
+                    TaskChange(paid_micro=terms.paid_micro),
+                    "receipt",
+                    text,
+                    receipt=receipt_view(terms.task_id, receipt, height),
+                ),
+            )
         except NodeError as error:
             # The task row is past its retention; the journal has the receipt, which is what counts.
             log.info("receipt.task_forgotten", error=str(error))
+
+    def _earned(self, terms: ReceiptTerms) -> list[asyncio.Future[None]]:
+        if terms.verdict != "accepted":
+            return []
+        return [self._earnings.post(terms.skill, terms.paid_micro, self._env.unix_ms())]
 
     async def take_notice(self, client: bytes, notice: FaultNotice) -> None:
         """Keep a client's fault report about this node: it says what the client will rate by."""
