@@ -17,7 +17,9 @@ from coalesced.control.client import ControlClient
 @click.option("--label", help="Sell it under this name instead of agent/ID.")
 @click.option("--caption", default="", help="One line for buyers.")
 @click.option("--price", type=MONEY, help="Dollars a task; by default what it costs you and a margin.")
-@click.option("--cost", type=MONEY, help="What the agent charges you for a task; 0 for nothing.")
+@click.option(
+    "--cost", type=MONEY, help="What it charges you for a task: at most, where it gives quotes; 0 for nothing."
+)
 @click.option("--key", default="", metavar="DID", help="The did:key that must have signed its card.")
 @click.option("--token-file", default="", metavar="FILE", help="A bearer token for it (mode 600).")
 @click.option("--at-once", type=click.IntRange(1, 1024), default=4, show_default=True, help="Tasks at once.")

@@ -12,12 +12,13 @@ pytest.importorskip("a2a")
 
 from coalesced.control.config import ControlConfig
 from coalesced.control.server import ControlServer
+from coalesced.gateway.a2a.config import A2aConfig
 from crypto.identity import Identity, did_key
 from node.errors import NodeError, UsageError
 from node.outsource.config import ContractorConfig
 from node.views import AgentSource, InputFile, OfferView, SellRequest
 from tests.harness.commandline import Ran
-from tests.harness.nodes import Node, World, world
+from tests.harness.nodes import BUILTIN, DEAR, Node, World, world
 from tests.harness.sdk_agent import SKILL, SdkAgent, counted, sdk_agent
 
 TEXT = "the cat and the dog and the bird"
@@ -236,3 +237,23 @@ async def test_a_failed_attempt_costs_its_seller_what_the_agent_charges(
     with pytest.raises(NodeError) as failed:
         await seller.parts.executor.run(LABEL, f"{text} {TEXT}".encode(), "text/plain", timeout_s=1.0)
     assert failed.value.spent_micro == spent_micro
+
+
+@pytest.mark.parametrize(("cost_micro", "is_done"), [(100_000, True), (1, False), (None, False)])
+async def test_an_agent_that_wants_a_contract_is_sold_for_what_its_seller_lets_it_charge(
+    some: World, cost_micro: int | None, is_done: bool
+) -> None:
+    sections = {"machine": DEAR, "a2a": A2aConfig(enabled=True)}
+    agent = await some.node(bootstrap=(), speeds=dict.fromkeys(BUILTIN, 0.05), sections=sections)
+    seller = await some.seller(sections={"contractor": ContractorConfig(skills=())})
+    source = AgentSource(card=f"http://{agent.endpoint}", skill="sentiment", cost_micro=cost_micro, usual_s=0.2)
+    await seller.owner.sell(SellRequest(target=source.card, remote=source, price_micro=500))
+    run = seller.parts.executor.run("agent/sentiment", TEXT.encode(), "text/plain", timeout_s=20.0)
+    if is_done:
+        assert (await run).media_type == "application/json"
+        assert (await agent.owner.status()).earned_today_micro > 0
+    else:
+        with pytest.raises(NodeError) as failed:
+            await run
+        assert not failed.value.spent_micro
+        assert await agent.parts.store.a2a.unfinished() == []

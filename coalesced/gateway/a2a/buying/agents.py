@@ -14,22 +14,13 @@ from coalesced.gateway.a2a.buying.agent import Agent
 from coalesced.gateway.a2a.buying.card import CardError, ReadCard
 from coalesced.gateway.a2a.buying.course import Course
 from coalesced.gateway.a2a.buying.errand import told_to_cancel
-from coalesced.gateway.a2a.buying.exchange import (
-    OVERHEAD_BYTES,
-    WAITS,
-    economics_in,
-    message,
-    parts_of,
-    said_in,
-    state_of,
-    task_in,
-)
+from coalesced.gateway.a2a.buying.exchange import parts_of
 from coalesced.gateway.a2a.buying.found import FoundAgents
+from coalesced.gateway.a2a.buying.quoting import LONGEST_S, names_prices, quoted
 from coalesced.gateway.a2a.buying.wire import AgentError
 from coalesced.gateway.a2a.config import A2aConfig, A2aSeller
-from coalesced.gateway.a2a.economics import EconomicsError, QuoteTerms, read
-from coalesced.gateway.a2a.shared import micro_of
-from crypto.identity import Identity, did_key
+from coalesced.gateway.a2a.economics import EconomicsError
+from crypto.identity import Identity
 from node.background import completed
 from node.env import Env
 from node.errors import UsageError
@@ -46,8 +37,6 @@ from protocol.messages import Quote
 
 log = structlog.get_logger()
 
-PRICE_KEPT_S: Final = 3600.0
-"""A price by configuration binds for as long as anybody works on a task."""
 MAX_TELLING: Final = 64
 """Agents that are told at the same time that their quotes are not taken; beyond it quotes just run out."""
 CHECK_TIMEOUT_S: Final = 7.0
@@ -120,7 +109,7 @@ class A2aAgents:
                 card = await agent.known(timeout_s)
                 if agent.config.price_micro is not None:
                     duration_ms = round(agent.config.duration_s * 1000)
-                    terms = self._terms(agent, ask, agent.config.price_micro, duration_ms, PRICE_KEPT_S)
+                    terms = self._terms(agent, ask, agent.config.price_micro, duration_ms, LONGEST_S)
                     return self._made_offer(agent, terms, loop.time() - began)
                 return await self._quoted(agent, card, ask, timeout_s)
         except TimeoutError:
@@ -130,25 +119,14 @@ class A2aAgents:
 
     async def _quoted(self, agent: Agent, card: ReadCard, ask: Ask, timeout_s: float) -> AgentOffer:
         """The agent's own signed price."""
-        if not card.has_prices or card.signer is None:
+        if not names_prices(card):
             raise AgentError("it names no signed prices, and none is configured (price_micro)")
         loop = asyncio.get_running_loop()
         began = loop.time()
-        told = message(parts_of(ask.content), skill=agent.skill_id, economics={"want": "quote"})
-        task = task_in(await agent.wire.call(card, "SendMessage", told, OVERHEAD_BYTES, timeout_s))
-        token = economics_in(task["status"].get("message")).get("quote")
-        if state_of(task) != WAITS or token is None:
-            raise AgentError(f"it gave no quote: {said_in(task)[:200]}")
-        quote, _ = read(QuoteTerms, token, card.signer)
-        own = did_key(self._identity.public_key)
-        lifetime_s = (quote.expires_unix_ms - quote.issued_unix_ms) / 1000
-        if quote.task_id != task["id"] or quote.skill != agent.skill_id or not 0 < lifetime_s <= PRICE_KEPT_S:
-            raise AgentError("its quote is for something else, or for no time")
-        if quote.client not in (own, "") and not agent.wire.token:
-            raise AgentError("its quote is made out to somebody else")
-        price_micro = micro_of(quote.price_usd)
-        terms = self._terms(agent, ask, price_micro, quote.duration_ms, lifetime_s, p95_ms=quote.p95_ms)
-        return self._made_offer(agent, terms, loop.time() - began, token=str(token), order=quote.task_id)
+        quote = await quoted(agent, card, parts_of(ask.content), self._identity.public_key, timeout_s=timeout_s)
+        told = quote.terms
+        terms = self._terms(agent, ask, quote.price_micro, told.duration_ms, quote.lifetime_s, p95_ms=told.p95_ms)
+        return self._made_offer(agent, terms, loop.time() - began, token=quote.token, order=told.task_id)
 
     def _terms(
         self, agent: Agent, ask: Ask, price_micro: int, duration_ms: int, lifetime_s: float, *, p95_ms: int = 0
@@ -198,7 +176,7 @@ class A2aAgents:
             card = await agent.known(CHECK_TIMEOUT_S)
         except (AgentError, CardError) as error:
             raise UsageError(str(error)) from error
-        if agent.config.price_micro is None and (not card.has_prices or card.signer is None):
+        if agent.config.price_micro is None and not names_prices(card):
             raise UsageError("it names no signed prices, and none is configured: set price_micro")
 
     # --- work

@@ -15,6 +15,7 @@ from coalesced.gateway.a2a.buying.exchange import (
     parts_of,
     state_of,
 )
+from coalesced.gateway.a2a.buying.quoting import AGREED
 from coalesced.gateway.a2a.economics import EconomicsError, QuoteTerms, ReceiptTerms, contract, digest, read
 from coalesced.gateway.a2a.shared import micro_of
 from crypto.identity import Identity
@@ -56,8 +57,7 @@ class Course:
             terms, _ = read(QuoteTerms, offer.token)
             self.contract = contract(self.identity, offer.token, terms, now_unix_ms=self.env.unix_ms())
             economics = {"contract": self.contract}
-        # Where a quote was given, the agent has the input already.
-        parts = [{"text": "agreed"}] if offer.token else parts_of(ask.content)
+        parts = AGREED if offer.token else parts_of(ask.content)
         task = await self.errand.run(parts, economics, task_id=offer.order)
         if state_of(task) != COMPLETED:
             was_taken = state_of(task) not in UNTOUCHED

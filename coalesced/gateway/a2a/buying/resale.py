@@ -21,10 +21,12 @@ from msgspec.structs import replace
 from coalesced.gateway.a2a.buying.agent import Agent, card_address
 from coalesced.gateway.a2a.buying.card import CardError, ReadCard, offered, read_card
 from coalesced.gateway.a2a.buying.course import COMPLETED
-from coalesced.gateway.a2a.buying.errand import Errand
+from coalesced.gateway.a2a.buying.errand import Errand, told_to_cancel
 from coalesced.gateway.a2a.buying.exchange import content_of, left_as, parts_of, state_of
+from coalesced.gateway.a2a.buying.quoting import AGREED, Quoted, agreed, names_prices, quoted
 from coalesced.gateway.a2a.buying.wire import AgentError
 from coalesced.gateway.a2a.config import A2aSeller
+from coalesced.gateway.a2a.economics import EconomicsError
 from crypto.identity import Identity, parse_did_key
 from node.background import completed
 from node.errors import NodeError, UsageError
@@ -38,6 +40,7 @@ from node.execute.skill import JSON, TEXT, Progress, Skill
 from node.store.offers import SoldFunction
 from node.tasks.content import Content
 from node.views import AgentSource
+from node.wording import usd
 
 log = structlog.get_logger()
 
@@ -131,19 +134,40 @@ class SoldAgent:
                 agent = _agent(self._source, http, self._identity, self._unix_ms)
                 card = await agent.known(timeout_s)
                 errand = Errand(agent, card, MAX_RESULT_BYTES, timeout_s, question, progress)
-                billed_micro = self._source.cost_micro or 0
+                quote = await self._quote(agent, card, parts, timeout_s)
+                billed_micro = 0 if quote else self._source.cost_micro or 0
                 try:
-                    content = self._delivered(await errand.run(parts))
+                    content = self._delivered(await self._done(errand, parts, quote))
                 except BaseException as error:
                     if isinstance(error, AgentError) and error.is_refusal and not errand.task_id:
                         billed_micro = 0
                     await completed(errand.cancel())
                     raise
-        except (TimeoutError, AgentError, CardError, NodeError) as error:
+        except (TimeoutError, AgentError, CardError, EconomicsError, NodeError) as error:
             failure = self._failure(error, timeout_s)
             failure.spent_micro = billed_micro
             raise failure from error
         return Execution(content.data, content.media_type, loop.time() - started_s, 0.0, 0)
+
+    async def _quote(
+        self, agent: Agent, card: ReadCard, parts: list[dict[str, Any]], timeout_s: float
+    ) -> Quoted | None:
+        """The agent's own price, where it names prices and its seller says what it may charge; None to ask as it is."""
+        most_micro = self._source.cost_micro
+        if not most_micro or not names_prices(card):
+            return None
+        quote = await quoted(agent, card, parts, self._identity.public_key, timeout_s=timeout_s)
+        if quote.price_micro > most_micro:
+            await told_to_cancel(agent, card, quote.terms.task_id)
+            raise AgentError(f"it wants {usd(quote.price_micro)} for this task, above the --cost {usd(most_micro)}")
+        return quote
+
+    async def _done(self, errand: Errand, parts: list[dict[str, Any]], quote: Quoted | None) -> dict[str, Any]:
+        """The task at its end: ordered under a contract over the quote, where there is one."""
+        if quote is None:
+            return await errand.run(parts)
+        contract = agreed(self._identity, quote, now_unix_ms=self._unix_ms())
+        return await errand.run(AGREED, contract, task_id=quote.terms.task_id)
 
     def _delivered(self, task: dict[str, Any]) -> Content:
         """The result, of a kind that this skill gives."""
@@ -165,7 +189,7 @@ class SoldAgent:
                 return TimeLimitError(f"the agent delivered nothing within {timeout_s:g} s")
             case ExecutionError():
                 return ExecutionError(str(error))
-            case AgentError(is_down=False):
+            case AgentError(is_down=False) | EconomicsError():
                 return ExecutionError("the agent gave no usable result")
             case _:
                 return OutOfOrderError("this seller's agent cannot be used at the moment")
