@@ -94,6 +94,15 @@ def finish(connection: sqlite3.Connection, task_id: bytes, unix_ms: int) -> None
     )
 
 
+def put_last(
+    connection: sqlite3.Connection, quota_bytes: int, task_id: bytes, data: bytes, media_type: str, unix_ms: int
+) -> bytes:
+    """`put` a task's result and `finish` the task, in one step."""
+    digest = put(connection, quota_bytes, task_id, "result", data, media_type)
+    finish(connection, task_id, unix_ms)
+    return digest
+
+
 def live_tasks(connection: sqlite3.Connection) -> list[bytes]:
     """Tasks whose content is held as unfinished: after a crash, those that did finish are to be told so."""
     return [
@@ -172,6 +181,10 @@ class Blobs:
     async def put(self, task_id: bytes, part: Part, data: bytes, media_type: str) -> bytes:
         """See `put`."""
         return await self._database.write(put, self.config.quota_bytes, task_id, part, data, media_type)
+
+    async def put_last(self, task_id: bytes, data: bytes, media_type: str, unix_ms: int) -> bytes:
+        """See `put_last`."""
+        return await self._database.write(put_last, self.config.quota_bytes, task_id, data, media_type, unix_ms)
 
     async def get(self, sha256: bytes) -> bytes:
         """See `get`."""

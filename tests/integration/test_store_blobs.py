@@ -127,3 +127,13 @@ async def test_changed_content_is_found_out(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match="is another"):
         await store.get(digest)
     await database.close()
+
+
+async def test_the_last_content_of_a_task_makes_all_of_it_evictable_at_once() -> None:
+    store = await blobs()
+    await store.put(task(1), "input", content(1), "text/plain")
+    digest = await store.put_last(task(1), content(2), "text/plain", 1000)
+    assert await store.live_tasks() == []
+    assert await store.get(digest) == content(2)
+    await store.put(task(2), "input", content(3, 4 * MIB), "text/plain")
+    assert await store.of_task(task(1)) == []

@@ -175,3 +175,21 @@ async def test_forgetting_takes_whole_plans_and_leaves_what_runs(tasks: Tasks) -
     assert set(await tasks.forget(3001)) == {row(1).task_id, row(2).task_id}
     assert await tasks.select() == []
     assert await tasks.events(row(2).task_id) == []
+
+
+async def test_a_task_is_opened_with_its_first_line_and_found_again_without_another(tasks: Tasks) -> None:
+    opened, is_new = await tasks.open_logged(row(1, idempotency_key="k"), 7, "submitted", "{}")
+    again, is_new_again = await tasks.open_logged(row(2, idempotency_key="k"), 8, "submitted", "{}")
+    assert (is_new, is_new_again, again) == (True, False, opened)
+    assert [(event.unix_ms, event.kind) for event in await tasks.events(row(1).task_id)] == [(7, "submitted")]
+    assert await tasks.events(row(2).task_id) == []
+
+
+async def test_a_change_that_cannot_be_made_is_not_logged(tasks: Tasks) -> None:
+    await tasks.insert(row())
+    await tasks.change_logged(row().task_id, TaskChange(paid_micro=5), 7, "receipt", "{}")
+    with pytest.raises(UsageError):
+        await tasks.change_logged(row(2).task_id, TaskChange(paid_micro=5), 8, "receipt", "{}")
+    assert (await tasks.get(row().task_id)).paid_micro == 5
+    assert [event.kind for event in await tasks.events(row().task_id)] == ["receipt"]
+    assert await tasks.events(row(2).task_id) == []

@@ -295,10 +295,9 @@ class Client:
 
     async def _complete(self, task_id: bytes, done: Done) -> None:
         content = done.content
-        sha256 = await self._blobs.put(task_id, "result", content.data, content.media_type)
+        sha256 = await self._blobs.put_last(task_id, content.data, content.media_type, self._env.unix_ms())
         change = TaskChange(result_sha256=sha256, result_media_type=content.media_type, paid_micro=done.paid_micro)
         text = f"{len(content.data)} bytes of {content.media_type}"
-        await self._blobs.finish(task_id, self._env.unix_ms())
         await self._log.end(
             task_id, "completed", text, change, cost_micro=done.cost_micro, result_bytes=len(content.data)
         )
