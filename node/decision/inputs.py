@@ -51,6 +51,8 @@ class TaskFacts(Checked, frozen=True, kw_only=True):
     """Of the input."""
     demand: Demand = Demand()
     """Whom it may go to and what they must have shown, beyond the owner's grants."""
+    was_asked: bool = True
+    """Whether sellers were: that there is no offer means something else where nobody was."""
 
 
 class InternalCost(Checked, frozen=True, kw_only=True):

@@ -39,6 +39,8 @@ def reason(
     if excluded:
         which = "The only offer cannot" if len(excluded) == 1 else f"None of {len(excluded)} offers can"
         return f"{which} be taken: {here}. {excluded[0].name} {excluded[0].text}."
+    if not facts.was_asked:
+        return f"Nobody was asked about {facts.skill}: {here}."
     return f"There is no offer for {facts.skill}: {here}."
 
 

@@ -53,6 +53,9 @@ async def test_a_lone_node_does_the_work_itself_and_says_why() -> None:
         why = await node.owner.why(task.id)
         assert why.decision is not None
         assert why.decision.reasons[0].startswith("There is no offer for sentiment")
+        secret = await node.owner.why((await node.ask("sentiment", TEXT, privacy="secret")).id)
+        assert secret.decision is not None
+        assert secret.decision.reasons[1].startswith("Nobody was asked about sentiment")
         assert await node.journal() == []
 
 

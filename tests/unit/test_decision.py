@@ -94,6 +94,7 @@ def test_without_sellers_a_task_is_done_here() -> None:
     decision = made()
     assert (decision.choice, decision.contractor, decision.rows, decision.ranking) == ("local", None, (), ())
     assert "There is no offer for risk" in decision.reason
+    assert made(task=facts(was_asked=False)).reason.startswith("Nobody was asked about risk: doing it here costs")
 
 
 def test_without_sellers_a_task_that_this_node_cannot_do_stays_undone_and_costs_its_value_within_the_budget() -> None:

@@ -326,8 +326,10 @@ class Surveyor:
         `spent_micro`: what attempts before it have cost, of the task's budget.
         """
         ask = survey.ask
+        facts = _facts(ask, remaining_s, spend_left_micro=_purse_micro(survey), spent_micro=spent_micro)
+        was_asked = bool(survey.offers or survey.refusals) or not (survey.alone or survey.needless)
         inputs = Inputs(
-            facts=_facts(ask, remaining_s, spend_left_micro=_purse_micro(survey), spent_micro=spent_micro),
+            facts=msgspec.structs.replace(facts, was_asked=was_asked),
             local=survey.local,
             candidates=tuple(
                 _candidate(survey, offer, self._audit_key) for offer in survey.offers if not self.has_expired(offer)
