@@ -155,10 +155,13 @@ class Town:
         async with asyncio.TaskGroup() as group:
             coming = [group.create_task(self._turn_over(seat)) for seat in self.seats]
             rng = random.Random(f"{self.loop.seed}/look")
-            for _ in range(int(for_s / LOOK_EVERY_S)):
+            for number in range(1, int(for_s / LOOK_EVERY_S) + 1):
                 await asyncio.sleep(LOOK_EVERY_S)
                 for _ in range(LOOKS):
                     await self._look(rng)
+                if number * LOOK_EVERY_S % HOUR_S == 0:
+                    rows = [tally.row() for tally in (self.ordinary, self.thorough, self.offered)]
+                    print(f"after {number * LOOK_EVERY_S / HOUR_S:g} h: {rows}", file=sys.stderr, flush=True)
             for task in coming:
                 task.cancel()
 
