@@ -2,7 +2,10 @@
 
 import unicodedata
 
-from node.wording import HARMFUL
+# As node/wording.py has them: this is part of the Python SDK, which a sold function imports where there is no node.
+HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that move the cursor, hide, reorder or break lines: controls, formats (bidi overrides, zero
+widths, tags), surrogates, line and paragraph separators."""
 
 
 def escaped(text: str, *, keep: str = "") -> str:
