@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Required, Self, TypedDict, Unpack
 
+from coalesced.cli.escape import escaped_block
 from coalesced.cli.explain import headline, sentences
 from coalesced.cli.units import MICRO, micro_of
 from coalesced.control import shapes
@@ -94,6 +95,8 @@ class TaskFailedError(ControlError):
     def __init__(self, task: shapes.Task) -> None:
         error = task["error"] or {"code": task["state"], "text": f"the task was {task['state']}", "exit_code": 1}
         super().__init__(error["code"], error["text"], error["exit_code"])
+        # It may quote a seller, and an exception that nobody catches is printed on a terminal.
+        self.args = (escaped_block(error["text"]),)
         self.task = task
 
 

@@ -15,6 +15,8 @@ from coalesced.gateway.a2a.buying.exchange import MAX_QUESTION_CHARS, content_of
 from coalesced.gateway.a2a.buying.wire import AgentError
 from coalesced.gateway.mcp.answers import MAX_LINE_CHARS, MAX_TEXT_CHARS, found_by_meaning, result_of, task_answer
 from coalesced.gateway.openai.answers import MAX_HEADER_CHARS, Answered
+from coalesced.gateway.openai.errors import TaskEndedError, reply_to
+from coalesced.sdk import TaskFailedError
 from node.tasks.content import Content
 from node.views import DecisionView, OptionRow, TaskError, TaskView
 
@@ -188,3 +190,13 @@ def test_a_sellers_question_reaches_the_caller_of_a2a_as_harmless_text(text: str
 
     assert is_harmless(text_of(said(text, task_id="t", context_id="c")))
     assert len(text_of(said(LONG, task_id="t", context_id="c"))) == MOST
+
+
+@hostile
+def test_an_error_that_a_program_prints_hides_nothing_and_steers_nothing(text: str) -> None:
+    reply = reply_to(TaskEndedError("failed", text, "ab" * 16))
+    assert isinstance(reply.body, bytes)
+    assert is_harmless(msgspec.json.decode(reply.body)["error"]["message"])
+    raised = TaskFailedError(msgspec.to_builtins(task_of(text)))
+    assert is_harmless(str(raised))
+    assert raised.text == text

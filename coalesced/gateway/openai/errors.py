@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from coalesced.cli.escape import escaped_block
 from node.errors import NodeError
 
 STATUS: Final = {
@@ -55,7 +56,8 @@ class TaskEndedError(Exception):
 
 
 def error_body(status: HTTPStatus, code: str, text: str, param: str | None = None) -> dict[str, object]:
-    """The JSON object that says what went wrong."""
+    """The JSON object that says what went wrong. Its text may quote a seller, and clients print it."""
+    text = escaped_block(text)
     return {"error": {"message": text, "type": TYPES.get(status, "api_error"), "param": param, "code": code}}
 
 
