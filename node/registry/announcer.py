@@ -8,7 +8,7 @@ import structlog
 
 from crypto.identity import Identity
 from dht.records import Record, sign_record
-from node.registry.forms import RegistryError
+from node.registry.forms import MAX_PUBLISHED, RegistryError
 from node.registry.hiding import Tally
 from node.registry.remote import Registry
 
@@ -78,21 +78,25 @@ class Announcer:
         batch = [*news, *(self._withdrawal(key, told[key]) for key in gone)]
         if not batch:
             return
-        try:
-            outcomes = await registry.publish(batch)
-        except RegistryError as error:
-            tally.failures, tally.problem = tally.failures + 1, str(error)
-            log.info("registry.not_told", registry=registry.address, error=str(error))
-            return
         tally.problem = ""
-        for record, outcome in zip(batch, outcomes, strict=True):
-            if outcome not in TAKEN:
-                tally.problem = f"it does not keep a record of ours: {outcome}"
-            elif record.is_withdrawal:
-                del told[record.key]
-            else:
-                told[record.key] = record.seq
-        tally.kept = len(told)
+        # What it takes counts as told at once: were it all sent again where a registry slows us down, the last of very
+        # many records would never get there.
+        for at in range(0, len(batch), MAX_PUBLISHED):
+            sent = batch[at : at + MAX_PUBLISHED]
+            try:
+                outcomes = await registry.publish(sent)
+            except RegistryError as error:
+                tally.failures, tally.problem = tally.failures + 1, str(error)
+                log.info("registry.not_told", registry=registry.address, error=str(error))
+                return
+            for record, outcome in zip(sent, outcomes, strict=True):
+                if outcome not in TAKEN:
+                    tally.problem = f"it does not keep a record of ours: {outcome}"
+                elif record.is_withdrawal:
+                    del told[record.key]
+                else:
+                    told[record.key] = record.seq
+            tally.kept = len(told)
 
     def _withdrawal(self, key: bytes, seq: int) -> Record:
         now = self._unix_ms()

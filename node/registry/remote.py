@@ -12,7 +12,6 @@ from dht.records import Record
 from node.registry.config import base_url
 from node.registry.forms import (
     MAX_ANSWER_BYTES,
-    MAX_PUBLISHED,
     RECORDS_PATH,
     Outcomes,
     RegistryError,
@@ -69,20 +68,16 @@ class Registry:
         return Listed(tuple(best.values()), looked, is_whole=False, refused=refused)
 
     async def publish(self, records: Sequence[Record]) -> tuple[str, ...]:
-        """What became of each of these records; RegistryError when it does not say."""
-        outcomes: list[str] = []
-        for at in range(0, len(records), MAX_PUBLISHED):
-            batch = [record.raw for record in records[at : at + MAX_PUBLISHED]]
-            async with _limited(self._timeout_s, self.address):
-                data = await self._asked("POST", RECORDS_PATH, data=pack_records(batch))
-            try:
-                said = msgspec.json.decode(data, type=Outcomes).outcomes
-            except msgspec.MsgspecError as error:
-                raise RegistryError(f"{self.address} does not say what became of the records: {error}") from error
-            if len(said) != len(batch):
-                raise RegistryError(f"{self.address} was sent {len(batch)} records and speaks of {len(said)}")
-            outcomes += said
-        return tuple(outcomes)
+        """What became of each of these records, `MAX_PUBLISHED` at most; RegistryError when it does not say."""
+        async with _limited(self._timeout_s, self.address):
+            data = await self._asked("POST", RECORDS_PATH, data=pack_records([record.raw for record in records]))
+        try:
+            outcomes = msgspec.json.decode(data, type=Outcomes).outcomes
+        except msgspec.MsgspecError as error:
+            raise RegistryError(f"{self.address} does not say what became of the records: {error}") from error
+        if len(outcomes) != len(records):
+            raise RegistryError(f"{self.address} was sent {len(records)} records and speaks of {len(outcomes)}")
+        return outcomes
 
     async def close(self) -> None:
         """Close its connections."""

@@ -24,7 +24,15 @@ from node.proofs.leaves import SkillStatement, Statement
 from node.registry.announcer import Announcer
 from node.registry.certificates import CertificateForm, NodeCertificates, open_certificate
 from node.registry.config import RegistryConfig
-from node.registry.forms import NODES_PATH, RECORDS_PATH, RecordsPage, encode_record, pack_records
+from node.registry.forms import (
+    NODES_PATH,
+    RECORDS_PATH,
+    Outcomes,
+    RecordsPage,
+    encode_record,
+    pack_records,
+    unpack_records,
+)
 from node.registry.hiding import GRACE_MS
 from node.registry.remote import Registry
 from node.registry.sources import CACHE, DHT, Sources
@@ -274,7 +282,7 @@ def page_of(key: bytes, records: list[Record], looked: int = NOW) -> RecordsPage
 
 
 @asynccontextmanager
-async def served(page: Any) -> AsyncIterator[tuple[str, list[bytes]]]:
+async def served(page: Any, publish: Any = None) -> AsyncIterator[tuple[str, list[bytes]]]:
     """A registry of our own making: its address, and what was asked of it."""
     asked: list[bytes] = []
 
@@ -285,6 +293,8 @@ async def served(page: Any) -> AsyncIterator[tuple[str, list[bytes]]]:
 
     app = web.Application()
     app.router.add_get(RECORDS_PATH + "/{key}", records)
+    if publish is not None:
+        app.router.add_post(RECORDS_PATH, publish)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -294,6 +304,29 @@ async def served(page: Any) -> AsyncIterator[tuple[str, list[bytes]]]:
         yield f"{host}:{port}", asked
     finally:
         await runner.cleanup()
+
+
+async def test_a_seller_of_very_much_is_wholly_told_by_and_by_to_a_registry_that_slows_it_down() -> None:
+    records = [sign_record(ONE, skill_key(NETWORK, f"acme/{number}"), 1, NOW + 1, b"here") for number in range(100)]
+    answered = list[int]()
+
+    async def publish(request: web.Request) -> web.Response:
+        """Two publications at a time are taken; the third comes too soon."""
+        count = len(unpack_records(await request.read()))
+        answered.append(count)
+        if len(answered) % 3 == 0:
+            raise web.HTTPTooManyRequests
+        return web.Response(body=msgspec.json.encode(Outcomes(outcomes=("stored",) * count)))
+
+    async with served(lambda key: page_of(key, []), publish) as (address, _):
+        registry = Registry(address, timeout_s=1.0, unix_ms=Clock())
+        announcer = Announcer(ONE, [registry], published=lambda: records, unix_ms=Clock())
+        tally = announcer.tallies[address]
+        await announcer._tell_all(records)
+        assert (tally.kept, "answered 429" in tally.problem) == (64, True)
+        await announcer._tell_all(records)
+        assert (tally.kept, tally.problem, answered) == (100, "", [32, 32, 32, 32, 4])
+        await registry.close()
 
 
 class Dht:
