@@ -20,6 +20,7 @@ from node.outsource.client.course import Course
 from node.outsource.client.finder import Finder
 from node.outsource.client.hearsay import Hearsay
 from node.outsource.client.honeytokens import Honeytokens
+from node.outsource.client.lives import Lives
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import Market
 from node.outsource.client.orders import Orders
@@ -191,6 +192,14 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
             subscriptions=subscriptions,
         ),
         running=base.running,
+        lives=Lives(
+            env=env,
+            running=base.running,
+            expenses=base.expenses,
+            log_=base.tasks,
+            tasks=store.tasks,
+            blobs=store.blobs,
+        ),
         expenses=base.expenses,
         delegations=base.delegations,
         log_=base.tasks,

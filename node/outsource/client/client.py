@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from node.env import Env
-from node.errors import CANCELLED, NodeError, RefusedError, UsageError
+from node.errors import NodeError, UsageError
 from node.outsource.checking import Checking
 from node.outsource.client.canaries import Canaries
 from node.outsource.client.course import Course
 from node.outsource.client.finder import Finder
 from node.outsource.client.honeytokens import Honeytokens
-from node.outsource.client.outcome import Done, Question
+from node.outsource.client.lives import Lives
+from node.outsource.client.outcome import Done
 from node.outsource.client.plancourse import PLAN_SKILL, PlanCourse, RunStep, goal_content
 from node.outsource.client.planrun import Share, StepDone, plan_content, purse_of
 from node.outsource.client.replaying import chosen, replayed
@@ -44,9 +44,9 @@ from node.outsource.tasklog import TaskLog
 from node.outsource.taskview import origin_of
 from node.skills.labels import is_label, unknown_label
 from node.store.blobs import Blobs
-from node.store.tasks import TaskChange, TaskRow, Tasks
+from node.store.tasks import TaskRow, Tasks
 from node.tasks.content import Content
-from node.tasks.lifecycle import ENDED, TaskState
+from node.tasks.lifecycle import ENDED
 from node.tasks.plan import Plan, Step
 from node.views import AskRequest, DecisionView, ReplayView, TaskView
 from protocol.messages import MAX_ANSWER_CHARS
@@ -69,6 +69,7 @@ class Client:
         finder: Finder,
         course: Course,
         running: Running,
+        lives: Lives,
         expenses: Expenses,
         delegations: Delegations,
         log_: TaskLog,
@@ -85,6 +86,7 @@ class Client:
         self._finder = finder
         self._course = course
         self._running = running
+        self._lives = lives
         self._expenses = expenses
         self._delegations = delegations
         self._log = log_
@@ -123,10 +125,10 @@ class Client:
             else:
                 ask = await self._ask(request, request.skill, single_content(request, self._config), plant=True)
                 ask = replace(ask, undisclosed=undisclosed)
-                course = self._course.run(ask, question=self._question(ask.task_id))
+                course = self._course.run(ask, question=self._lives.question(ask.task_id))
             try:
                 parent_id = None if part is None else part.parent_id
-                row, is_new = await self._open(ask, request.idempotency_key, parent_id=parent_id)
+                row, is_new = await self._lives.open(ask, request.idempotency_key, parent_id=parent_id)
             except BaseException:
                 course.close()
                 raise
@@ -206,37 +208,6 @@ class Client:
             work=self._work,
         )
 
-    async def _open(
-        self, ask: Ask, idempotency_key: str = "", *, parent_id: bytes | None = None, node_name: str | None = None
-    ) -> tuple[TaskRow, bool]:
-        """Store a task with its input; or the one that has its idempotency key already, and False."""
-        now = self._env.unix_ms()
-        row = TaskRow(
-            task_id=ask.task_id,
-            role="client",
-            specification=ask.encoded,
-            skill=ask.skill,
-            created_unix_ms=now,
-            deadline_unix_ms=now + ask.specification.constraints.deadline_ms,
-            idempotency_key=idempotency_key or None,
-            parent_id=parent_id,
-            node_name=node_name,
-        )
-        # The input first: where there is no room for it, there is no task either.
-        await self._blobs.put(ask.task_id, "input", ask.content.data, ask.content.media_type)
-        is_new = False
-        try:
-            row, is_new = await self._log.open(row)
-        except asyncio.CancelledError:
-            # What was queued is written all the same; a task that nothing runs must not look as if it were to come.
-            with suppress(UsageError):
-                await asyncio.shield(self._fail(ask.task_id, CANCELLED, "cancelled"))
-            raise
-        finally:
-            if not is_new:
-                await self._blobs.finish(ask.task_id, now)
-        return row, is_new
-
     async def _see_through(self, ask: Ask, course: Coroutine[Any, Any, Done], part: Part | None) -> None:
         """A task that nobody waits for: however it ends stands in its row, and the daemon goes on."""
         task_id = ask.task_id
@@ -250,7 +221,7 @@ class Client:
     async def _followed(self, ask: Ask, course: Coroutine[Any, Any, Done]) -> None:
         task_id = ask.task_id
         try:
-            done = await self._settled(task_id, course)
+            done = await self._lives.settled(task_id, course)
             if done.paid_micro and ask.only is None and (seller := (await self._tasks.get(task_id)).peer) is not None:
                 self._canaries.follow(task_id, ask.skill, seller, len(ask.content.data), self._ordered)
         except NodeError as error:
@@ -269,62 +240,6 @@ class Client:
         async for _ in self._log.watch(task_id):
             pass
         return await self._tasks.get(task_id)
-
-    async def _settled(self, task_id: bytes, course: Coroutine[Any, Any, Done]) -> Done:
-        """The end of a course, once it is written down; with what it spent in all, whatever its end."""
-        try:
-            done = await course
-            spent_micro = await self._expenses.spent_micro(task_id)
-            done = replace(done, charged_micro=max(0, spent_micro - done.paid_micro))
-            await self._complete(task_id, done)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._fail(task_id, CANCELLED, "cancelled"))
-            raise
-        except NodeError as error:
-            is_refusal = isinstance(error, RefusedError)
-            error.spent_micro = await self._fail(task_id, error.code, str(error), is_refusal=is_refusal)
-            raise
-        except Exception as error:
-            # The edge of one task: a bug in it must neither end the daemon nor leave its owner waiting.
-            log.exception("task.crashed", task=task_id.hex()[:8])
-            crash = NodeError(f"task {task_id.hex()[:8]} ended by an internal error")
-            text = "an internal error ended this task; the node's log says more"
-            crash.spent_micro = await self._fail(task_id, "internal", text)
-            raise crash from error
-        return done
-
-    async def _complete(self, task_id: bytes, done: Done) -> None:
-        content = done.content
-        sha256 = await self._blobs.put_last(task_id, content.data, content.media_type, self._env.unix_ms())
-        change = TaskChange(result_sha256=sha256, result_media_type=content.media_type, paid_micro=done.paid_micro)
-        text = f"{len(content.data)} bytes of {content.media_type}"
-        await self._log.end(
-            task_id, "completed", text, change, cost_micro=done.cost_micro, result_bytes=len(content.data)
-        )
-
-    async def _fail(self, task_id: bytes, code: str, text: str, *, is_refusal: bool = False) -> int:
-        """End a task without a result; what it spent all the same."""
-        row = await self._tasks.get(task_id)
-        state: TaskState = "rejected" if is_refusal and row.state == "submitted" else "failed"
-        if code == CANCELLED:
-            state = "cancelled"
-        await self._blobs.finish(task_id, self._env.unix_ms())
-        spent_micro = await self._expenses.spent_micro(task_id)
-        change = TaskChange(error_code=code, error_text=text)
-        await self._log.end(task_id, state, text, change, cost_micro=spent_micro or None)
-        return spent_micro
-
-    def _question(self, task_id: bytes) -> Question:
-        async def ask(question: str) -> str:
-            await self._log.move(task_id, "input-required")
-            await self._log.note(task_id, "input_required", question, question=question)
-            try:
-                return await self._running.question(task_id)
-            finally:
-                # Also when nobody needs the answer any more: the contractor went on, or gave up.
-                await self._log.move(task_id, "working")
-
-        return ask
 
     # --- plans
 
@@ -389,13 +304,13 @@ class Client:
                 wanted=wanted,
                 work=self._work,
             )
-            await self._open(ask, parent_id=parent_id, node_name=step.name)
-            course = self._course.run(ask, question=self._question(ask.task_id))
+            await self._lives.open(ask, parent_id=parent_id, node_name=step.name)
+            course = self._course.run(ask, question=self._lives.question(ask.task_id))
             with self._expenses.kept(ask.task_id, parent_id) as account:
                 try:
                     with self._running.adopted(ask.task_id):
                         async with self._plans.told(parent_id, step, ask.task_id):
-                            done = await self._settled(ask.task_id, course)
+                            done = await self._lives.settled(ask.task_id, course)
                 except StepCancelledError as error:
                     error.spent_micro = account.total_micro
                     raise
