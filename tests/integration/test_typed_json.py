@@ -1,9 +1,14 @@
 """A skill that takes JSON gets what is typed in as JSON, whichever door it comes in by: real nodes, real clients."""
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
+import openai
 import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
 
 import coalesced
 from coalesced.control.config import ControlConfig
@@ -15,7 +20,6 @@ from node.execute.builtin.risk.task import EXAMPLE
 from node.tasks.content import Content, as_taken
 from node.views import InputFile
 from tests.harness.nodes import BUILTIN, world
-from tests.integration.test_mcp_server import call, client_of
 
 TYPED = EXAMPLE.decode()
 FAST = dict.fromkeys(BUILTIN, 1e-8)
@@ -38,7 +42,6 @@ async def test_every_builtin_skills_example_is_hired_out_in_the_form_that_skills
 
 
 async def test_json_typed_in_at_the_sdk_over_mcp_or_in_a_chat_is_hired_out(tmp_path: Path) -> None:
-    openai = pytest.importorskip("openai")
     async with world() as made:
         await made.seller(speeds=FAST)
         buyer = await made.buyer(speeds=SLOW)
@@ -49,12 +52,13 @@ async def test_json_typed_in_at_the_sdk_over_mcp_or_in_a_chat_is_hired_out(tmp_p
         async with coalesced.connect(tmp_path) as node:
             answer = await node.ask("risk", TYPED, budget=0.2, privacy="public")
         assert answer.task["choice"] == "outsource"
-        async with client_of(tmp_path) as client:
-            told = await call(client, "ask", skill="risk", text=TYPED, budget_usd=0.2)
-        assert told["done_by"].startswith("peer ")
+        command = ["-m", "coalesced", "--home", str(tmp_path), "mcp"]
+        async with Client(stdio_client(StdioServerParameters(command=sys.executable, args=command))) as client:
+            told = await client.call_tool("ask", {"skill": "risk", "text": TYPED, "budget_usd": 0.2})
+        assert told.structured_content["done_by"].startswith("peer ")
         async with openai.AsyncOpenAI(base_url=door.url, api_key=read_token(tmp_path / "openai.token")) as chat:
-            messages = [{"role": "user", "content": TYPED}]
-            reply = await chat.chat.completions.create(
+            messages: Any = [{"role": "user", "content": TYPED}]
+            reply: Any = await chat.chat.completions.create(
                 model="skill:risk", messages=messages, extra_body={"coalesced": WISHES}
             )
         assert reply.coalesced["decision"] == "outsource"

@@ -23,14 +23,14 @@ SEEDS = tuple(number.to_bytes(32, "big") for number in (1, 2))
 LONG_MS = 3_600_000
 
 
-def chain(directory: Path, unrated_after_ms: int, epoch_ms: int) -> LedgerConfig:
-    """A chain of the seller, on which the buyer has an account."""
+def chain(directory: Path, unrated_after_ms: int, epoch_ms: int = LONG_MS, *, has_both: bool = True) -> LedgerConfig:
+    """A chain of the seller, on which the buyer has an account; or of the buyer alone, where not `has_both`."""
     seller, buyer = (Identity(seed).public_key for seed in SEEDS)
     genesis = make_genesis(
         name="two",
         network=NETWORK,
         time_unix_ms=Env().unix_ms() - 1000,
-        members=[seller],
+        members=[seller] if has_both else [buyer],
         others=[buyer],
         parameters=Parameters(epoch_ms=epoch_ms, reveal_epochs=1000, unrated_after_ms=unrated_after_ms),
     )
@@ -39,9 +39,8 @@ def chain(directory: Path, unrated_after_ms: int, epoch_ms: int) -> LedgerConfig
     return LedgerConfig(genesis=str(file), agreement=QUICK)
 
 
-async def hired(made: World, directory: Path, unrated_after_ms: int, epoch_ms: int = LONG_MS) -> tuple[Node, Node]:
+async def hired(made: World, directory: Path, ledger: LedgerConfig) -> tuple[Node, Node]:
     """A seller that has delivered one job; what its client says of it is not shown before the next epoch."""
-    ledger = chain(directory, unrated_after_ms, epoch_ms)
     seller = await made.seller(seed=SEEDS[0], directory=directory / "seller", sections={"ledger": ledger})
     buyer = await made.buyer(seed=SEEDS[1], sections={"ledger": ledger})
     task = await buyer.ask("sentiment", TEXT)
@@ -72,7 +71,7 @@ async def test_a_client_that_never_rates_has_its_delivery_filed_once_and_the_pap
     tmp_path: Path,
 ) -> None:
     async with world() as made:
-        seller, buyer = await hired(made, tmp_path, 1_500)
+        seller, buyer = await hired(made, tmp_path, chain(tmp_path, 1_500))
         assert len(await kept(seller)) == 1
         assert unrated(seller, seller) == (0, 0)
         await until(lambda: unrated(buyer, seller) == (1, 0))
@@ -85,7 +84,7 @@ async def test_a_client_that_never_rates_has_its_delivery_filed_once_and_the_pap
 
 async def test_a_delivery_is_filed_by_a_restarted_seller_though_its_client_was_killed(tmp_path: Path) -> None:
     async with world() as made:
-        seller, buyer = await hired(made, tmp_path, 4_000)
+        seller, buyer = await hired(made, tmp_path, chain(tmp_path, 4_000))
         await buyer.crash()
         await seller.crash()
         await seller.start()
@@ -95,14 +94,20 @@ async def test_a_delivery_is_filed_by_a_restarted_seller_though_its_client_was_k
 
 async def test_a_delivery_waits_for_its_clients_time_to_rate(tmp_path: Path) -> None:
     async with world() as made:
-        seller, _ = await hired(made, tmp_path, LONG_MS)
+        seller, _ = await hired(made, tmp_path, chain(tmp_path, LONG_MS))
         assert await seller.parts.contractor.unrated._look(seller.parts.community.following) > 1
         assert (unrated(seller, seller), len(await kept(seller))) == ((0, 0), 1)
 
 
 async def test_what_its_client_has_rated_is_not_filed_and_its_papers_are_forgotten(tmp_path: Path) -> None:
     async with world() as made:
-        seller, _ = await hired(made, tmp_path, LONG_MS, epoch_ms=400)
+        seller, _ = await hired(made, tmp_path, chain(tmp_path, LONG_MS, epoch_ms=400))
         await until(lambda: unrated(seller, seller) == (0, 1))
         await seller.parts.contractor.unrated._look(seller.parts.community.following)
+        assert await kept(seller) == []
+
+
+async def test_a_seller_without_an_account_keeps_no_papers(tmp_path: Path) -> None:
+    async with world() as made:
+        seller, _ = await hired(made, tmp_path, chain(tmp_path, LONG_MS, has_both=False))
         assert await kept(seller) == []

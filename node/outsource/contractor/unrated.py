@@ -24,8 +24,10 @@ from protocol.receipts import DAY_MS
 from protocol.signed import AcceptanceTerms, AwardTerms
 from protocol.transactions import FileUnrated, acceptance_id
 
-LOOK_S = 15.0
-"""Between two looks; a full page of the oldest is looked at each time, and the next page after it."""
+LOOK_S = 60.0
+"""Between two looks, of a page each: a minute late is nothing in two weeks."""
+NO_CHAIN_S = 1.0
+"""While no chain is followed, or its file is being read."""
 MARGIN_S = 0.1
 PAGE = 256
 AT_A_TIME = 32
@@ -43,11 +45,10 @@ class Unrated:
         self._env = env
         self._community = community
         self._last: OwnDelivery | None = None
-        """Where the next page begins."""
-        self._kept = asyncio.Event()
+        """After which the next page begins; None: with the oldest."""
 
     async def keep(self, accepted: Accepted, award: Award) -> None:
-        """Keep what proves this job. A delivery is not held up by a chain that is not there or takes no more."""
+        """Keep what proves this job, where this node has an account. No trouble with a chain holds a delivery up."""
         own = OwnDelivery(
             acceptance_id(accepted.terms),
             accepted.terms,
@@ -57,42 +58,45 @@ class Unrated:
             accepted.salt,
             unpack(AwardTerms, award.terms).awarded_unix_ms,
         )
+        me = unpack(AcceptanceTerms, accepted.terms).contractor
         try:
-            if not await self._community.following.store.own_deliveries.add(own):
-                log.warning("unrated.not_kept", reason="too many deliveries wait for their ratings")
-        except (NotCommittedError, StorageError) as error:
-            log.info("unrated.not_kept", reason=str(error))
-        self._kept.set()
+            following = self._community.following
+            if following.state.account_of(me) is None or await following.store.own_deliveries.add(own):
+                return
+            log.warning("unrated.not_kept", reason="too many deliveries wait for their ratings")
+        except NotCommittedError:
+            return
+        except StorageError as error:
+            log.warning("unrated.not_kept", reason=str(error))
 
     async def run(self) -> None:
         """File what is due, for ever."""
         while True:
-            self._kept.clear()
-            pause_s = LOOK_S
             try:
                 pause_s = await self._look(self._community.following)
-            except (NotCommittedError, StorageError) as error:
-                log.info("unrated.waits", reason=str(error))
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._kept.wait()
-            except TimeoutError:
-                continue
+            except NotCommittedError:
+                pause_s = NO_CHAIN_S
+            except StorageError as error:
+                log.warning("unrated.waits", reason=str(error))
+                pause_s = LOOK_S
+            await asyncio.sleep(pause_s)
 
     async def _look(self, following: Following) -> float:
-        """One page; for how long nothing else there falls due."""
+        """One page; how long to wait for the next look."""
         store, rules = following.store.own_deliveries, following.machine.genesis.parameters
         page = await store.after(self._last, PAGE)
         self._last = page[-1] if len(page) == PAGE else None
         state, now = following.state, self._env.unix_ms()
         fates = [(own, fate_of(state, rules, own, now)) for own in page]
-        over = [own for own, fate in fates if fate == "forget"]
         due = [own for own, fate in fates if fate == "file"][:AT_A_TIME]
         filed = await asyncio.gather(*(self._file(following, own) for own in due))
-        if over := [*over, *(own for own, is_filed in zip(due, filed, strict=True) if is_filed)]:
+        over = [own for own, fate in fates if fate == "forget"]
+        over += [own for own, is_filed in zip(due, filed, strict=True) if is_filed]
+        if over:
             await store.forget(over)
-        waiting = (own.awarded_unix_ms + rules.unrated_after_ms - now for own, fate in fates if fate == "wait")
-        return min([LOOK_S, *(max(0, left_ms) / 1000 + MARGIN_S for left_ms in waiting)])
+        dues = [own.awarded_unix_ms + rules.unrated_after_ms for own in page]
+        left = [one - now for one in (*dues, now + rules.unrated_after_ms) if one >= now]
+        return min(LOOK_S, min(left) / 1000 + MARGIN_S)
 
     async def _file(self, following: Following, own: OwnDelivery) -> bool:
         """Whether it is on the chain now. Refused is refused for now: the chain's clock may be behind this one."""
