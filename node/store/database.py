@@ -12,13 +12,13 @@ Inline mode has no threads: everything kept in memory, on a simulated disk (memo
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from node.store.errors import StorageError, damaged, translate
 from node.store.files import create_private
+from node.store.lane import Lane
 from node.store.memory_disk import MemoryFile
 from node.store.migrations import Schema, migrate
 from node.store.queued import Done, Failed, Outcome, Queued, Work, queued, settle
@@ -57,8 +57,8 @@ class Database:
         self._schema = schema
         self._durable = durable
         self._before_commit = before_commit
-        self._writer = None if inline else ThreadPoolExecutor(1, f"{schema.name}-write")
-        self._reader = None if inline else ThreadPoolExecutor(1, f"{schema.name}-read")
+        self._writer = None if inline else Lane(f"{schema.name}-write")
+        self._reader = None if inline else Lane(f"{schema.name}-read")
         self._write_connection: sqlite3.Connection | None = None
         self._read_connection: sqlite3.Connection | None = None
         self._is_synchronised: bool | None = None
@@ -168,7 +168,7 @@ class Database:
         finally:
             for lane in (self._reader, self._writer):
                 if lane is not None:
-                    lane.shutdown()
+                    lane.end()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -198,8 +198,7 @@ class Database:
         if self._reader is None:
             self._answer(group, self._read(group))
             return
-        running = asyncio.get_running_loop().run_in_executor(self._reader, self._read, group)
-        running.add_done_callback(lambda read: self._answer(group, read.result()))
+        self._reader.do(partial(self._read, group), partial(self._answer, group))
 
     def _answer(self, group: list[Queued], outcomes: list[Outcome]) -> None:
         settle(group, outcomes)
@@ -217,8 +216,7 @@ class Database:
         if self._writer is None:
             self._committed(group, self._commit(group))
             return
-        running = asyncio.get_running_loop().run_in_executor(self._writer, self._commit, group)
-        running.add_done_callback(lambda committed: self._committed(group, committed.result()))
+        self._writer.do(partial(self._commit, group), partial(self._committed, group))
 
     def _committed(self, group: list[Queued], outcomes: list[Outcome]) -> None:
         settle(group, outcomes)
@@ -284,7 +282,7 @@ class Database:
                 connection.execute("ROLLBACK")
                 if is_shared:
                     connection.execute("PRAGMA query_only = OFF")
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 every caller of the group gets it
             return [Failed(self._explained(error)) for _ in group]
 
     def _looked_up(self, connection: sqlite3.Connection, work: Work) -> Outcome:
@@ -358,10 +356,10 @@ class Database:
             connection.close()
 
 
-async def _run(lane: ThreadPoolExecutor | None, work: Callable[..., T], *args: Any) -> T:
+async def _run(lane: Lane | None, work: Callable[..., T], *args: Any) -> T:
     if lane is None:
         return work(*args)
-    return await asyncio.get_running_loop().run_in_executor(lane, partial(work, *args))
+    return await lane.run(partial(work, *args))
 
 
 def _connect(where: str) -> sqlite3.Connection:
