@@ -13,6 +13,7 @@ from node.attestation.matrices import (
     Engine,
     NumpyEngine,
     Small,
+    TorchEngine,
     Whole,
     decode_row,
     encode_rows,
@@ -180,6 +181,18 @@ def test_without_torch_the_processor_multiplies(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(builtins, "__import__", without_torch)
     assert fastest_engine().name == "numpy"
+
+
+def test_a_gpu_gives_the_same_integers_as_the_processor() -> None:
+    try:
+        gpu = TorchEngine()
+    except ImportError as error:
+        pytest.skip(str(error))
+    for seed in (SEED, R_SEED):
+        work = Work(size=1024, rounds=8)
+        here, there = ChainProver(work, seed, NumpyEngine()), ChainProver(work, seed, gpu)
+        assert here.run() == there.run()
+        assert (here.project(R_SEED), here.open(ROW_SEED)) == (there.project(R_SEED), there.open(ROW_SEED))
 
 
 MEMORY = Work(size=256, rounds=1, memory_mib=16)
