@@ -13,7 +13,6 @@ import click
 
 from coalesced.cli.escape import escaped_block
 from coalesced.paths import Paths, find_paths
-from node.wording import visible_json
 
 if TYPE_CHECKING:
     from coalesced.control.client import ControlClient
@@ -83,7 +82,11 @@ class Face:
     def _print_encoded(self, encoded: bytes) -> None:
         """On a terminal with everything that could steer it written out, which says the same as JSON."""
         text = encoded.decode()
-        print(visible_json(text, keep="\n") if self.out.isatty() else text, file=self.out, flush=True)
+        if self.out.isatty():
+            from node.wording import visible_json
+
+            text = visible_json(text, keep="\n")
+        print(text, file=self.out, flush=True)
 
     def say(self, text: str) -> None:
         """Print text to stdout; what could steer a terminal is written out, wherever it came from."""

@@ -150,7 +150,7 @@ def test_the_first_model_of_an_endpoint_is_sold_as_chat_too_and_its_key_stays_wh
     assert Ran(served.home, "sell", *models, "--embeddings").code == 0
     request = served.on_loop(lambda node: node.sell_request)
     assert request is not None
-    assert request.remote is not None
+    assert isinstance(request.remote, ModelSource)
     assert (request.label, request.remote.model, request.remote.kind) == (None, "second", "embeddings")
     assert Ran(served.home, "sell", *models, "--label", "one").code == 2
     assert Ran(served.home, "sell", "rm", "chat").code == 0

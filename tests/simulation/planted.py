@@ -173,7 +173,7 @@ def _awards_later(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _losing_receipts(original: Callable[..., Any]) -> Callable[..., Any]:
     async def append(self: Journal, kind: str, body: bytes, unix_ms: int, **filed: Any) -> Entry:
-        if kind == "receipt" and self._owner == unpack(ReceiptTerms, unpack(JournalRecord, body).terms).contractor:
+        if kind == "receipt" and self.owner == unpack(ReceiptTerms, unpack(JournalRecord, body).terms).contractor:
             return _nowhere(kind, body, unix_ms)
         entry: Entry = await original(self, kind, body, unix_ms, **filed)
         return entry
