@@ -19,6 +19,8 @@ from node.views import ModelSource
 
 SOLD_TOOL: Final = "coalesced.gateway.mcp.sold"
 """The module of functions that call tools (coalesced/cli/sell_tool.py)."""
+LINES_SHOWN: Final = 2
+"""Of what was said last: by the tool's server, then by what called it."""
 MAX_SAID_BYTES: Final = 64 * 2**10
 
 
@@ -61,9 +63,12 @@ async def _started(sold: SoldFunction) -> None:
     )
     assert process.stderr is not None
     try:
-        said = await process.stderr.read(MAX_SAID_BYTES)
+        said = b""
+        while more := await process.stderr.read(MAX_SAID_BYTES):
+            said = (said + more)[-MAX_SAID_BYTES:]
         if await process.wait() != 0:
-            why = [*said.decode(errors="replace").strip().splitlines(), "no reason"][0 if not said else -2][:300]
+            lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+            why = "; ".join(lines[-LINES_SHOWN:])[:300] or "it gave no reason"
             raise UsageError(f"{sold.shown or 'its server'} does not come up: {why}")
     finally:
         with suppress(ProcessLookupError):

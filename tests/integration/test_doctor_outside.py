@@ -25,19 +25,23 @@ from tests.harness.sdk_agent import SKILL, sdk_agent
 
 NOTHING = ContractorConfig(skills=())
 SERVER = """
-import pathlib, sys
-from mcp.server.mcpserver import MCPServer
+import json, pathlib, sys
 
 if pathlib.Path("broken").exists():
+    print("starting", file=sys.stderr, flush=True)
     sys.exit("the weather service wants a key")
-server = MCPServer("hall")
-
-@server.tool()
-def shout(text: str) -> str:
-    return text.upper()
-
-server.run("stdio")
+for line in sys.stdin:
+    asked = json.loads(line)
+    told = {"error": {"code": -32601, "message": "no such method"}}
+    if asked["method"] == "initialize":
+        about = {"capabilities": {"tools": {}}, "serverInfo": {"name": "hall", "version": "1"}}
+        told = {"result": {"protocolVersion": asked["params"]["protocolVersion"], **about}}
+    elif asked["method"] == "tools/list":
+        told = {"result": {"tools": [{"name": "shout", "inputSchema": {"type": "object"}}]}}
+    if "id" in asked:
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], **told}), flush=True)
 """
+"""A server of tools, without the SDK: that takes a second to load."""
 
 
 @pytest.fixture
@@ -112,7 +116,7 @@ async def test_a_sold_tool_whose_server_does_not_come_up_fails_with_what_it_said
     (tmp_path / "broken").touch()
     check = await checked(node, "tools")
     assert check.status == "fail"
-    assert "does not come up" in check.text, check.text
+    assert "does not come up: the weather service wants a key" in check.text, check.text
 
 
 async def test_a_model_of_meaning_that_is_gone_fails(some: World) -> None:

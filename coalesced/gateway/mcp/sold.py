@@ -6,6 +6,7 @@ process group: what ends the worker at its limits ends the server, and its limit
 
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from subprocess import PIPE
@@ -14,7 +15,7 @@ from typing import Any
 import anyio
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
 from mcp_types import CallToolResult, TextContent, jsonrpc_message_adapter
@@ -129,5 +130,14 @@ async def _end(process: Process) -> None:
         await process.wait()
 
 
+def _first(error: BaseException) -> BaseException:
+    """The error within the groups that the task groups around a call made of it."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
 if __name__ == "__main__":
-    anyio.run(check)
+    try:
+        anyio.run(check)
+    except (ExceptionGroup, MCPError, OSError, RuntimeError) as problem:
+        # One line, after what the server itself has said there.
+        sys.exit(str(_first(problem)))
