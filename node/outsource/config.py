@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from node.errors import UsageError
 from protocol.specification import Effort, Level, Privacy
 
 PositiveSeconds = Annotated[float, Meta(gt=0, le=10**6)]
@@ -79,3 +80,14 @@ class ContractorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     claimed_success_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 980_000
     """Claimed in quotes: own work fails only when the machine does, and clients discount claims anyway."""
     drain_timeout_s: PositiveSeconds = 30.0
+
+    def __post_init__(self) -> None:
+        if not self.has:
+            return
+        from node.skills.meaning.ontology import check_resource  # reads the ontology, which most nodes do later
+
+        for term in self.has:
+            try:
+                check_resource(term)
+            except UsageError as error:
+                raise ValueError(f"has: {error}") from error

@@ -97,6 +97,10 @@ WRONG_FILES = [
         r"all four TOPSIS weights are 0",
     ),
     (
+        '[contractor]\nhas = ["hasResource/gpu/h100"]',
+        r"config\.toml:2: contractor\.has: 'hasResource/gpu/h100' is not a resource term of .*nvidia/h100",
+    ),
+    (
         '[security]\ngrants = [{ needs = [{ proof = "attestation", claim = "skill:risk" }] }]',
         r"config\.toml:2: security\.grants = .*'skill:risk' is nothing that an attestation is about: write compute",
     ),
