@@ -40,3 +40,20 @@ def test_every_row_names_tests_that_exist(document: str) -> None:
 @pytest.mark.parametrize("wanted", CLASSES)
 def test_every_class_has_its_row(wanted: str) -> None:
     assert any(wanted in row[0] for document in TABLES for row in rows(document))
+
+
+def test_every_attack_on_discovery_names_tests_that_exist() -> None:
+    """There a name may be cut short by dots, before or behind."""
+    text = (ROOT / "docs/testing.md").read_text(encoding="utf-8").split("### Attacks on discovery\n", 1)[1]
+    lines = [line for line in text.split("\n### ", 1)[0].splitlines() if line[:1] == "|"][2:]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    defined = [name for source in sources for name in re.findall(r"^(?:async )?def (test_\w+)", source, re.MULTILINE)]
+    assert len(lines) > 10
+    for line in lines:
+        for named in re.findall(r"`([^`]+)`", line.split("|")[3]):
+            file, _, name = named.rpartition("::")
+            if named.endswith(".py"):
+                file, name = named, "test_..."
+            pattern = ".*".join(map(re.escape, name.split("...")))
+            assert not file or (ROOT / "tests" / file).is_file(), named
+            assert any(re.fullmatch(pattern, one) for one in defined), named
