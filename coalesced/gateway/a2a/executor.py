@@ -176,7 +176,7 @@ class NodeExecutor(AgentExecutor):
             if course.agreed is not None:
                 now = self._unix_ms()
                 token = receipt(self._identity, course.agreed, data, finished_unix_ms=now)
-                await self._earnings.add(course.agreed.quote.skill, course.agreed.price_micro, now)
+                await self._earnings.post(course.agreed.quote.skill, course.agreed.price_micro, now)
                 metadata = {ECONOMICS: {"receipt": token}}
             await teller.deliver(data, media_type, metadata)
             await teller.end(TaskState.TASK_STATE_COMPLETED)
