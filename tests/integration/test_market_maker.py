@@ -1,6 +1,7 @@
 """A market maker probes sellers with real money; who buys what it found avoids the bad one, and can say why."""
 
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -173,12 +174,14 @@ async def test_a_maker_whose_receipts_are_not_what_it_signed_is_refused_and_coun
         await here.making.prober.prove()
         await here.maker.parts.store.database.write(whitewash, here.bad.key)
         buyer = await here.buyer(makers=(did_key(here.maker.key),), opened=32)
-        with pytest.raises(VerificationError, match="is counted as good"):
+        # On a busy machine a probe may have ended with a fault report, in place of a receipt of refused work.
+        said = "is counted as good|a receipt has 2 signatures, not 1"
+        with pytest.raises(VerificationError, match=said):
             await buyer.owner.buy_priors(BuyPriorsRequest(skill=SKILL))
         view = await buyer.owner.priors(None)
         (maker,) = view.makers
         assert (maker.believed_ppm, view.documents, view.sellers) == (0, (), ())
-        assert "is counted as good" in maker.problem
+        assert re.search(said, maker.problem)
         problems = [problem.text for problem in (await buyer.owner.status()).problems]
         assert any(text.startswith(f"market maker {maker.peer} counts for nothing here") for text in problems)
 
