@@ -1,6 +1,6 @@
 """A thread that does one thing after the other for an event loop.
 
-What an executor of one thread does, without the two futures, the lock and the five turns of the event loop that each
+What an executor of one thread does, without the two futures, the locks and the second turn of the event loop that each
 call of one costs: the way to a thread and back is most of a small read.
 """
 
