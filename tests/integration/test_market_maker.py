@@ -120,9 +120,13 @@ async def test_a_newcomer_with_a_prior_avoids_the_bad_seller_at_once_and_says_wh
         assert spent.get(here.bad.key, 0) == 0, "what is wrong is not paid"
         assert all(spent[node.key] > 0 for node in here.good)
 
-        without = await here.buyer()
-        first = await without.ask(SKILL, TEXT)
-        assert f"to {short_id(here.bad.key)}" in str((await without.owner.why(first.id)).timeline)
+        for _ in range(3):  # on a busy machine the cheap one's quote may come too late
+            without = await here.buyer()
+            first = await without.ask(SKILL, TEXT)
+            if f"to {short_id(here.bad.key)}" in str((await without.owner.why(first.id)).timeline):
+                break
+        else:
+            pytest.fail("three newcomers without a prior left the cheap one alone")
 
         buyer = await here.buyer(makers=(did_key(here.maker.key),))
         task = await buyer.ask(SKILL, TEXT)
