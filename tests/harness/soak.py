@@ -263,7 +263,8 @@ class Soak:
         votes = self.votes
         assert votes.contradictions == []
         homes = [self.manifest.home(node) for node in self.manifest.nodes]
-        assert [line for home in homes for line in _logged(home, "ledger.failed")] == []
+        failed = [(home.name, line) for home in homes for line in _logged(home, "ledger.failed")]
+        assert not failed, failed
         honest_homes = [self.manifest.home(node) for node in self.honest]
         accused = {line["member"] for home in honest_homes for line in _logged(home, "ledger.equivocation")}
         innocent = {short_id(self.keys[node.name]) for node in self.honest}

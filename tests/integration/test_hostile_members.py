@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from coalesced.testnet.byzantine.shell import only_on
+from coalesced.testnet.byzantine.shell import HostileShell, only_on
 from coalesced.testnet.byzantine.witness import FILE, Witness
 from coalesced.testnet.manifest import LIES, Lie
 from node.community.shell import Shell
@@ -32,6 +32,23 @@ async def test_three_honest_members_agree_beside_one_that_is_a(kind: Lie, tmp_pa
         await four.agree(max(one.height for one in done), honest)
         await until(lambda: (tmp_path / FILE).stat().st_size > 0, "the liar has heard votes")
         assert problem(liar) == ""
+
+
+async def test_peers_that_are_heard_while_a_conduct_works_off_the_loop_do_not_break_it(tmp_path: Path) -> None:
+    witness, shells = Witness(tmp_path / FILE), list[HostileShell]()
+
+    def hostile(core: Core[State], *parts: Any) -> Shell:
+        shells.append(HostileShell(core, *parts, kind="liar", witness=witness))
+        return shells[-1]
+
+    async with community(tmp_path, last_shell=hostile) as four:
+        links, known = four.members[-1].community.following.links, shells[-1]._conduct.situation.known
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(asyncio.to_thread(lambda: [known() for _ in range(5_000)]))
+            while not looking.done():
+                for number in range(200):
+                    links.heard(number.to_bytes(32, "big"))
+                await asyncio.sleep(0)
 
 
 async def test_nobody_lies_on_another_chain_than_the_permitted_one(tmp_path: Path) -> None:

@@ -52,18 +52,21 @@ class HostileShell(Shell):
                 chain=core.replica.chain,
                 rng=Random(env.entropy(16)),
                 core=lambda: core,
-                known=self._known,
+                known=lambda: self._known,
                 # Conducts run off the loop, where no loop is running.
                 now=lambda: Now(loop.time(), env.unix_ms()),
             )
         )
         self._witness = witness
+        self._known: list[bytes] = []
+        """Everybody on this chain, as it was when the conduct last went to work: off the loop, peers come and go."""
 
-    def _known(self) -> list[bytes]:
+    def _look_around(self) -> None:
         members = self._core.replica.committee.members
-        return [*members, *self._links.observers(members)]
+        self._known = [*members, *self._links.observers(members)]
 
     async def _turn(self, batch: list[Incoming]) -> Turn:
+        self._look_around()
         await self._env.offload(self._hear, batch)
         return await super()._turn(batch)
 
@@ -83,6 +86,7 @@ class HostileShell(Shell):
         said, turn.outgoing = turn.outgoing, []
         await super()._carry_out(turn)
         outgoing = [out for effect in said if (out := await self._outgoing(effect)) is not None]
+        self._look_around()
         for out in await self._env.offload(self._twisted, outgoing):
             self._say(out)
 
