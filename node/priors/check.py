@@ -87,14 +87,15 @@ def _opened(prior: Prior, shown: Disclosed) -> Opened:
         kind, record = decode_leaf(shown.leaf)
         content = open_body(kind, record)
     except (ValueError, RemoteProtocolError) as error:
-        raise ProofError("malformed", f"leaf {shown.index}: {error}") from error
+        # It stands in the tree that the maker signed: nobody else can have put it there.
+        raise ProofError("miscounted", f"leaf {shown.index}: {error}") from error
     ending = row.ending(shown.index)
     if isinstance(content, Receipt):
         _check_receipt(prior, row, ending, content.terms)
     elif isinstance(content, Signed) and isinstance(content.terms, FaultTerms):
         _check_fault(prior, row, ending, content.terms)
     else:
-        raise ProofError("malformed", f"leaf {shown.index} holds no receipt and no fault report")
+        raise ProofError("miscounted", f"leaf {shown.index} holds no receipt and no fault report")
     return Opened(row, ending, record_digest(record))
 
 

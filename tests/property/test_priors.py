@@ -178,8 +178,8 @@ def test_leaves_that_are_not_what_was_signed_are_refused() -> None:
     unopened("miscounted", *forged(leaf, good=0))
     unopened("miscounted", *forged(encode_leaf("good", receipt(MAKER, GOOD, unix_ms=NOW_MS - DAY_MS)), good=1))
     unopened("counted_twice", *forged(leaf, leaf, good=2))
-    unopened("malformed", *forged(b"anything", good=1))
-    unopened("malformed", *forged(leaf[:-1] + bytes([leaf[-1] ^ 1]), good=1))
+    unopened("miscounted", *forged(b"anything", good=1))
+    unopened("miscounted", *forged(leaf[:-1] + bytes([leaf[-1] ^ 1]), good=1))
     prior, opened = forged(leaf, good=1)
     unopened("not_in_root", prior, [replace(opened[0], leaf=encode_leaf("good", receipt(MAKER, GOOD, number=7)))])
     with pytest.raises(ProofError, match="asked for"):
