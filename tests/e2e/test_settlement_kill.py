@@ -25,7 +25,7 @@ BOOK = {
     "positions": {f"A{number}": 10_000.0 * (number + 1) for number in range(SIZE)},
     "means": [0.0003] * SIZE,
     "covariance": [[0.0001 if row == column else 0.00002 for column in range(SIZE)] for row in range(SIZE)],
-    "paths": 1_500_000,
+    "paths": 4_000_000,
 }
 """A portfolio whose value at risk takes about a second, so that it is bought."""
 SETTLING = "[settlement]\nadapter = 'credits'\nmargin_s = 2.0\n[execute]\nmax_workers = 1\n"
@@ -112,7 +112,7 @@ def measured(daemon: Daemon) -> bool:
 @pytest.mark.long  # in the default suite, in one process: tests/integration/test_settlement.py
 def test_credits_locked_by_a_client_that_is_killed_before_its_award_come_back_by_time(network: Daemons) -> None:
     three = Trio(network, "award")
-    three.hire("40s")
+    three.hire("60s")
     (deal,) = three.account(three.buyer)["deals"]
     assert (deal["stage"], sum(three.credits())) == ("funded", 2 * EACH - deal["credits"])
     three.start_buyer()

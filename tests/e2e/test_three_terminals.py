@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 DEAR = "[machine]\nhourly_rate_usd = 60.0\n[execute]\nmax_workers = 1\n"
 CHEAP = "[machine]\nhourly_rate_usd = 0.05\n[execute]\nmax_workers = 1\n"
-DEAR_PATHS = 1_500_000
+DEAR_PATHS = 4_000_000
 """So much that even a stranger is hired: what checking its result costs is little beside the work."""
 
 
