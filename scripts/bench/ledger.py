@@ -220,7 +220,10 @@ def round_trip_s() -> float:
         async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while data := await reader.read(300):
                 writer.write(data)
+            writer.close()
+            ended.set()
 
+        ended = asyncio.Event()
         server = await asyncio.start_server(echo, "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -232,7 +235,7 @@ def round_trip_s() -> float:
             taken.append(time.perf_counter() - started)
         writer.close()
         server.close()
-        await asyncio.sleep(0)
+        await ended.wait()
         return report.quartiles(taken)[1]
 
     return asyncio.run(measured())
