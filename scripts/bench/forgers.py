@@ -131,17 +131,7 @@ def _analysis_answer(question: str, places: list[Place], statistics: analysis.St
     for reading, start, end in {(place[0].name, place[1]): place for place in places}.values():
         terms = reading.terms(start, end)
         score = passage_score(Counter(terms), len(terms), idf, statistics.mean_terms)
-        scored.append(
-            analysis.Citation(
-                document=reading.name,
-                start_char=start,
-                end_char=end,
-                start_byte=reading.byte_offset(start),
-                end_byte=reading.byte_offset(end),
-                quote=reading.text[start:end],
-                score=score,
-            )
-        )
+        scored.append(reading.cite(start, end, score))
     scored.sort(key=lambda citation: -citation.score)
     return analysis.Answer(question=question, answer=best_sentence(scored[0].quote, idf), citations=scored)
 

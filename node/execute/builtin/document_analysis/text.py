@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from node.execute.builtin.document_analysis.task import Document
+from node.execute.builtin.document_analysis.task import Citation, Document
 
 PASSAGE_CHARS = 600
 """Paragraphs longer than this are cut at the next sentence end: long enough for context, short enough to cite."""
@@ -37,6 +37,18 @@ class Reading:
             lowered = "".join(low if len(low := char.lower()) == 1 else char for char in self.text)
         self.lowered = lowered
         self.is_ascii = document.text.isascii()
+
+    def cite(self, start: int, end: int, score: float) -> Citation:
+        """The passage from character `start` to `end` as an answer quotes it."""
+        return Citation(
+            document=self.name,
+            start_char=start,
+            end_char=end,
+            start_byte=self.byte_offset(start),
+            end_byte=self.byte_offset(end),
+            quote=self.text[start:end],
+            score=score,
+        )
 
     def byte_offset(self, char: int) -> int:
         """The UTF-8 offset of a character offset."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from node.execute.builtin.document_analysis.score import best_sentence, passage_score, weights
-from node.execute.builtin.document_analysis.task import AnalysisResult, Answer, Citation, Statistics, parse
+from node.execute.builtin.document_analysis.task import AnalysisResult, Answer, Statistics, parse
 from node.execute.builtin.document_analysis.text import Reading, question_terms
 from node.execute.skill import Progress
 from protocol.specification import Effort
@@ -84,16 +84,6 @@ def _answer(question: str, terms: tuple[str, ...], index: _Index, statistics: St
     citations = []
     for value, number in ranked:
         reading, start, end, _ = index.passages[number]
-        citations.append(
-            Citation(
-                document=reading.name,
-                start_char=start,
-                end_char=end,
-                start_byte=reading.byte_offset(start),
-                end_byte=reading.byte_offset(end),
-                quote=reading.text[start:end],
-                score=value,
-            )
-        )
+        citations.append(reading.cite(start, end, value))
     answer = best_sentence(citations[0].quote, idf) if citations else ""
     return Answer(question=question, answer=answer, citations=citations)
