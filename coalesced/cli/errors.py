@@ -1,5 +1,6 @@
 """What the command line says when it cannot do what it was asked."""
 
+from pathlib import Path
 from typing import Final
 
 
@@ -22,3 +23,8 @@ HINTS: Final = {
 """What to try next, by error code, where the text of the error does not say it already."""
 
 INTERRUPTED = 130
+
+
+def unreadable(path: Path, error: OSError) -> CliError:
+    """What to say of a file that the system does not give."""
+    return CliError(f"{path} cannot be read: {error.strerror}", code="failed", exit_code=1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from coalesced.cli.errors import CliError
+from coalesced.cli.errors import CliError, unreadable
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.params import DURATION
 from coalesced.cli.signing import own_account, own_identity, signed, submitted
@@ -166,7 +166,7 @@ def _certificate(file: Path) -> bytes:
         if not isinstance(open_transaction(tx).terms, Revoke):
             raise CliError(f"{file} is a transaction, and no revocation")
     except OSError as error:
-        raise CliError(f"{file} cannot be read: {error.strerror}", code="failed", exit_code=1) from error
+        raise unreadable(file, error) from error
     except RemoteProtocolError as error:
         raise CliError(f"{file} is no revocation certificate: {error.text}") from error
     return tx

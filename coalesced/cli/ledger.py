@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coalesced.cli.errors import CliError
+from coalesced.cli.errors import CliError, unreadable
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.motions import admit, approve, grant, passphrase_option, remove
 from coalesced.cli.signing import own_account, own_identity, signed, submitted
@@ -178,7 +178,7 @@ def submit(face: Face, /, file: Path) -> None:
     try:
         tx = file.read_bytes()
     except OSError as error:
-        raise CliError(f"{file} cannot be read: {error.strerror}", code="failed", exit_code=1) from error
+        raise unreadable(file, error) from error
     done = face.run(lambda client: client.ledger_submit(tx))
     face.show(done)
 

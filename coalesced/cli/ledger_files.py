@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from coalesced.cli.errors import CliError
+from coalesced.cli.errors import CliError, unreadable
 from crypto.identity import did_key, short_id
 from node.community.audit import Audit
 from node.community.genesis_file import make_genesis, parse_genesis, render_genesis
@@ -114,7 +114,7 @@ def read_genesis(path: Path) -> bytes:
     try:
         return parse_genesis(path.read_bytes(), str(path))
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except NodeError as error:
         raise CliError(str(error), code=error.code, exit_code=error.exit_code) from error
 
@@ -149,7 +149,7 @@ def check_file(path: Path, genesis: bytes) -> Checked:
                 return _check_export(file, path, genesis)
             rest = file.read(MAX_LINE_BYTES)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     found = start or _object(first + rest, path)
     if found.get("schema") != PROOF:
         raise CliError(f"{path} is neither a proof nor an export of a ledger")
@@ -292,10 +292,6 @@ def _base64(text: object) -> bytes:
         return base64.b64decode(str(text), validate=True)
     except ValueError as error:
         raise RemoteProtocolError("bad_message", "it is not in base64") from error
-
-
-def _unreadable(path: Path, error: OSError) -> CliError:
-    return CliError(f"{path} cannot be read: {error.strerror}", code="failed", exit_code=1)
 
 
 def _unwritable(path: Path, error: OSError) -> CliError:

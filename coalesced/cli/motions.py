@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from coalesced.cli.errors import CliError
+from coalesced.cli.errors import CliError, unreadable
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.signing import own_identity, submitted
 from coalesced.cli.units import counted
@@ -191,7 +191,7 @@ def _read(file: Path) -> Motion:
         if not all(isinstance(open_transaction(tx).terms, Approved) for tx in motion.txs):
             raise ValueError("it holds something else than decisions of a committee")
     except OSError as error:
-        raise CliError(f"{file} cannot be read: {error.strerror}", code="failed", exit_code=1) from error
+        raise unreadable(file, error) from error
     except (msgspec.MsgspecError, RemoteProtocolError, KeyError, TypeError, ValueError) as error:
         raise CliError(f"{file} is no motion: {error}") from error
     return motion

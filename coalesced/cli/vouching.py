@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from coalesced.cli.errors import CliError
+from coalesced.cli.errors import CliError, unreadable
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.motions import key_of, passphrase_option
 from coalesced.cli.signing import own_account, own_identity, signed, submitted
@@ -56,7 +56,7 @@ def join(face: Face, /, file: Path, passphrase_file: str) -> None:
         if not isinstance(open_transaction(tx).terms, Join):
             raise CliError(f"{file} is a transaction, and gives nobody an account")
     except OSError as error:
-        raise CliError(f"{file} cannot be read: {error.strerror}", code="failed", exit_code=1) from error
+        raise unreadable(file, error) from error
     except RemoteProtocolError as error:
         raise CliError(f"{file} gives this node's key no account: {error.text}") from error
     face.show(submitted(face, tx))
