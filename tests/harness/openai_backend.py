@@ -44,6 +44,7 @@ class Fault(Enum):
     INVALID_JSON = "invalid json"
     ERROR_IN_STREAM = "error in stream"
     ENDLESS = "endless"
+    BLAMES_FORM = "blames the form"
 
 
 @dataclass
@@ -110,6 +111,8 @@ class Backend:
         if self.refuses_formats and "response_format" in asked:
             return problem(400, "invalid_request_error", "Unknown parameter: 'response_format'")
         match fault:
+            case Fault.BLAMES_FORM:
+                return problem(400, "invalid_request_error", "Unknown parameter: 'response_format'")
             case Fault.RATE_LIMIT:
                 headers = {} if self.retry_after_s is None else {"Retry-After": f"{self.retry_after_s:g}"}
                 return problem(429, "rate_limit_exceeded", "Rate limit reached", headers)

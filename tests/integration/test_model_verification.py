@@ -235,6 +235,15 @@ async def test_where_the_judge_is_away_the_seller_is_paid_and_nothing_is_handed_
     assert sum(micro > 0 for micro in await market.earned(1)) == 1
 
 
+async def test_a_judge_that_blames_the_form_whatever_it_is_asked_gives_no_grade(market: Market) -> None:
+    market.judge.fault = Fault.BLAMES_FORM
+    await market.sells(str)
+    task = await market.ask(REPORT, verify=("judge",))
+    assert task.error is not None
+    assert "the judge cannot be asked" in task.error.text
+    assert ["response_format" in asked for asked in market.judge.requests] == [True, False]
+
+
 async def test_a_judge_without_schemas_is_asked_in_words(market: Market) -> None:
     market.judge.refuses_formats = True
     await market.sells(str)

@@ -135,6 +135,13 @@ async def test_a_model_that_gives_no_answer_leaves_the_plan_to_the_rule() -> Non
             assert "llm/small-1 gave no answer" in made.why
 
 
+async def test_an_endpoint_that_blames_the_form_whatever_it_is_asked_is_asked_twice() -> None:
+    async with planning(fault=Fault.BLAMES_FORM) as (_, node, served):
+        task = await node.ask(GOAL, files=files(), by="auto", skills=("sentiment",))
+        assert (await record(node, task)).made_by == "rule"
+        assert ["response_format" in asked for asked in served.requests] == [True, False]
+
+
 async def test_a_slow_model_gets_a_quarter_of_the_time_and_the_rule_the_rest() -> None:
     async with planning(fault=Fault.SLOW) as (_, node, _served):
         task = await node.ask(GOAL, files=files(), by="auto", skills=("sentiment",), deadline_s=4)

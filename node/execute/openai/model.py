@@ -85,7 +85,7 @@ class OpenAiModel:
                 raise
             return assembly
 
-        reply, wall_s = await self._persist(once, until_s, bill)
+        reply, wall_s = await self._persist(once, until_s, bill, has_form=request.response_format is not None)
         usage = self._usage(reply.usage, len(input), reply.written_bytes, self._source.max_tokens)
         output, output_type = reply.text.encode(errors="replace"), TEXT
         if media_type == JSON:
@@ -130,9 +130,17 @@ class OpenAiModel:
         return Execution(msgspec.json.encode(result), JSON, wall_s, 0.0, 0, usage, wasted_micro=bill.wasted_micro)
 
     async def _persist(
-        self, once: Callable[[aiohttp.ClientSession, Endpoint], Awaitable[T]], until_s: float, bill: "_Bill"
+        self,
+        once: Callable[[aiohttp.ClientSession, Endpoint], Awaitable[T]],
+        until_s: float,
+        bill: "_Bill",
+        *,
+        has_form: bool = False,
     ) -> tuple[T, float]:
-        """What `once` gives, tried within the budget; and the seconds that the attempt took which succeeded."""
+        """What `once` gives, tried within the budget; and the seconds that the attempt took which succeeded.
+
+        FormatError only where the request `has_form`: without one, leaving it out is no way on.
+        """
         loop, attempt = asyncio.get_running_loop(), 1
         endpoint = self._endpoint()
         async with session() as http:
@@ -151,7 +159,7 @@ class OpenAiModel:
                     if wait_s is None:
                         why = str(error).replace(endpoint.key or "\0", "...")
                         log.warning("model.failed", model=self._source.model, attempts=attempt, why=why)
-                        failure = _failure(error, attempt)
+                        failure = _failure(error, attempt, has_form=has_form)
                         failure.spent_micro = bill.wasted_micro
                         raise failure from error
                     log.info("model.asked_again", model=self._source.model, attempt=attempt, status=error.status)
@@ -207,11 +215,12 @@ async def check_model(source: ModelSource) -> None:
         raise UsageError(f"{source.url} has no model {source.model!r}; it has {shown}")
 
 
-def _failure(error: EndpointError, attempts: int) -> ExecutionError:
+def _failure(error: EndpointError, attempts: int, *, has_form: bool) -> ExecutionError:
     """What a buyer learns: how it failed. What the endpoint said is for its seller, whose account it may describe."""
     how = f"answered {error.status}" if error.status not in (0, 200) else "gave no usable reply"
     text = f"the model's endpoint {how}, {attempts} times" if attempts > 1 else f"the model's endpoint {how}"
-    if error.status in BAD_REQUEST and ("response_format" in str(error) or "json_schema" in str(error)):
+    names_form = "response_format" in str(error) or "json_schema" in str(error)
+    if has_form and names_form and error.status in BAD_REQUEST:
         return FormatError("the model's endpoint takes no such response_format: leave it out")
     # Not for 400 and the like: one buyer's odd request must not close the shop for all others.
     return OutOfOrderError(text) if error.status in OUT_OF_ORDER or error.status >= 500 else ExecutionError(text)
