@@ -17,6 +17,7 @@ from node.outsource.client.cards import Cards
 from node.outsource.client.clearance import Clearance
 from node.outsource.client.client import Client
 from node.outsource.client.course import Course
+from node.outsource.client.enquiry import Enquiry
 from node.outsource.client.finder import Finder
 from node.outsource.client.hearsay import Hearsay
 from node.outsource.client.honeytokens import Honeytokens
@@ -166,6 +167,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         in_background=base.in_background,
     )
     examining_key = identity.sign(EXAMINING_LABEL, config.node.network.encode())
+    watch = MarketWatch(env, store.quote_rounds, store.outcomes)
     client = Client(
         env=env,
         config=config.client,
@@ -175,20 +177,27 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         course=Course(
             env=env,
             surveyor=surveyor,
+            enquiry=Enquiry(
+                surveyor=surveyor,
+                tasks=base.tasks,
+                watch=watch,
+                agents=base.ground.agents,
+                cards=Cards(
+                    own_key=identity.public_key,
+                    network=config.node.network,
+                    sources=base.sources,
+                    is_blocked=base.peers.is_blocked,
+                    timeout_s=config.client.find_timeout_s,
+                ),
+                reexaminer=reexaminer,
+            ),
             attempts=attempts,
             tasks=base.tasks,
             decisions=store.decisions,
             finder=finder,
             reexaminer=reexaminer,
-            watch=MarketWatch(env, store.quote_rounds, store.outcomes),
+            watch=watch,
             agents=base.ground.agents,
-            cards=Cards(
-                own_key=identity.public_key,
-                network=config.node.network,
-                sources=base.sources,
-                is_blocked=base.peers.is_blocked,
-                timeout_s=config.client.find_timeout_s,
-            ),
             subscriptions=subscriptions,
         ),
         running=base.running,

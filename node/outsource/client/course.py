@@ -16,11 +16,12 @@ import msgspec
 from node.decision.decision import Decision
 from node.decision.inputs import LocalOption
 from node.env import Env
-from node.errors import DeadlineError, NodeError, NoOfferError, RefusedError, VerificationError
+from node.errors import DeadlineError, VerificationError
 from node.outsource.client.agents import AgentOffer, Agents
 from node.outsource.client.attempt import Attempts
-from node.outsource.client.cards import Cards
+from node.outsource.client.deadend import listed, nothing_left
 from node.outsource.client.decisionview import decision_view
+from node.outsource.client.enquiry import LOOKING_SHARE, Enquiry
 from node.outsource.client.finder import Finder
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import NoOffer, Offer
@@ -28,22 +29,14 @@ from node.outsource.client.outcome import Done, Failed, Limits, Question
 from node.outsource.client.reexamining import Reexaminer
 from node.outsource.client.request import Ask
 from node.outsource.client.subscriptions import Subscriptions
-from node.outsource.client.survey import Listing, Survey, Surveyor
+from node.outsource.client.survey import Survey, Surveyor
 from node.outsource.patience import client_patience_s
 from node.outsource.tasklog import TaskLog
 from node.store.decisions import Decisions, StoredDecision
 from node.views import DecisionView
 from node.wording import check_name, duration, usd
 
-LOOKING_SHARE: Final = 0.25
-"""Part of the time left that looking for sellers may take, and asking them for quotes: the work needs the rest."""
-SHOWN_REFUSALS: Final = 3
 ENGINE: Final = "node.decision.explain"
-REFUSING: Final = frozenset({"over_budget", "over_cap", "exposure", "privacy", "region", "level", "security"})
-"""Exclusions that are the owner's own rules: nothing is wrong with the market."""
-OWN_LIMITS: Final = frozenset({"over_budget", "privacy", "region"})
-"""Declines that the task's own constraints cause: a larger budget or another place would do."""
-TOOK_TOO_LONG: Final = frozenset({"timeout", DeadlineError.code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +55,24 @@ class Course:
         *,
         env: Env,
         surveyor: Surveyor,
+        enquiry: Enquiry,
         attempts: Attempts,
         tasks: TaskLog,
         decisions: Decisions,
         watch: MarketWatch,
         agents: Agents,
-        cards: Cards,
         finder: Finder,
         reexaminer: Reexaminer,
         subscriptions: Subscriptions,
     ) -> None:
         self._env = env
         self._surveyor = surveyor
+        self._enquiry = enquiry
         self._attempts = attempts
         self._tasks = tasks
         self._decisions = decisions
         self._watch = watch
         self._agents = agents
-        self._cards = cards
         self._finder = finder
         self._reexaminer = reexaminer
         self._subscriptions = subscriptions
@@ -105,7 +98,7 @@ class Course:
         if is_asked:
             if is_open and not is_dry:
                 await self._subscriptions.wanted(ask.skill, most_s=remaining_s * LOOKING_SHARE)
-            offers, refusals = await self._quotes(ask, step_s=remaining_s * LOOKING_SHARE, is_dry=is_dry)
+            offers, refusals = await self._enquiry.quotes(ask, step_s=remaining_s * LOOKING_SHARE, is_dry=is_dry)
         elif not is_dry:
             self._tasks.tell(ask.task_id, "sellers_found", alone or f"not asked: {needless}")
         if needless and not is_asked:
@@ -117,48 +110,6 @@ class Course:
         elif is_asked:
             self._surveyor.asked(ask, decision)
         return Surveyed(survey, decision)
-
-    async def _quotes(self, ask: Ask, *, step_s: float, is_dry: bool = False) -> tuple[list[Offer], list[NoOffer]]:
-        """Find sellers and ask them, each for `step_s` at most; a dry run logs nothing."""
-        found = await self._surveyor.listings(ask.skill, timeout_s=step_s, thorough=not is_dry)
-        listings = self._surveyor.open_for(found, step_s / LOOKING_SHARE)
-        if not is_dry:
-            self._tasks.tell(ask.task_id, "sellers_found", _sellers_text(ask.skill, found, len(found) - len(listings)))
-        if not is_dry and (drifted := await self._reexaminer.saw(ask.skill, found)):
-            self._tasks.tell(ask.task_id, "drifted", "; ".join(drifted))
-        if ask.only is None:
-            (offers, refusals), (outside, unwilling) = await asyncio.gather(
-                self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s),
-                self._outside(ask, step_s),
-            )
-        else:
-            listings = [one for one in listings if one.seller.key == ask.only]
-            offers, refusals = await self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s)
-            outside, unwilling = [], []
-        offers, refusals = [*offers, *self._others(offers, outside)], [*refusals, *unwilling]
-        if not is_dry:
-            self._tasks.tell(ask.task_id, "quotes", _quotes_text(offers, refusals))
-            loads_ppm = {one.seller.key: one.advert.load_ppm for one in listings}
-            await self._watch.saw(ask.task_id, ask.skill, offers, refusals, loads_ppm)
-        return offers, refusals
-
-    async def _outside(self, ask: Ask, step_s: float) -> tuple[list[AgentOffer], list[NoOffer]]:
-        """What agents offer that are no nodes: the owner's, and those found where the owner lets them be looked for."""
-        began = asyncio.get_running_loop().time()
-        found = await self._cards.of(ask.skill, timeout_s=step_s / 2) if self._agents.looks else ()
-        left_s = step_s - (asyncio.get_running_loop().time() - began)
-        return await self._agents.offers(ask, timeout_s=left_s, found=found)
-
-    def _others(self, offers: Sequence[Offer], outside: Sequence[AgentOffer]) -> list[AgentOffer]:
-        """Those of agents that have no other offer here. Over the channel, both sides sign: that offer stands first."""
-        seen = {offer.seller.key for offer in offers}
-        kept: list[AgentOffer] = []
-        for offer in outside:
-            if offer.seller.key not in seen:
-                kept.append(offer)
-            seen.add(offer.seller.key)
-        self._agents.release(set(outside) - set(kept))
-        return kept
 
     async def run(self, ask: Ask, *, question: Question) -> Done:
         """See a task through to a result, or raise the NodeError that says everything that was tried."""
@@ -174,7 +125,7 @@ class Course:
                     quoted.update(survey.offers)
                     await self._decided(ask, survey, decision)
                     if decision.choice == "none":
-                        raise _nothing_left(survey, decision, tried, self._surveyor.nearest(ask.skill))
+                        raise nothing_left(survey, decision, tried, self._surveyor.nearest(ask.skill))
                     if decision.contractor is not None:
                         taken.add(survey.offer(decision.contractor))
                     await self._tasks.move(ask.task_id, "working")
@@ -190,7 +141,7 @@ class Course:
                     decision = self._surveyor.decide(survey, remaining_s=left_s, spent_micro=spent_micro)
         except TimeoutError as error:
             deadline_s = ask.specification.constraints.deadline_ms / 1000
-            raise DeadlineError(_listed(f"the deadline of {deadline_s:g} s has passed", tried)) from error
+            raise DeadlineError(listed(f"the deadline of {deadline_s:g} s has passed", tried)) from error
         finally:
             self._agents.release(quoted - taken)
 
@@ -267,7 +218,7 @@ class Course:
             if not survey.needless:
                 return left
             # Nobody was asked, since doing it here was the better choice. It is none any more.
-            offers, refusals = await self._quotes(survey.ask, step_s=remaining_s * LOOKING_SHARE)
+            offers, refusals = await self._enquiry.quotes(survey.ask, step_s=remaining_s * LOOKING_SHARE)
             return await self._surveyed(left, offers, refusals)
         tried = {decision.contractor, *outcome.others}
         offers = [offer for offer in survey.offers if offer.seller.key not in tried]
@@ -290,56 +241,6 @@ class Course:
 def _wasted_micro(tried: Sequence[Failed]) -> int:
     """What failed attempts have cost all the same."""
     return sum(failure.cost_micro for failure in tried)
-
-
-def _nothing_left(survey: Survey, decision: Decision, tried: list[Failed], near: Sequence[str]) -> NodeError:
-    """The error of a task for which no option is left: what kind it is depends on what was tried.
-
-    `near` are known labels like the one that was asked for; empty when this node knows that one itself.
-    """
-    codes = {failure.code for failure in tried}
-    if tried:
-        text = _listed("nothing is left to try", tried)
-        if VerificationError.code in codes or "bad_result" in codes:
-            return VerificationError(text)
-        if codes == {RefusedError.code}:
-            return RefusedError(text)
-        return DeadlineError(text) if codes <= TOOK_TOO_LONG else NodeError(text)
-    if survey.alone:
-        return RefusedError(f"{survey.alone}, and this one cannot do it: {decision.local.why_not}")
-    if survey.refusals and not decision.excluded:
-        return _all_declined(survey)
-    text = decision.reason.rstrip(".")
-    is_refusal = any(excluded.code in REFUSING for excluded in decision.excluded)
-    if is_refusal:
-        return RefusedError(text)
-    return NoOfferError(f"{text}; did you mean {' or '.join(near)}?" if near else text)
-
-
-def _all_declined(survey: Survey) -> NodeError:
-    """The error of a task that every seller declined: whose rule it was that forbade it."""
-    codes = {refusal.code for refusal in survey.refusals}
-    shown = "; ".join(f"{refusal.seller.name} {refusal.reason}" for refusal in survey.refusals[:SHOWN_REFUSALS])
-    text = f"no seller of {survey.ask.skill} takes this task, and this node cannot do it itself: {shown}"
-    if codes == {"too_late"}:
-        return DeadlineError(text)
-    return RefusedError(text) if codes <= OWN_LIMITS else NoOfferError(text)
-
-
-def _listed(text: str, tried: list[Failed]) -> str:
-    return f"{text}; tried: {', then '.join(failure.text.rstrip('.') for failure in tried)}" if tried else text
-
-
-def _sellers_text(skill: str, listings: Sequence[Listing], closed: int) -> str:
-    """How many there are, who said so, and how many are or will be closed before the deadline."""
-    who = ", ".join(dict.fromkeys(one.source for one in listings))
-    shown = f" (shown by: {who})" if who else ""
-    return f"{len(listings)} advertise {skill}{shown}" + (f"; {closed} not open until the deadline" if closed else "")
-
-
-def _quotes_text(offers: Sequence[Offer], refusals: Sequence[NoOffer]) -> str:
-    shown = (f"{refusal.seller.name}: {refusal.reason}" for refusal in refusals[:SHOWN_REFUSALS])
-    return "; ".join((f"{len(offers)} of {len(offers) + len(refusals)} sellers quoted", *shown))
 
 
 def _local_text(local: LocalOption) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from node.market.quotes import HeldQuote, QuoteAsked, check_quote, hold_received
 from node.net.errors import DialError, NetError
@@ -15,6 +16,9 @@ from protocol.errors import RemoteProtocolError
 from protocol.messages import Decline, Quote, QuoteRequest
 from protocol.signed import QuoteTerms, open_signed
 from protocol.specification import Specification
+
+SHOWN_REFUSALS: Final = 3
+"""Of a round's, in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)

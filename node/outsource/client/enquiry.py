@@ -1,0 +1,92 @@
+"""Finding who sells what a task needs, and asking them all: nodes over their sessions, agents of other protocols."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from node.outsource.client.agents import AgentOffer, Agents
+from node.outsource.client.cards import Cards
+from node.outsource.client.marketwatch import MarketWatch
+from node.outsource.client.offers import SHOWN_REFUSALS, NoOffer, Offer
+from node.outsource.client.reexamining import Reexaminer
+from node.outsource.client.request import Ask
+from node.outsource.client.survey import Listing, Surveyor
+from node.outsource.tasklog import TaskLog
+
+LOOKING_SHARE: Final = 0.25
+"""Part of the time left that looking for sellers may take, and asking them for quotes: the work needs the rest."""
+
+
+class Enquiry:
+    """Asks the market about one task after the other. Holds nothing of a task: one instance serves all."""
+
+    def __init__(
+        self,
+        *,
+        surveyor: Surveyor,
+        tasks: TaskLog,
+        watch: MarketWatch,
+        agents: Agents,
+        cards: Cards,
+        reexaminer: Reexaminer,
+    ) -> None:
+        self._surveyor = surveyor
+        self._tasks = tasks
+        self._watch = watch
+        self._agents = agents
+        self._cards = cards
+        self._reexaminer = reexaminer
+
+    async def quotes(self, ask: Ask, *, step_s: float, is_dry: bool = False) -> tuple[list[Offer], list[NoOffer]]:
+        """Find sellers and ask them, each for `step_s` at most; a dry run logs nothing."""
+        found = await self._surveyor.listings(ask.skill, timeout_s=step_s, thorough=not is_dry)
+        listings = self._surveyor.open_for(found, step_s / LOOKING_SHARE)
+        if not is_dry:
+            self._tasks.tell(ask.task_id, "sellers_found", _sellers_text(ask.skill, found, len(found) - len(listings)))
+        if not is_dry and (drifted := await self._reexaminer.saw(ask.skill, found)):
+            self._tasks.tell(ask.task_id, "drifted", "; ".join(drifted))
+        if ask.only is None:
+            (offers, refusals), (outside, unwilling) = await asyncio.gather(
+                self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s),
+                self._outside(ask, step_s),
+            )
+        else:
+            listings = [one for one in listings if one.seller.key == ask.only]
+            offers, refusals = await self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s)
+            outside, unwilling = [], []
+        offers, refusals = [*offers, *self._others(offers, outside)], [*refusals, *unwilling]
+        if not is_dry:
+            self._tasks.tell(ask.task_id, "quotes", _quotes_text(offers, refusals))
+            loads_ppm = {one.seller.key: one.advert.load_ppm for one in listings}
+            await self._watch.saw(ask.task_id, ask.skill, offers, refusals, loads_ppm)
+        return offers, refusals
+
+    async def _outside(self, ask: Ask, step_s: float) -> tuple[list[AgentOffer], list[NoOffer]]:
+        """What agents offer that are no nodes: the owner's, and those found where the owner lets them be looked for."""
+        began = asyncio.get_running_loop().time()
+        found = await self._cards.of(ask.skill, timeout_s=step_s / 2) if self._agents.looks else ()
+        left_s = step_s - (asyncio.get_running_loop().time() - began)
+        return await self._agents.offers(ask, timeout_s=left_s, found=found)
+
+    def _others(self, offers: Sequence[Offer], outside: Sequence[AgentOffer]) -> list[AgentOffer]:
+        """Those of agents that have no other offer here. Over the channel, both sides sign: that offer stands first."""
+        seen = {offer.seller.key for offer in offers}
+        kept: list[AgentOffer] = []
+        for offer in outside:
+            if offer.seller.key not in seen:
+                kept.append(offer)
+            seen.add(offer.seller.key)
+        self._agents.release(set(outside) - set(kept))
+        return kept
+
+
+def _sellers_text(skill: str, listings: Sequence[Listing], closed: int) -> str:
+    """How many there are, who said so, and how many are or will be closed before the deadline."""
+    who = ", ".join(dict.fromkeys(one.source for one in listings))
+    shown = f" (shown by: {who})" if who else ""
+    return f"{len(listings)} advertise {skill}{shown}" + (f"; {closed} not open until the deadline" if closed else "")
+
+
+def _quotes_text(offers: Sequence[Offer], refusals: Sequence[NoOffer]) -> str:
+    shown = (f"{refusal.seller.name}: {refusal.reason}" for refusal in refusals[:SHOWN_REFUSALS])
+    return "; ".join((f"{len(offers)} of {len(offers) + len(refusals)} sellers quoted", *shown))
