@@ -129,3 +129,7 @@ async def test_a_confidential_text_carries_a_token_that_leads_to_the_seller_and_
         assert (leak.task, leak.dids) == (task.id, (did_key(seller.key),))
         other = await buyer.ask(SKILL, "It is good.", **{**fields, "privacy": "public"})
         assert other.input_bytes == len("It is good.")
+        json_typed = await buyer.parts.client.submit(
+            AskRequest(skill="nobody/sells", text='{"a": 1}', privacy="confidential")
+        )
+        assert (await buyer.ended(json_typed)).input_bytes == len('{"a": 1}')  # a line more would break it

@@ -18,13 +18,14 @@ from coalesced.gateway.openai.server import OpenAiServer
 from coalesced.gateway.openai.token import read_token
 from node.execute.builtin.risk.task import EXAMPLE
 from node.tasks.content import Content, as_taken
-from node.views import InputFile
-from tests.harness.nodes import BUILTIN, world
+from node.views import AskRequest, InputFile, TaskView
+from tests.harness.nodes import BUILTIN, Node, world
 
 TYPED = EXAMPLE.decode()
 FAST = dict.fromkeys(BUILTIN, 1e-8)
 SLOW = {**dict.fromkeys(BUILTIN, 0.05), "risk": 1e-5}
 """Seconds a unit: what the seller does in a moment is worth buying, and the buyer could do it itself."""
+AS_JSON = "Sent as application/json: who sells it takes no text/plain."
 WISHES = {"budget": "0.2", "privacy": "public"}
 
 
@@ -65,6 +66,41 @@ async def test_json_typed_in_at_the_sdk_over_mcp_or_in_a_chat_is_hired_out(tmp_p
         assert json.loads(reply.choices[0].message.content)["value_at_risk"] > 0
         await door.stop()
         await control.stop()
+
+
+TOTAL = """
+from coalesced.skill import skill
+@skill("total", price="0.0001")
+def work(rows: dict[str, int]) -> int:
+    return sum(rows.values())
+"""
+LENGTH = """
+from coalesced.skill import skill
+@skill("length", price="0.0001")
+def work(text: str) -> int:
+    return len(text)
+"""
+ROWS = ' {"a": 1, "b": 2}'
+
+
+async def test_what_only_a_peer_can_do_gets_typed_json_as_that_peer_takes_it(tmp_path: Path) -> None:
+    async with world() as made:
+        seller, buyer = await made.trade(tmp_path, TOTAL)
+        length, total = await seller.sell(tmp_path, LENGTH), "total"
+        tried = await buyer.parts.client.decide(AskRequest(skill=total, text=ROWS, privacy="public"))
+        assert (tried.choice, tried.reasons[0]) == ("outsource", AS_JSON)
+        task = await buyer.ask(total, ROWS)
+        assert (task.state, (await result(buyer, task))) == ("completed", b"3"), task.error
+        assert any(event.text == AS_JSON[:-1] for event in await buyer.parts.tasks.events(bytes.fromhex(task.id)))
+        assert await result(buyer, await buyer.ask(length, ROWS)) == str(len(ROWS)).encode()
+        steps = json.dumps({"step": [{"name": "only", "skill": total, "text": ROWS}]})
+        assert await result(buyer, await buyer.ask("plan", plan=steps)) == b"3"
+        refused = await buyer.ask(total, "no JSON")
+        assert "I take application/json, not text/plain" in str(refused.error)
+
+
+async def result(node: Node, task: TaskView) -> bytes:
+    return (await node.parts.client.result(bytes.fromhex(task.id))).data
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ import msgspec
 from msgspec import Meta
 
 from coalesced.cli.units import micro_of
-from coalesced.control.inputs import media_type_of
 from coalesced.gateway.openai.errors import RequestError
 from coalesced.gateway.openai.names import Target
 from node.execute.openai.request import ChatRequest
 from node.views import AskRequest, InputFile, Preference
 from protocol.specification import Effort, Level, Privacy
 
+TEXT: Final = "text/plain"
 JSON: Final = "application/json"
 PASSED_ON: Final = tuple(ChatRequest.__struct_fields__)
 HELD_BACK: Final = {
@@ -105,8 +105,7 @@ def chat_task(target: Target, chat: ChatRequest, wishes: Wishes, idempotency_key
     last = chat.messages[-1]
     if last.role != "user":
         raise RequestError("the last message must be the user's", param="messages")
-    data = last.text.encode(errors="replace")
-    return _task(target, wishes, data, media_type_of("", data), idempotency_key)
+    return _task(target, wishes, last.text.encode(errors="replace"), TEXT, idempotency_key)
 
 
 def embeddings_task(target: Target, body: EmbeddingsBody, idempotency_key: str) -> AskRequest:

@@ -147,7 +147,7 @@ class Client:
         ask = await self._ask(request, request.skill, single_content(request, self._config))
         remaining_s = ask.specification.constraints.deadline_ms / 1000
         surveyed = await self._course.look(ask, remaining_s=remaining_s, is_dry=True)
-        return await self._course.explained(ask, surveyed, is_dry=True)
+        return await self._course.explained(surveyed, is_dry=True)
 
     async def replay(self, task_id: bytes, number: int | None, what_if: Sequence[str]) -> ReplayView:
         """A stored decision, the last or of that number, made again; with something otherwise if asked for."""

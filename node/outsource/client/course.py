@@ -98,7 +98,8 @@ class Course:
         if is_asked:
             if is_open and not is_dry:
                 await self._subscriptions.wanted(ask.skill, most_s=remaining_s * LOOKING_SHARE)
-            offers, refusals = await self._enquiry.quotes(ask, step_s=remaining_s * LOOKING_SHARE, is_dry=is_dry)
+            answers = await self._enquiry.quotes(ask, step_s=remaining_s * LOOKING_SHARE, is_dry=is_dry)
+            ask, offers, refusals = answers.ask, answers.offers, answers.refusals
         elif not is_dry:
             self._tasks.tell(ask.task_id, "sellers_found", alone or f"not asked: {needless}")
         if needless and not is_asked:
@@ -122,8 +123,9 @@ class Course:
                 surveyed = await self.look(ask, remaining_s=ends - loop.time())
                 survey, decision = surveyed.survey, surveyed.decision
                 while True:
+                    ask = survey.ask
                     quoted.update(survey.offers)
-                    await self._decided(ask, survey, decision)
+                    await self._decided(survey, decision)
                     if decision.choice == "none":
                         raise nothing_left(survey, decision, tried, self._surveyor.nearest(ask.skill))
                     if decision.contractor is not None:
@@ -187,14 +189,15 @@ class Course:
         """What was decided for a task, in order."""
         return await self._decisions.of_task(task_id)
 
-    async def _decided(self, ask: Ask, survey: Survey, decision: Decision) -> None:
-        await self._decisions.add(ask.task_id, decision.to_json(), self._env.unix_ms())
-        view = await self.explained(ask, Surveyed(survey, decision))
-        self._tasks.tell(ask.task_id, "decided", _choice_text(view), decision=view)
+    async def _decided(self, survey: Survey, decision: Decision) -> None:
+        task_id = survey.ask.task_id
+        await self._decisions.add(task_id, decision.to_json(), self._env.unix_ms())
+        view = await self.explained(Surveyed(survey, decision))
+        self._tasks.tell(task_id, "decided", _choice_text(view), decision=view)
 
-    async def explained(self, ask: Ask, surveyed: Surveyed, *, is_dry: bool = False) -> DecisionView:
+    async def explained(self, surveyed: Surveyed, *, is_dry: bool = False) -> DecisionView:
         """A decision as its owner sees it; off the event loop, since the break-even takes some ten decisions."""
-        survey = surveyed.survey
+        survey, ask = surveyed.survey, surveyed.survey.ask
         view = await self._env.offload(
             decision_view,
             surveyed.decision,
@@ -218,8 +221,8 @@ class Course:
             if not survey.needless:
                 return left
             # Nobody was asked, since doing it here was the better choice. It is none any more.
-            offers, refusals = await self._enquiry.quotes(survey.ask, step_s=remaining_s * LOOKING_SHARE)
-            return await self._surveyed(left, offers, refusals)
+            answers = await self._enquiry.quotes(survey.ask, step_s=remaining_s * LOOKING_SHARE)
+            return await self._surveyed(replace(left, ask=answers.ask), answers.offers, answers.refusals)
         tried = {decision.contractor, *outcome.others}
         offers = [offer for offer in survey.offers if offer.seller.key not in tried]
         refusals = list(survey.refusals)

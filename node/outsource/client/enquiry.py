@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from node.outsource.client.agents import AgentOffer, Agents
@@ -9,12 +10,23 @@ from node.outsource.client.cards import Cards
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import SHOWN_REFUSALS, NoOffer, Offer
 from node.outsource.client.reexamining import Reexaminer
-from node.outsource.client.request import Ask
+from node.outsource.client.request import Ask, in_json
 from node.outsource.client.survey import Listing, Surveyor
 from node.outsource.tasklog import TaskLog
 
 LOOKING_SHARE: Final = 0.25
 """Part of the time left that looking for sellers may take, and asking them for quotes: the work needs the rest."""
+OTHER_FORM: Final = "media_type"
+"""The code of who does such work and takes no input of this media type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What came of asking. `ask` is the task as those who offer take it: a text may have become JSON."""
+
+    ask: Ask
+    offers: list[Offer]
+    refusals: list[NoOffer]
 
 
 class Enquiry:
@@ -37,7 +49,7 @@ class Enquiry:
         self._cards = cards
         self._reexaminer = reexaminer
 
-    async def quotes(self, ask: Ask, *, step_s: float, is_dry: bool = False) -> tuple[list[Offer], list[NoOffer]]:
+    async def quotes(self, ask: Ask, *, step_s: float, is_dry: bool = False) -> Answers:
         """Find sellers and ask them, each for `step_s` at most; a dry run logs nothing."""
         found = await self._surveyor.listings(ask.skill, timeout_s=step_s, thorough=not is_dry)
         listings = self._surveyor.open_for(found, step_s / LOOKING_SHARE)
@@ -54,12 +66,27 @@ class Enquiry:
             listings = [one for one in listings if one.seller.key == ask.only]
             offers, refusals = await self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s)
             outside, unwilling = [], []
-        offers, refusals = [*offers, *self._others(offers, outside)], [*refusals, *unwilling]
+        answers = Answers(ask, [*offers, *self._others(offers, outside)], [*refusals, *unwilling])
+        # Which form a skill takes only its sellers can tell, where this node does not have it.
+        if not answers.offers and not self._surveyor.has(ask.skill):
+            answers = await self._in_json(answers, timeout_s=step_s)
         if not is_dry:
-            self._tasks.tell(ask.task_id, "quotes", _quotes_text(offers, refusals))
+            if answers.ask is not ask:
+                self._tasks.tell(ask.task_id, "understood", answers.ask.reading)
+            self._tasks.tell(ask.task_id, "quotes", _quotes_text(answers.offers, answers.refusals))
             loads_ppm = {one.seller.key: one.advert.load_ppm for one in listings}
-            await self._watch.saw(ask.task_id, ask.skill, offers, refusals, loads_ppm)
-        return offers, refusals
+            await self._watch.saw(ask.task_id, ask.skill, answers.offers, answers.refusals, loads_ppm)
+        return answers
+
+    async def _in_json(self, answers: Answers, *, timeout_s: float) -> Answers:
+        """Those who take no text asked again, if the text is JSON; the same answers where that helps nobody."""
+        sellers = [one.seller for one in answers.refusals if one.code == OTHER_FORM]
+        if not sellers or (ask := in_json(answers.ask)) is None:
+            return answers
+        offers, refusals = await self._surveyor.quotes(ask, sellers, timeout_s=timeout_s)
+        if all(one.code == OTHER_FORM for one in refusals) and not offers:
+            return answers
+        return Answers(ask, offers, [*(one for one in answers.refusals if one.code != OTHER_FORM), *refusals])
 
     async def _outside(self, ask: Ask, step_s: float) -> tuple[list[AgentOffer], list[NoOffer]]:
         """What agents offer that are no nodes: the owner's, and those found where the owner lets them be looked for."""

@@ -3,7 +3,7 @@
 from node.env import Env
 from node.examination.honeytokens import PLANTED_TYPES, honeytoken, planted
 from node.store.examinations import Examinations
-from node.tasks.content import Content
+from node.tasks.content import Content, is_json
 from protocol.specification import Privacy
 
 
@@ -19,6 +19,8 @@ class Honeytokens:
     async def plant(self, task_id: bytes, content: Content, privacy: Privacy) -> Content:
         """The input with its token, where it is confidential text; the input itself otherwise."""
         if not self._is_on or privacy != "confidential" or content.media_type not in PLANTED_TYPES:
+            return content
+        if is_json(content.data):  # Nobody could read it with a line more.
             return content
         token = honeytoken(self._key, task_id)
         await self._examinations.planted(token, task_id, self._env.unix_ms())

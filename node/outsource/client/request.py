@@ -14,7 +14,7 @@ from node.errors import UsageError
 from node.outsource.config import ClientConfig
 from node.outsource.delegations import Part
 from node.outsource.localwork import LocalWork
-from node.tasks.content import Content, File, assemble
+from node.tasks.content import JSON, TEXT, Content, File, as_taken, assemble
 from node.tasks.plan import Plan, Step, parse_plan, per_document
 from node.tasks.spec import Wishes, digest, encode_specification, specify
 from node.tasks.verify import Finding
@@ -88,6 +88,23 @@ class Ask:
     def specification_sha256(self) -> bytes:
         """What quotes and receipts commit to."""
         return digest(self.encoded)
+
+
+def in_json(ask: Ask) -> Ask | None:
+    """The same task with its text as the JSON that it is, for sellers that take no text; None where it is none."""
+    content = as_taken(ask.content, (JSON,))
+    if content.media_type == ask.content.media_type:
+        return None
+    given = msgspec.structs.replace(ask.specification.input, media_type=JSON)
+    specification = msgspec.structs.replace(ask.specification, input=given)
+    said = f"sent as {JSON}: who sells it takes no {TEXT}"
+    return replace(
+        ask,
+        specification=specification,
+        encoded=encode_specification(specification),
+        content=content,
+        reading=f"{ask.reading}; {said}" if ask.reading else said.capitalize(),
+    )
 
 
 def demand_of(request: AskRequest) -> Demand:

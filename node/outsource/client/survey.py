@@ -220,10 +220,13 @@ class Surveyor:
             del self._looking[key, thorough]
             looking.cancel()  # Where the one who looked was cut short, the next one looks.
 
+    def has(self, skill: str) -> bool:
+        """Whether this node can do `skill` itself, or could if it had the time."""
+        return self._work.skill(skill) is not None
+
     def nearest(self, skill: str) -> tuple[str, ...]:
         """Labels that this node knows and that are like `skill`; empty when it knows `skill` itself."""
-        known = [one.label for one in self._work.executor.skills]
-        return () if skill in known else nearest(skill, known)
+        return () if self.has(skill) else nearest(skill, [one.label for one in self._work.executor.skills])
 
     def local(self, ask: Ask) -> LocalOption:
         """Doing it here."""
