@@ -1,4 +1,4 @@
-"""The doctor's checks of what speaks another protocol: agents to hire, servers of sold tools, a model."""
+"""The doctor's checks of what speaks another protocol: agents to hire, servers of sold tools, models that help here."""
 
 import asyncio
 import os
@@ -35,6 +35,26 @@ def outside_checks(config: Config, parts: Parts, agents: Agents) -> Mapping[str,
         checks = {one.label: partial(_started, one) for one in sold}
         return await all_of(checks, "see that its command runs; sell it again, or coalesced sell rm LABEL")
 
+    async def judge() -> Outcome:
+        judging = config.verification.judge
+        if judging is None:
+            return await all_of({}, "")
+        from node.execute.openai.judge import judge_source
+
+        fix = "see [verification.judge]: url, model, key_env, key_file"
+        return await all_of({judging.model: partial(check_model, judge_source(judging))}, fix)
+
+    async def planner() -> Outcome:
+        label = config.client.planner
+        if not label:
+            return await all_of({}, "")
+        from node.outsource.client.planner import drafters_tariff
+
+        async def has_model() -> None:
+            drafters_tariff(parts.work, label)
+
+        return await all_of({label: has_model}, "see planner in [client]; or put that model on sale")
+
     async def meaning() -> Outcome:
         endpoint = config.meaning
         if not endpoint.embeddings_url:
@@ -45,7 +65,7 @@ def outside_checks(config: Config, parts: Parts, agents: Agents) -> Mapping[str,
         fix = "see [meaning]: embeddings_url, embeddings_model, embeddings_key_env"
         return await all_of({source.model: partial(check_model, source)}, fix)
 
-    return {"agents to hire": hired, "tools": tools, "embeddings": meaning}
+    return {"agents to hire": hired, "tools": tools, "judge": judge, "planner": planner, "embeddings": meaning}
 
 
 async def _started(sold: SoldFunction) -> None:

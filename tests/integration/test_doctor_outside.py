@@ -1,4 +1,5 @@
-"""The doctor on what is outside: models and agents on sale, agents to hire, servers of tools, embeddings."""
+"""The doctor on what is outside: models and agents on sale, agents to hire, servers of tools, the judge, the planner,
+embeddings."""
 
 import json
 import os
@@ -15,12 +16,13 @@ pytest.importorskip("mcp")
 
 from coalesced.gateway.a2a.config import A2aConfig, A2aSeller
 from coalesced.gateway.checks import SOLD_TOOL
+from node.decision.verification import JudgeConfig, VerificationConfig
 from node.outsource.client.reader import MeaningConfig
-from node.outsource.config import ContractorConfig
+from node.outsource.config import ClientConfig, ContractorConfig
 from node.views import AgentSource, Check, SellRequest
 from tests.harness.models import sell_model
 from tests.harness.nodes import Node, World, world
-from tests.harness.openai_backend import backend
+from tests.harness.openai_backend import Backend, backend
 from tests.harness.sdk_agent import SKILL, sdk_agent
 
 NOTHING = ContractorConfig(skills=())
@@ -61,7 +63,7 @@ async def seller(some: World, **plan: Any) -> Node:
 
 async def test_what_is_not_configured_is_skipped(some: World) -> None:
     node = await seller(some)
-    names = ("models", "agents on sale", "agents to hire", "tools", "embeddings")
+    names = ("models", "agents on sale", "agents to hire", "tools", "judge", "planner", "embeddings")
     assert {(await checked(node, name)).status for name in names} == {"skip"}
 
 
@@ -117,6 +119,34 @@ async def test_a_sold_tool_whose_server_does_not_come_up_fails_with_what_it_said
     check = await checked(node, "tools")
     assert check.status == "fail"
     assert "does not come up: the weather service wants a key" in check.text, check.text
+
+
+async def test_a_judge_that_is_gone_or_whose_key_or_model_is_missing_fails(
+    some: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def judged(served: Backend, **fields: Any) -> Check:
+        judge = JudgeConfig(**{"url": served.url, "model": "small-1", **fields})
+        sections = {"contractor": NOTHING, "verification": VerificationConfig(judge=judge)}
+        return await checked(await some.node(sections=sections), "judge")
+
+    monkeypatch.delenv("NO_KEY", raising=False)
+    async with backend() as served:
+        good = await judged(served)
+        assert (good.status, good.text) == ("pass", "small-1: in order")
+        no_key, no_model = await judged(served, key_env="NO_KEY"), await judged(served, model="other")
+        assert [(one.status, "[verification.judge]" in one.fix) for one in (no_key, no_model)] == [("fail", True)] * 2
+        assert ("NO_KEY" in no_key.text, "has no model 'other'" in no_model.text) == (True, True)
+    assert "no answer from the endpoint" in (await judged(served)).text
+
+
+async def test_a_planner_that_is_no_model_on_sale_here_fails(some: World) -> None:
+    sections = {"contractor": NOTHING, "client": ClientConfig(planner="llm/small-1")}
+    node = await some.node(sections=sections)
+    missing = await checked(node, "planner")
+    assert (missing.status, "llm/small-1 is no model that this node has" in missing.text) == ("fail", True)
+    async with backend() as served:
+        await sell_model(node, served, "llm/small-1")
+        assert (await checked(node, "planner")).status == "pass"
 
 
 async def test_a_model_of_meaning_that_is_gone_fails(some: World) -> None:

@@ -19,21 +19,26 @@ LABEL = "judge"
 """What the judge's times are kept under; it is no skill, and nobody can ask for it."""
 
 
+def judge_source(config: JudgeConfig) -> ModelSource:
+    """The judge as a model behind an endpoint, like those on sale."""
+    return ModelSource(
+        url=config.url,
+        model=config.model,
+        key_env=config.key_env,
+        key_file=config.key_file,
+        cost=config.cost,
+        max_tokens=config.max_tokens,
+        per_minute=config.per_minute,
+    )
+
+
 class JudgeModel:
     """Asks the judge, once for each answer; a reply in another form is asked for once more."""
 
     def __init__(self, config: JudgeConfig, prices: dict[str, ApiPrice]) -> None:
         """UsageError where nobody knows what the judge charges."""
         self.config = config
-        source = ModelSource(
-            url=config.url,
-            model=config.model,
-            key_env=config.key_env,
-            key_file=config.key_file,
-            cost=config.cost,
-            max_tokens=config.max_tokens,
-            per_minute=config.per_minute,
-        )
+        source = judge_source(config)
         skill = skill_of(source, LABEL, "", cost_rate(source, prices))
         assert skill.tariff is not None
         self.tariff: Tariff = skill.tariff

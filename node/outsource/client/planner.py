@@ -127,19 +127,18 @@ class Planner:
 
     async def _draft(self, goal: Goal, rows: list[DraftRow], report: Report) -> Plan:
         """The model's plan, of the first or the second attempt."""
-        skill = self._work.skill(self._model)
-        if skill is None or skill.tariff is None or not skill.tariff.max_written:
-            raise _NoDraftError(
-                f"{self._model} is no model that this node has: `coalesced sell ls` lists those on sale"
-            )
-        if goal.is_secret and skill.tariff.cost is not None:
+        try:
+            tariff = drafters_tariff(self._work, self._model)
+        except UsageError as error:
+            raise _NoDraftError(str(error)) from error
+        if goal.is_secret and tariff.cost is not None:
             raise _NoDraftError(f"the goal is secret, and {self._model} runs elsewhere")
         ends_s = asyncio.get_running_loop().time() + SHARE * goal.deadline_s
         brief = self._brief(goal)
         messages = conversation(brief)
         for number in range(DRAFTS):
             await report(f"{self._model} {'drafts a plan' if number == 0 else 'repairs its draft'}")
-            answer, call = await self._asked(skill.tariff, messages, brief, goal, rows, ends_s)
+            answer, call = await self._asked(tariff, messages, brief, goal, rows, ends_s)
             # The steps may spend what is left after this call, which is known only now.
             left_micro = goal.budget_micro - call.cost_micro - sum(row.cost_micro for row in rows)
             brief = msgspec.structs.replace(brief, budget_micro=max(0, left_micro))
@@ -235,6 +234,14 @@ class Planner:
         except InputError:
             return False
         return True
+
+
+def drafters_tariff(work: LocalWork, model: str) -> Tariff:
+    """How the tokens of the model that drafts plans are charged; UsageError where this node has no such model."""
+    skill = work.skill(model)
+    if skill is None or skill.tariff is None or not skill.tariff.max_written:
+        raise UsageError(f"{model} is no model that this node has: `coalesced sell ls` lists those on sale")
+    return skill.tariff
 
 
 def allowance(
