@@ -31,12 +31,17 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class Grading:
-    """What one judgement by the configured judge costs and takes."""
+    """What asking a model costs and takes: the judge for its word, or one's own for a part of the work."""
 
     cost_micro: float
     time_s: float
     charged_micro: float
     """What of the cost somebody else charges."""
+
+    def plus(self, other: "Grading") -> "Grading":
+        """Both."""
+        charged_micro = self.charged_micro + other.charged_micro
+        return Grading(self.cost_micro + other.cost_micro, self.time_s + other.time_s, charged_micro)
 
 
 FREE = Grading(0.0, 0.0, 0.0)
@@ -70,28 +75,27 @@ def option_of(
     *,
     own_micro: float,
     own_s: float,
-    grading: Grading,
+    asked: Grading,
     price_share: float,
     local: LocalOption,
     config: VerificationConfig,
 ) -> VerificationOption:
-    """A level made up of `checks`. `own_micro` and `own_s` are what they take of this machine; the owner's own
-    measurements of the skill come first."""
+    """A level made up of `checks`. `own_micro` and `own_s` are what they take of this machine, `asked` is what the
+    models take that they ask; the owner's own measurements of the skill come first."""
     power = power_of(checks)
     detection, basis, assumed = power.detection, power.basis, power.assumed
     if (own := config.measured.get(skill, {}).get(level)) is not None:
         detection, basis, assumed = own.detection, "as configured", own.assumed
     redone_micro = power.false_alarm * local.cost.total_micro if local.feasible else 0.0
-    judged = grading if "judge" in checks else FREE
     return VerificationOption(
         level=level,
-        cost_micro=own_micro + judged.cost_micro + redone_micro,
-        time_s=own_s + judged.time_s,
+        cost_micro=own_micro + asked.cost_micro + redone_micro,
+        time_s=own_s + asked.time_s,
         price_share=price_share,
         detection=detection,
         assumed=assumed,
         checks=checks,
-        charged_micro=judged.charged_micro,
+        charged_micro=asked.charged_micro,
         basis=basis,
     )
 

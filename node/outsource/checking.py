@@ -75,14 +75,15 @@ class Checking:
     def _composed(
         self, subject: Subject, level: Level, checks: tuple[CheckName, ...], local: LocalOption
     ) -> VerificationOption:
-        own_s = seconds_of(checks) + self._again_s(subject, checks, local)
+        own_s, again = seconds_of(checks), self._again(subject, checks, local)
+        judged = self._grading(subject) if "judge" in checks else FREE
         return option_of(
             subject.skill,
             level,
             checks,
             own_micro=self._work.spent_micro(own_s),
             own_s=own_s,
-            grading=self._grading(subject) if "judge" in checks else FREE,
+            asked=judged.plus(again),
             price_share=0.0,
             local=local,
             config=self._config,
@@ -123,16 +124,28 @@ class Checking:
         for name in self._bundle(subject, level):
             if name == "agreement":
                 continue
+            text, left_s = "", ends - asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout_at(ends):
-                    made.append(await inspection.check(name, subject, result, seed, timeout_s))
-            except (NoGradeError, TimeoutError) as error:
-                text = str(error) or f"no time was left for the check by {name}"
-                made.append(CheckMade(name=name, passed=True, score_ppm=FULL_SCORE_PPM, text=f"not made: {text}"))
+                    made.append(await inspection.check(name, subject, result, seed, left_s))
+            except TimeoutError:
+                text = f"no time was left for the check by {name}"
+                cost_micro = inspection.most_micro(name, subject, result) if left_s > 0 else 0
+            except NoGradeError as error:
+                text, cost_micro = str(error), error.cost_micro
+            if text:
+                made.append(_unmade(name, text, cost_micro))
                 unmade = unmade or (text if name in subject.wanted.checks else "")
             if not made[-1].passed:
                 break
         return _judgement(first, made, unmade)
+
+    def most_micro(self, subject: Subject, result: Content, level: Level) -> int:
+        """The most that others can charge for judging a result: for a judgement that outlasts its task."""
+        if level == "none" or not self._is_composed(subject):
+            return 0
+        inspection = self._inspecting()
+        return sum(inspection.most_micro(name, subject, result) for name in self._bundle(subject, level))
 
     def differ(self, subject: Subject) -> Callable[[Content, Content], str] | None:
         """How two answers of models differ, empty when they say the same; None for work that always comes out alike."""
@@ -151,12 +164,13 @@ class Checking:
     def _grading(self, subject: Subject) -> Grading:
         return self._judge.grading(len(subject.work.data) + USUAL_ANSWER_BYTES) if self._judge is not None else FREE
 
-    def _again_s(self, subject: Subject, checks: tuple[CheckName, ...], local: LocalOption) -> float:
-        """The time that doing one of several documents again takes here."""
-        if "recompute" not in checks or not local.feasible:
-            return 0.0
-        count = len(documents_of(subject.work))
-        return local.time_s / count if count > 1 else 0.0
+    def _again(self, subject: Subject, checks: tuple[CheckName, ...], local: LocalOption) -> Grading:
+        """What doing one of several documents again takes here."""
+        count = len(documents_of(subject.work)) if "recompute" in checks and local.feasible else 0
+        if count < 2:
+            return FREE
+        cost_micro, time_s = local.cost.total_micro / count, local.time_s / count
+        return Grading(cost_micro, time_s, cost_micro if self._work.is_charged(subject.skill) else 0.0)
 
 
 def _together(own: VerificationOption, more: VerificationOption, results: int) -> VerificationOption:
@@ -176,6 +190,11 @@ def _together(own: VerificationOption, more: VerificationOption, results: int) -
         charged_micro=more.charged_micro,
         basis=best.basis,
     )
+
+
+def _unmade(name: CheckName, text: str, cost_micro: int) -> CheckMade:
+    """A check that could not be made, which is not the fault of whoever delivered."""
+    return CheckMade(name=name, passed=True, score_ppm=FULL_SCORE_PPM, text=f"not made: {text}", cost_micro=cost_micro)
 
 
 def _judgement(first: Judgement, made: list[CheckMade], unmade: str) -> Judgement:

@@ -1,12 +1,14 @@
 """Single checks of one result: each gets its material, and whatever else of this node it needs."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from node.env import Env
 from node.errors import NodeError
 from node.execute.openai.material import answer_of, documents_of, part_of, wording_of
+from node.execute.skill import worst_micro
 from node.outsource.localwork import LocalWork
 from node.tasks.checks import CheckMade, CheckName
 from node.tasks.content import Content
@@ -42,7 +44,7 @@ class Inspection:
     async def check(
         self, name: CheckName, subject: Subject, result: Content, seed: bytes, timeout_s: float
     ) -> CheckMade:
-        """Make one check; NoGradeError where it cannot be made."""
+        """Make one check; NoGradeError, with what it cost all the same, where it cannot be made."""
         wanted = subject.wanted
         least_ppm = FULL_SCORE_PPM if wanted.least_score_ppm is None else wanted.least_score_ppm
         answer = answer_of(subject.skill, result)
@@ -59,7 +61,19 @@ class Inspection:
                 documents = documents_of(subject.work)
                 return _made(name, await self._env.offload(check_citations, answer, documents), least_ppm)
             case _:
-                return _made(name, await self._recomputed(subject, answer, seed, timeout_s), least_ppm)
+                finding, cost_micro = await self._recomputed(subject, answer, seed, timeout_s)
+                return _made(name, finding, least_ppm, cost_micro=cost_micro)
+
+    def most_micro(self, name: CheckName, subject: Subject, result: Content) -> int:
+        """The most that somebody else can charge for making one check, for where it is cut short."""
+        match name:
+            case "judge" if self._judge is not None:
+                return self._judge.most_micro(wording_of(subject.work), answer_of(subject.skill, result))
+            case "recompute" if len(documents_of(subject.work)) > 1:
+                skill = self._work.skill(subject.skill)
+                return 0 if skill is None else worst_micro(skill, len(subject.work.data))
+            case _:
+                return 0
 
     def _form(self, subject: Subject, result: Content) -> Finding:
         skill = self._work.skill(subject.skill)
@@ -79,38 +93,47 @@ class Inspection:
         finding = Finding(graded.grade.score_ppm, (f"{self._judge.name} says: {graded.grade.reason}",))
         return _made("judge", finding, least_ppm, cost_micro=graded.cost_micro)
 
-    async def _recomputed(self, subject: Subject, answer: str, seed: bytes, timeout_s: float) -> Finding:
-        """Figures worked out again; and where the answer has a part for each document, one of them done again here."""
+    async def _recomputed(self, subject: Subject, answer: str, seed: bytes, timeout_s: float) -> tuple[Finding, int]:
+        """Figures worked out again; and where the answer has a part for each document, one of them done again here.
+
+        With what that was charged at, in micro-dollars.
+        """
         documents = documents_of(subject.work)
-        again = await self._done_again(subject, answer, documents, seed, timeout_s)
+        again, cost_micro = await self._done_again(subject, answer, documents, seed, timeout_s)
         figures = await self._env.offload(check_recomputation, answer, documents, subject.wanted.schema, seed)
         if again is None:
-            return figures
+            return figures, cost_micro
         if again.score_ppm < FULL_SCORE_PPM or not figures.score_ppm:
             # Where there are no figures, the part that was done again is what there is to go by.
-            return again
-        return Finding(figures.score_ppm, (*figures.reasons, *again.reasons))
+            return again, cost_micro
+        return Finding(figures.score_ppm, (*figures.reasons, *again.reasons)), cost_micro
 
     async def _done_again(
         self, subject: Subject, answer: str, documents: tuple[Document, ...], seed: bytes, timeout_s: float
-    ) -> Finding | None:
+    ) -> tuple[Finding | None, int]:
         names = [one.name for one in documents]
         parts = parts_of(answer, names) if len(names) > 1 else {}
         if not parts or self._work.skill(subject.skill) is None:
-            return None
+            return None, 0
         name = names[int.from_bytes(hashlib.sha256(seed).digest()[:8], "big") % len(names)]
         task = part_of(subject.work, name)
         if task is None:
-            return None
+            return None, 0
         try:
             done = await self._work.run(subject.skill, task, subject.effort, timeout_s=timeout_s)
         except NodeError as error:
-            raise NoGradeError(f"{name} could not be done again here: {error}") from error
+            failure = NoGradeError(f"{name} could not be done again here: {error}")
+            failure.cost_micro = error.spent_micro
+            raise failure from error
+        charged_micro = 0
+        if self._work.is_charged(subject.skill):
+            units = await self._work.units(subject.skill, task)
+            charged_micro = math.ceil(self._work.cost_micro(subject.skill, done, units))
         own = answer_of(subject.skill, Content(done.media_type, done.output))
         alike = max((likeness(parts[name], one) for one in (own, *parts_of(own, [name]).values())), default=0.0)
         if alike >= LEAST_LIKENESS:
-            return Finding(FULL_SCORE_PPM, (f"{name} was done again here and comes to the same",))
-        return Finding(0, (f"{name} was done again here and comes to something else",))
+            return Finding(FULL_SCORE_PPM, (f"{name} was done again here and comes to the same",)), charged_micro
+        return Finding(0, (f"{name} was done again here and comes to something else",)), charged_micro
 
 
 def _made(name: CheckName, finding: Finding, least_ppm: int, *, cost_micro: int = 0) -> CheckMade:

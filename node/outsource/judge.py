@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from node.decision.model_checks import Grading
 from node.decision.tokens import Usage, charge_micro, work_units
-from node.execute.openai.judge import LABEL, JudgeModel
+from node.execute.openai.judge import LABEL, JudgeModel, grade_in
 from node.outsource.localwork import LocalWork
-from node.verification.judging import Grade
+from node.verification.judging import Grade, NoGradeError
 
 FRAME_BYTES = 1_600
 """Of a request, beside what is judged: the rules, the marks, the form."""
@@ -54,16 +54,25 @@ class Judge:
         return Grading(charge_micro(tariff.cost, expected), time_s, most)
 
     async def grade(self, task: str, answer: str, *, timeout_s: float) -> Graded:
-        """Have an answer judged; NoGradeError where that is not to be had."""
+        """Have an answer judged; NoGradeError, with what it cost all the same, where no grade is to be had."""
         tariff = self._model.tariff
         size_bytes = len(task.encode(errors="replace")) + len(answer.encode(errors="replace")) + FRAME_BYTES
         nonce = self._entropy(NONCE_BYTES).hex()
-        grade, usage, wall_s = await self._model.grade(task, answer, nonce, timeout_s=timeout_s)
+        done = await self._model.ask(task, answer, nonce, timeout_s=timeout_s)
         units = work_units(tariff, size_bytes)
-        await self._work.learn_time(LABEL, "full", units, wall_s)
-        if usage is not None:
-            await self._work.tokens.learn(tariff, size_bytes, usage)
-        if tariff.cost is None:
-            return Graded(grade, 0)
-        counted = usage or self._work.tokens.expected(tariff, units)
-        return Graded(grade, math.ceil(charge_micro(tariff.cost, counted)))
+        await self._work.learn_time(LABEL, "full", units, done.wall_s)
+        if done.usage is not None:
+            await self._work.tokens.learn(tariff, size_bytes, done.usage)
+        cost_micro = done.wasted_micro
+        if tariff.cost is not None:
+            counted = done.usage or self._work.tokens.expected(tariff, units)
+            cost_micro += math.ceil(charge_micro(tariff.cost, counted))
+        try:
+            return Graded(grade_in(done, nonce), cost_micro)
+        except NoGradeError as error:
+            error.cost_micro = cost_micro
+            raise
+
+    def most_micro(self, task: str, answer: str) -> int:
+        """The most that a judgement can be charged at: where it was cut short, nobody learns what it came to."""
+        return self._model.most_micro(task, answer)

@@ -48,6 +48,9 @@ class Grade:
 class NoGradeError(Exception):
     """What came back is no grade: the judge is at fault and not whom it judged."""
 
+    cost_micro: int = 0
+    """What whoever was asked charges all the same."""
+
 
 def judge_request(task: str, answer: str, nonce: str, max_tokens: int) -> dict[str, Any]:
     """The chat that asks for a grade, in the ecosystem's form. `nonce`: fresh for each judgement."""

@@ -24,7 +24,7 @@ from node.decision.reliability import wilson
 from node.decision.verification import JudgeConfig
 from node.execute import corpus
 from node.execute.builtin.document_analysis.text import sentences
-from node.execute.openai.judge import JudgeModel
+from node.execute.openai.judge import JudgeModel, grade_in
 from node.outsource.client.redundancy import rulings
 from node.tasks.content import Content
 from node.tasks.verify import FULL_SCORE_PPM
@@ -216,7 +216,8 @@ class Bench:
         return rulings(contents, None, differ)[0]
 
     async def _passes(self, judge: JudgeModel, text: str, answer: str, rng: random.Random) -> bool:
-        grade, _, _ = await judge.grade(f"{WISH} {text}", answer, rng.randbytes(8).hex(), timeout_s=20)
+        nonce = rng.randbytes(8).hex()
+        grade = grade_in(await judge.ask(f"{WISH} {text}", answer, nonce, timeout_s=20), nonce)
         return grade.score_ppm >= round(judge.config.least_score * FULL_SCORE_PPM)
 
 

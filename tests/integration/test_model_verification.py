@@ -52,6 +52,8 @@ class Market:
         self._count += 1
         self.label = f"llm/test-{self._count}"
         self.judge.requests.clear()
+        self.judge.gate.clear()
+        self.judge.spoil = str
         self._before = [await earned_today(seller) for seller in self._sellers]
         return self
 
@@ -156,10 +158,12 @@ async def test_sums_that_do_not_come_out_are_refused(market: Market) -> None:
 async def test_a_document_is_done_again_by_a_buyer_who_has_the_model(market: Market) -> None:
     await market.sells(lambda text: json.dumps(["It is feared that 99 ships were lost.", "Nothing is known of it."]))
     async with backend() as own:
-        await sell_model(market.buyer, own, market.label, cost=TokenRate(read_micro=10**9, written_micro=10**9))
+        await sell_model(market.buyer, own, market.label, cost=TokenRate(read_micro=10**8, written_micro=10**8))
         files = tuple(InputFile(name=name, media_type="text/plain", data=FILING.encode()) for name in ("a", "b"))
         task = await market.ask("Sum up each:", files=files, verify=("recompute",))
         assert "was done again here and comes to something else" in "".join(task.tried)
+        checks = (await market.buyer.reached(bytes.fromhex(task.id), "verified")).checks
+        assert checks[-1].cost_micro > 0, "the buyer's own endpoint charges for it"
 
 
 async def test_of_three_answers_the_odd_one_out_is_not_paid(market: Market) -> None:
@@ -195,6 +199,46 @@ async def test_a_judges_grade_decides_and_its_tokens_are_part_of_the_cost(market
     assert graded.cost_micro > 0
     assert task.cost_micro == sum(await market.earned(1)) + graded.cost_micro
     assert "small-1 says" in graded.text
+
+
+async def test_a_judgement_that_outlasts_its_task_is_made_once_and_counts_at_its_most(market: Market) -> None:
+    market.judge.fault = Fault.SLOW
+    await market.sells(str)
+    task_id = await market.buyer.submit(market.label, REPORT, **ASKED, verify=("judge",))
+    await market.judge.asked(1)
+    await market.buyer.owner.cancel(task_id.hex())
+    task = await market.buyer.ended(task_id)
+    market.judge.gate.set()
+    price_micro = sum(await market.earned(1))
+    events = await market.buyer.parts.tasks.events(task_id)
+    (verdict,) = [event for event in events if event.name == "verified"]
+    assert (verdict.checks[-1].name, len(market.judge.requests)) == ("judge", 1)
+    assert task.cost_micro is not None
+    assert 0 < verdict.checks[-1].cost_micro <= task.cost_micro - price_micro
+
+
+async def test_a_judges_reply_that_is_no_grade_is_charged_all_the_same(market: Market) -> None:
+    market.judge.spoil = lambda text: "I like it."
+    await market.sells(str)
+    task = await market.ask(REPORT, verify=("judge",))
+    assert task.error is not None
+    assert "no grade" in task.error.text
+    charged_micro = task.checks[-1].cost_micro
+    assert 0 < charged_micro == (task.cost_micro or 0) - sum(await market.earned(1))
+
+
+async def test_a_judge_that_takes_longer_than_its_task_has_counts_at_its_most(market: Market) -> None:
+    checking = market.buyer.parts.client._checking
+    market.judge.fault = Fault.SLOW
+    work, answer = Content("text/plain", b"x"), Content("text/plain", b"y")
+    subject = Subject(
+        skill="chat", work=work, effort="full", wanted=wanted_of(("judge",), "", None), min_score_ppm=500_000
+    )
+    slow = await checking.verify(subject, answer, level="full", seed=bytes(32), timeout_s=0.5)
+    assert slow.unmade
+    assert slow.cost_micro == checking.most_micro(subject, answer, "full") > 0
+    late = await checking.verify(subject, answer, level="full", seed=bytes(32), timeout_s=-1.0)
+    assert (bool(late.unmade), late.cost_micro) == (True, 0), "it was never asked"
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ NAMES: tuple[CheckName, ...] = ("agreement", "citations", "judge", "recompute", 
 HERE = LocalOption(feasible=False, why_not="no model")
 
 
-def option(*checks: CheckName, grading: Grading = FREE, config: VerificationConfig | None = None) -> VerificationOption:
+def option(*checks: CheckName, asked: Grading = FREE, config: VerificationConfig | None = None) -> VerificationOption:
     return option_of(
-        "chat", "full", checks, own_micro=10.0, own_s=0.1, grading=grading, price_share=0.0, local=HERE,
+        "chat", "full", checks, own_micro=10.0, own_s=0.1, asked=asked, price_share=0.0, local=HERE,
         config=config or VerificationConfig(),
     )  # fmt: skip
 
@@ -46,9 +46,10 @@ def test_the_form_alone_finds_nothing_and_is_no_audit() -> None:
     assert audit_option([option("form"), option("form", "judge")]) == option("form", "judge")
 
 
-def test_a_judges_cost_is_in_the_level_that_has_one() -> None:
-    grading = Grading(cost_micro=500.0, time_s=2.0, charged_micro=900.0)
-    judged, plain = option("form", "judge", grading=grading), option("form", "schema", grading=grading)
+def test_what_is_asked_of_models_is_in_the_cost_of_the_level() -> None:
+    grading = Grading(cost_micro=400.0, time_s=1.5, charged_micro=800.0)
+    again = Grading(cost_micro=100.0, time_s=0.5, charged_micro=100.0)
+    judged, plain = option("form", "judge", asked=grading.plus(again)), option("form", "schema")
     assert (judged.cost_micro, judged.time_s, judged.charged_micro) == (510.0, 2.1, 900.0)
     assert (plain.cost_micro, plain.charged_micro) == (10.0, 0.0)
 
@@ -62,6 +63,6 @@ def test_the_owners_own_figures_come_first() -> None:
 def test_good_work_that_is_refused_is_part_of_the_cost_where_it_can_be_done_again() -> None:
     local = LocalOption(feasible=True, time_s=1.0, p95_s=2.0, cost=InternalCost(compute_micro=1_000.0))
     assert option_of(
-        "chat", "full", ("form", "agreement"), own_micro=0.0, own_s=0.0, grading=FREE, price_share=1.0, local=local,
+        "chat", "full", ("form", "agreement"), own_micro=0.0, own_s=0.0, asked=FREE, price_share=1.0, local=local,
         config=VerificationConfig(),
     ).cost_micro == power_of(("agreement",)).false_alarm * 1_000.0  # fmt: skip

@@ -3,7 +3,7 @@
 import msgspec
 
 from node.decision.hardware import ApiPrice
-from node.decision.tokens import Tariff, Usage
+from node.decision.tokens import Tariff
 from node.decision.verification import JudgeConfig
 from node.errors import NodeError
 from node.execute.errors import FormatError
@@ -11,12 +11,14 @@ from node.execute.execution import Execution
 from node.execute.openai.model import OpenAiModel
 from node.execute.openai.offer import cost_rate, skill_of
 from node.execute.openai.reply import ChatResult
-from node.execute.skill import JSON
+from node.execute.skill import JSON, worst_micro
 from node.verification.judging import Grade, NoGradeError, judge_request, read_grade
 from node.views import ModelSource
 
 LABEL = "judge"
 """What the judge's times are kept under; it is no skill, and nobody can ask for it."""
+USUAL_NONCE = "0" * 16
+"""As long as any."""
 
 
 def judge_source(config: JudgeConfig) -> ModelSource:
@@ -44,8 +46,8 @@ class JudgeModel:
         self.tariff: Tariff = skill.tariff
         self._model = OpenAiModel(source, skill)
 
-    async def grade(self, task: str, answer: str, nonce: str, *, timeout_s: float) -> tuple[Grade, Usage | None, float]:
-        """The grade, the tokens counted and the seconds it took. NoGradeError when there is none to be had."""
+    async def ask(self, task: str, answer: str, nonce: str, *, timeout_s: float) -> Execution:
+        """The judge's reply, for `grade_in`. NoGradeError when there is none to be had."""
         request = judge_request(task, answer, nonce, self.config.max_tokens)
         try:
             done = await self._asked(request, timeout_s)
@@ -53,8 +55,12 @@ class JudgeModel:
             # Some servers know no schema; the form is asked for in words as well, and checked here.
             del request["response_format"]
             done = await self._asked(request, timeout_s)
-        content = msgspec.json.decode(done.output, type=ChatResult).content
-        return read_grade(content, nonce), done.usage, done.wall_s
+        return done
+
+    def most_micro(self, task: str, answer: str) -> int:
+        """The most that its endpoint can charge for one grade."""
+        request = judge_request(task, answer, USUAL_NONCE, self.config.max_tokens)
+        return worst_micro(self._model.skill, len(msgspec.json.encode(request)))
 
     async def _asked(self, request: dict[str, object], timeout_s: float) -> Execution:
         try:
@@ -64,4 +70,11 @@ class JudgeModel:
         except FormatError:
             raise
         except NodeError as error:
-            raise NoGradeError(f"the judge cannot be asked: {error}") from error
+            failure = NoGradeError(f"the judge cannot be asked: {error}")
+            failure.cost_micro = error.spent_micro
+            raise failure from error
+
+
+def grade_in(reply: Execution, nonce: str) -> Grade:
+    """The grade in a judge's reply; NoGradeError where it is none."""
+    return read_grade(msgspec.json.decode(reply.output, type=ChatResult).content, nonce)

@@ -1,5 +1,6 @@
 """Orders with agents from outside: money promised, the order journaled, the result judged, what is owed noted down."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -131,6 +132,9 @@ class AgentOrders:
             )
         except NodeError as error:
             judgement = Judgement(accepted=False, score_ppm=0, reasons=(f"it could not be verified: {error}",))
+        except asyncio.CancelledError:
+            self._expenses.add(ask.task_id, self._checking.most_micro(ask.subject, work.content, order.level))
+            raise
         self._expenses.add(ask.task_id, judgement.cost_micro)
         if order.level == "redundant" and judgement.accepted:
             own = await here(order.limits.remaining_s)

@@ -35,7 +35,7 @@ from protocol.specification import Level
 RECEIPT_SHARE: Final = 0.5
 """Part of the time left that an accepted result may wait for its receipt's countersignature."""
 LATE_CHECK_S: Final = 10.0
-"""What the check of a delivered result gets at least, if need be after its task has ended."""
+"""What the check of a delivered result gets beyond the time that its task has left."""
 CUT_SHORT: Final = "the task ended before this did: by its deadline or its owner"
 
 
@@ -179,15 +179,27 @@ class Attempts:
 
         Who delivered in time shall neither lose its pay nor escape its blame because the check took too long.
         """
+        judging = asyncio.create_task(self._judge(ask, delivered, level, remaining_s))
         try:
-            return await self._judge(ask, delivered, level, remaining_s)
+            judgement = await asyncio.shield(judging)
         except asyncio.CancelledError:
-            self._promises.hold(ask.task_id, delivered.offer.seller.key, self._judge_late(ask, delivered, level))
+            # What it comes to is known after its task has ended, when nothing can be added to that any more.
+            most_micro = self._checking.most_micro(ask.subject, delivered.delivery.content, level)
+            self._expenses.add(ask.task_id, most_micro)
+            settling = self._settle_late(ask, delivered, judging, level)
+            try:
+                self._promises.hold(ask.task_id, delivered.offer.seller.key, settling)
+            except asyncio.CancelledError:
+                judging.cancel()
+                raise
             raise
+        self._expenses.add(ask.task_id, judgement.cost_micro)
+        return judgement
 
-    async def _judge_late(self, ask: Ask, delivered: Delivered, level: Level) -> None:
-        judgement = await self._judge(ask, delivered, level, LATE_CHECK_S)
-        await self._orders.settle(ask, delivered, judgement, level)
+    async def _settle_late(
+        self, ask: Ask, delivered: Delivered, judging: asyncio.Task[Judgement], level: Level
+    ) -> None:
+        await self._orders.settle(ask, delivered, await judging, level)
 
     async def _judge(self, ask: Ask, delivered: Delivered, level: Level, remaining_s: float) -> Judgement:
         """Judge at the chosen level. The seed is drawn only now: nobody can prepare for what is sampled."""
@@ -197,14 +209,13 @@ class Attempts:
                 delivered.delivery.content,
                 level=level,
                 seed=self._env.entropy(32),
-                timeout_s=max(LATE_CHECK_S, remaining_s),
+                timeout_s=max(0.0, remaining_s) + LATE_CHECK_S,
             )
             if judgement.accepted and (own := ask.undisclosed.check) is not None:
                 finding = await self._env.offload(own, delivered.delivery.content)
                 judgement = judge(finding, min_score_ppm=FULL_SCORE_PPM, cpu_s=judgement.cpu_s)
         except NodeError as error:
             judgement = Judgement(accepted=False, score_ppm=0, reasons=(f"it could not be verified: {error}",))
-        self._expenses.add(ask.task_id, judgement.cost_micro)
         await self._note_verdict(ask, delivered, judgement, level)
         return judgement
 
