@@ -32,10 +32,11 @@ class DhtConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     record_ttl_s: Annotated[float, Meta(gt=0, le=7_200)] = 3_600
     """Life of a record; holders refuse more than two hours."""
-    republish_s: Seconds = 1_500
-    """25 minutes: two more tries fit into the life of a record."""
-    republish_jitter_ppm: Annotated[int, Meta(ge=0, le=500_000)] = 200_000
-    """+-20 %, so that nodes started together do not publish together."""
+    republish_s: Seconds = 1_740
+    """29 minutes, with the jitter half an hour at most: what a holder misses, the next renewal makes good in time,
+    and its write token is still good."""
+    republish_jitter_ppm: Annotated[int, Meta(ge=0, le=500_000)] = 34_000
+    """+-1 minute, so that what was published together is not renewed together for long."""
     full_lookup_every: Count = 4
     """Most republications go straight to the remembered holders; each n-th looks up who is closest now."""
     refresh_s: Seconds = 3_600

@@ -8,9 +8,10 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol, TypeVar
 
 from crypto.identity import short_id
-from dht.ids import ID_BYTES, distance
+from dht.ids import ID_BYTES
 
 Address = tuple[str, int]
 """Host (an IP literal) and UDP port."""
@@ -67,9 +68,22 @@ class ContactLeft:
 ContactEvent = ContactJoined | ContactLeft
 
 
-def nearest(nodes: Iterable[NodeAddress], target: bytes, count: int) -> list[NodeAddress]:
+class Identified(Protocol):
+    """Whatever has a node's id."""
+
+    @property
+    def id(self) -> bytes:
+        """Of a node."""
+        ...  # pragma: no cover
+
+
+Node = TypeVar("Node", bound=Identified)
+
+
+def nearest(nodes: Iterable[Node], target: bytes, count: int) -> list[Node]:
     """The `count` nodes closest to `target`, closest first."""
-    return sorted(nodes, key=lambda node: distance(node.id, target))[:count]
+    at = int.from_bytes(target, "big")
+    return sorted(nodes, key=lambda node: int.from_bytes(node.id, "big") ^ at)[:count]
 
 
 def packed_host(host: str) -> bytes:
@@ -80,8 +94,9 @@ def packed_host(host: str) -> bytes:
         raise ValueError(f"{host!r} is not an IP address") from error
 
 
+@lru_cache(maxsize=8192)
 def unpacked_host(packed: bytes) -> str:
-    """The IP literal of 4 or 16 bytes."""
+    """The IP literal of 4 or 16 bytes; the same string again for the same address, of which every answer names some."""
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 

@@ -1,7 +1,7 @@
 """Keeps this node's own records published: only the publisher republishes, mostly straight to the known holders.
 
 Then the closest of them is asked who is closest now; where most of these are news, the network has grown, and a look-up
-follows.
+follows. Look-ups start from the holders too, who are nearly there: all of the closest are asked, and hardly others.
 
 Where the holders of a popular key have no room, the record is published under the key's shard as well (dht/ids.py).
 """
@@ -178,7 +178,7 @@ class Publisher:
         advert.rounds += 1
         targets = list(advert.holders.values())
         if is_full:
-            found = await self._searcher.nodes(key)
+            found = await self._searcher.nodes(key, advert.holders.values())
             targets = found.nodes
             advert.tokens |= found.tokens
             advert.asked.clear()

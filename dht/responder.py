@@ -31,7 +31,7 @@ from dht.routing import Routing
 from dht.storage import Outcome, RecordStore
 
 TOKEN_EPOCH_MS = 1_800_000
-"""Tokens of this and the previous half hour are good, so a republication after 25 minutes +-20 % still has one."""
+"""Tokens of this and the previous half hour are good, so a republication after half an hour still has one."""
 
 
 class Tokens:

@@ -16,7 +16,7 @@ RTT_WEIGHT = 1 / 8
 """Weight of a new sample in a smoothed round trip (RFC 6298, 2.3)."""
 STRANGER_SENDS = 1
 CONTACT_SENDS = 3
-UNSEEN_S = 900.0
+UNSEEN_S = 1_800.0
 """The oldest contact of a full bucket is checked before it keeps a newcomer out, unless it was seen since."""
 
 
@@ -56,12 +56,12 @@ class Routing:
 
     def closest(self, target: bytes, count: int, exclude: bytes = b"") -> list[NodeAddress]:
         """The `count` contacts closest to `target`, closest first; those that lost their last request left out."""
-        good = (node.node for node in self._table if not node.losses and node.id != exclude)
-        return nearest(good, target, count)
+        good = (node for node in self._table if not node.losses and node.id != exclude)
+        return [node.node for node in nearest(good, target, count)]
 
     def seeds(self, target: bytes, count: int) -> list[NodeAddress]:
         """Where to start a look-up: as `closest`, but a doubtful contact is better than none."""
-        return self.closest(target, count) or nearest((node.node for node in self._table), target, count)
+        return self.closest(target, count) or [node.node for node in nearest(self._table, target, count)]
 
     def rtt_s(self, node_id: bytes) -> float | None:
         """The smoothed round trip to this node, if it is known."""

@@ -12,6 +12,7 @@ datagram protocol with its table of outstanding requests (rpcudp.protocol). Repl
 
 import asyncio
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, cast
 
 from kademlia.node import Node
@@ -63,7 +64,7 @@ class BucketTable(RoutingTable):  # type: ignore[misc]  # the library has no typ
         self.buckets[0].max_replacement_nodes = MAX_RESERVES
 
     def __iter__(self) -> Iterator[TableNode]:
-        return (node for bucket in self.buckets for node in bucket.nodes.values())
+        return chain.from_iterable(bucket.nodes.values() for bucket in self.buckets)
 
     def get(self, node_id: bytes) -> TableNode | None:
         """The node with this id, replacements included."""

@@ -15,7 +15,7 @@ from node.registry.remote import Registry
 log = structlog.get_logger()
 
 LOOK_S: Final = 60.0
-"""The DHT's publisher signs anew every 25 minutes and tells nobody: a minute later the registries have it too. A
+"""The DHT's publisher signs anew every half hour and tells nobody: a minute later the registries have it too. A
 registry that did not answer is tried again after as long."""
 WITHDRAWN_MS: Final = 3_600_000
 """A withdrawal must outlive the record that it supersedes: an hour, the life of a record."""

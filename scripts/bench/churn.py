@@ -134,6 +134,8 @@ class Town:
     thorough: Tally = field(default_factory=Tally)
     offered: Tally = field(default_factory=Tally)
     frames: FrameNetwork = field(init=False)
+    began: tuple[float, int] = (0.0, 0)
+    """When nodes began to come and go, and datagrams sent before."""
 
     def __post_init__(self) -> None:
         self.frames = FrameNetwork(self.loop.network)
@@ -152,6 +154,7 @@ class Town:
 
     async def live(self, for_s: float) -> None:
         """Come and go, and look, for so long."""
+        self.began = (self.loop.time(), self.loop.network.sent)
         async with asyncio.TaskGroup() as group:
             coming = [group.create_task(self._turn_over(seat)) for seat in self.seats]
             rng = random.Random(f"{self.loop.seed}/look")
@@ -161,7 +164,7 @@ class Town:
                     await self._look(rng)
                 if number * LOOK_EVERY_S % HOUR_S == 0:
                     rows = [tally.row() for tally in (self.ordinary, self.thorough, self.offered)]
-                    print(f"after {number * LOOK_EVERY_S / HOUR_S:g} h: {rows}", file=sys.stderr, flush=True)
+                    print(f"after {number * LOOK_EVERY_S / HOUR_S:g} h: {rows}, {self.pace():.2f}", flush=True)
             for task in coming:
                 task.cancel()
 
@@ -179,6 +182,11 @@ class Town:
                 here = await asker.sessions.roll_call.present(sellers, timeout_s=3)
                 if seller is wanted.node:
                     self.offered.add(_body(wanted), [one.body for one in found if one.public_key in here])
+
+    def pace(self) -> float:
+        """Datagrams a second, a node."""
+        began_s, sent = self.began
+        return (self.loop.network.sent - sent) / (self.loop.time() - began_s) / len(self.seats)
 
     def _is_settled(self, seat: Seat) -> bool:
         return self.loop.time() - seat.since_s >= NEW_S
@@ -239,14 +247,13 @@ async def measure(loop: SimLoop, given: argparse.Namespace, half_life_h: float, 
     """One run: its two rows."""
     town = Town(loop, given.sellers, half_life_h * HOUR_S, crashing)
     await town.settle(given.nodes, sells_at_once=given.publish_while_growing)
-    before, began_s, dialled = loop.network.sent, loop.time(), Dials.count
+    dialled = Dials.count
     await town.live(given.hours * HOUR_S)
-    pace = (loop.network.sent - before) / (loop.time() - began_s) / given.nodes
     given_cells = [f"{half_life_h:g} h", f"{100 * crashing:.0f} %"]
     tallies = {"found, ordinary": town.ordinary, "found, thorough": town.thorough, "offered": town.offered}
     dials = f"{(Dials.count - dialled) / max(1, town.offered.live):.2f}"
     return [
-        [*given_cells, name, *tally.row(), f"{pace:.2f}", dials if tally is town.offered else ""]
+        [*given_cells, name, *tally.row(), f"{town.pace():.2f}", dials if tally is town.offered else ""]
         for name, tally in tallies.items()
     ]
 

@@ -30,7 +30,7 @@ from scripts.bench.swarms import FIND_TIMEOUT_S, NETWORK, Ours, leave_signatures
 KEYS = 60
 SETTLED_S = 30.0
 IDLE_S = 600.0
-ROUND_S = 1_500.0
+ROUND_S = DhtConfig().republish_s
 """Between two renewals of a key, on average. Three in four go to the holders, one begins with a look-up: with jitter,
 half of the fourth ones fall behind the end of four rounds; forty rounds give what renewing comes to in the long run."""
 NO_REFRESH_S = 86_400.0
