@@ -37,12 +37,17 @@ def _draw_absent(absent: list[shapes.AbsentRow], out: TextIO) -> None:
 
 
 def draw_matches(view: shapes.Matches, out: TextIO, *, parts: bool = False) -> None:
-    """What fits a request; `parts` shows the three of eq. (12) and the captions that were looked under."""
+    """What fits a request; `parts` shows the three of eq. (12), how it was read and where was looked.
+
+    How it was read is shown on a terminal too where nothing fits.
+    """
     rows = [{**row, "peer": row["peer"] or "here"} for row in view["matches"]]
     draw_table(columns.PARTS if parts else columns.MATCHES, rows, out, empty="nothing fits; see: coalesced skills ls")
     _draw_absent(view["absent"], out)
+    if view["about"] and (parts or (out.isatty() and not rows)):
+        print(f"\nread as: {escaped(view['about'])}", file=out)
     if parts and view["captions"]:
-        print(f"\nlooked under: {escaped(', '.join(view['captions']))}", file=out)
+        print(f"looked under: {escaped(', '.join(view['captions']))}", file=out)
 
 
 def draw_status(status: shapes.Status, out: TextIO) -> None:

@@ -187,7 +187,9 @@ class Network:
                     continue
             reached = None if found.seller is None else self._parts.roll_call.met_unix_ms(found.seller.key)
             rows.append(_match_row(found, trust_ppm if history is not None and history.jobs else None, reached))
-        return MatchesView(text=text, captions=search.captions, matches=tuple(rows), absent=absent)
+        return MatchesView(
+            text=text, captions=search.captions, about=str(search.about), matches=tuple(rows), absent=absent
+        )
 
     async def _present(
         self, found: Sequence[T], seller_of: Callable[[T], Seller | None], source_of: Callable[[T], str]

@@ -204,6 +204,8 @@ class MatchesView(View, frozen=True, kw_only=True, tag="coalesced.matches/1"):
     text: str
     captions: tuple[str, ...]
     """The terms of the taxonomy that were looked under, nearest first."""
+    about: str = ""
+    """Whether the text was taken to be about work or about everyday life, and by what."""
     matches: tuple[MatchRow, ...]
     """Of this node, and of those that answered."""
     absent: tuple[AbsentRow, ...] = ()

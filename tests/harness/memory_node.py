@@ -226,7 +226,12 @@ class MemoryNode(MemoryLedger, MemoryProofs, MemoryPriors):
             terms=tuple(needs),
         )
         is_affordable = max_price_micro is None or max_price_micro >= 900
-        return MatchesView(text=text, captions=("language_processing",), matches=(row,) if is_affordable else ())
+        return MatchesView(
+            text=text,
+            captions=("language_processing",),
+            about="about work \x1b[31m",
+            matches=(row,) if is_affordable else (),
+        )
 
     async def sell(self, request: SellRequest, /) -> OfferView:
         self.sell_request = request

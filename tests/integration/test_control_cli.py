@@ -101,6 +101,7 @@ def test_what_is_no_label_is_looked_for_by_what_it_means(served: ServedNode) -> 
     assert "\x1b[31m" not in by_meaning.out, "a seller's caption is no command to the terminal"
     parts = Ran(served.home, "skills", "find", "upper", "--explain", terminal=True)
     assert ".3 terms" in parts.out
+    assert "read as: about work" in parts.out
     assert "looked under: language_processing" in parts.out
     trusted = Ran(served.home, "skills", "find", "upper", "--min-trust", "0.9", "--json")
     assert trusted.json["schema"] == "coalesced.matches/1"

@@ -146,6 +146,7 @@ class Matches(TypedDict):
     schema: str
     text: str
     captions: list[str]
+    about: str
     matches: list[MatchRow]
     absent: list[AbsentRow]
 

@@ -23,6 +23,7 @@ from node.skills.meaning.learned import NOTHING
 from node.skills.meaning.offer import offer_text
 from node.skills.meaning.ontology import check_resource, has
 from node.skills.meaning.rank import ENOUGH, Offered, rank
+from node.skills.meaning.subject import Subject, subject
 from node.store.history import Outcomes
 from node.store.places import Places
 from protocol.errors import RemoteProtocolError
@@ -52,6 +53,8 @@ class Search:
 
     found: tuple[Found, ...]
     captions: tuple[str, ...]
+    about: Subject
+    """What the request was taken to be about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,8 @@ class Finder:
             )
             for skill in self._executor.skills
         }
-        paths = await self._env.offload(anchors().asked, text, WIDENED)
+        about = await self._env.offload(subject, text)
+        paths = about.paths
         looked: tuple[str, ...] = ()
         found: tuple[Found, ...] = ()
         for count in (ASKED, WIDENED):
@@ -119,7 +123,7 @@ class Finder:
             found = await self._ranked(text, able)
             if sum(one.seller is not None for one in found) >= ENOUGH:
                 break
-        return Search(found, looked)
+        return Search(found, looked, about)
 
     async def label(self, text: str) -> tuple[str, str]:
         """The label of the skill that fits best, and why as a sentence; UsageError when nothing fits."""
@@ -127,7 +131,7 @@ class Finder:
         shown = shortened(text)
         if not search.found:
             instead = advice(text, (skill.label for skill in self._executor.skills))
-            raise UsageError(f"no skill is known here or offered that fits {shown!r}: {instead}")
+            raise UsageError(f"no skill is known here or offered that fits {shown!r} ({search.about}): {instead}")
         best = search.found[0]
         others = dict.fromkeys(one.skill for one in search.found if one.skill != best.skill)
         beside = f"; next: {', '.join(list(others)[:2])}" if others else ""

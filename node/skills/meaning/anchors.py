@@ -6,7 +6,7 @@ the taxonomy's (measured in docs/benchmarks.md; hashing the vectors themselves f
 
 import heapq
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -30,28 +30,36 @@ class Near:
     cosine: float
 
 
-class Anchors:
-    """The taxonomy's terms as points among texts."""
+class Points:
+    """Terms as points among texts, read when they are first asked for."""
 
-    def __init__(self, embedding: Embedding) -> None:
+    def __init__(self, embedding: Embedding, terms: Callable[[], Mapping[str, Term]]) -> None:
         self._embedding = embedding
+        self._terms = terms
         self._points: list[tuple[Term, array[int], int]] = []
-
-    @property
-    def version(self) -> str:
-        """Of taxonomy and vectors: who uses others meets nobody by mistake, for their keys differ."""
-        return f"{TAXONOMY}/{self._embedding.version}"
 
     def nearest(self, vector: Vector, count: int) -> tuple[Near, ...]:
         """The `count` nearest terms, nearest first; none for a text without meaning."""
         if not any(vector):
             return ()
         if not self._points:
-            vectors = ((term, array("q", self._embedding.embed(term.text))) for term in taxonomy().values())
+            vectors = ((term, array("q", self._embedding.embed(term.text))) for term in self._terms().values())
             self._points = [(term, point, dot(point, point)) for term, point in vectors]
         length = dot(vector, vector)
         likeness = (Near(term, ratio(dot(vector, point), length * square)) for term, point, square in self._points)
         return tuple(heapq.nlargest(count, likeness, key=lambda near: near.cosine))
+
+
+class Anchors(Points):
+    """The taxonomy's terms as points."""
+
+    def __init__(self, embedding: Embedding) -> None:
+        super().__init__(embedding, taxonomy)
+
+    @property
+    def version(self) -> str:
+        """Of taxonomy and vectors: who uses others meets nobody by mistake, for their keys differ."""
+        return f"{TAXONOMY}/{self._embedding.version}"
 
     def names(self, terms: Sequence[str]) -> tuple[str, ...]:
         """What the keys of these terms' paths are made from."""
@@ -62,10 +70,6 @@ class Anchors:
         near = [one.term.path for one in self.nearest(self._embedding.embed(text), PUBLISHED)]
         above = ancestors(near[0]) if near else ()
         return tuple(dict.fromkeys((*near, *above)))
-
-    def asked(self, text: str, count: int = ASKED) -> tuple[str, ...]:
-        """The paths of the terms under which to look for what fits a request, nearest first."""
-        return tuple(one.term.path for one in self.nearest(self._embedding.embed(text), count))
 
 
 @cache

@@ -21,8 +21,12 @@ class Embedding(Protocol):
         ...  # pragma: no cover
 
     @property
-    def theta(self) -> float:
-        """The least cosine of a request and its nearest caption: one below it is about nothing in the taxonomy."""
+    def margin(self) -> float:
+        """By how much a request for work is nearer to captions than to everyday topics (`subject`)."""
+        ...  # pragma: no cover
+
+    def knows(self, word: str) -> bool:
+        """Whether it reads a word as one, not as letters."""
         ...  # pragma: no cover
 
     def embed(self, text: str) -> Vector:

@@ -16,7 +16,11 @@ class Grams:
     """Counts of letter triples, each at a place and with a sign that its CRC-32 says."""
 
     version: ClassVar[str] = "grams-1"
-    theta: ClassVar[float] = 0.35
+    margin: ClassVar[float] = 0.1
+
+    def knows(self, word: str) -> bool:
+        """Any word: it is made of letters, and so are these vectors."""
+        return bool(word)
 
     def embed(self, text: str) -> Vector:
         """128 whole numbers; all zero for a text without letters or digits."""

@@ -15,6 +15,7 @@ from node.errors import UsageError
 TAXONOMY = "oasf-1.1.1"
 DATA = Path(__file__).parent / "data"
 RESOURCES = "resources-1"
+EVERYDAY = "everyday-1"
 RELATIONS = ("hasResource", "hasAccessTo", "canExecute", "hasKnowledgeBase", "supportsProtocol")
 """Of an agent to what it has (COALESCE, section III.C): the first part of a resource term, `hasResource/gpu/h100`."""
 ANCESTOR_SHARE = 0.5
@@ -45,6 +46,12 @@ def taxonomy() -> Mapping[str, Term]:
 def resources() -> Mapping[str, Term]:
     """All resource terms by path; each begins with a relation."""
     return _terms(RESOURCES)
+
+
+@cache
+def everyday() -> Mapping[str, Term]:
+    """What people talk about and nobody sells to agents: everyday topics by path, with words that belong to them."""
+    return _terms(EVERYDAY)
 
 
 def check_resource(path: str) -> str:

@@ -10,12 +10,15 @@ from node.skills.meaning.embedding import embedding
 from node.skills.meaning.fit import Fit, fit
 from node.skills.meaning.learned import NOTHING, placed
 from node.skills.meaning.offer import offer_text
+from node.skills.meaning.subject import subject
 from node.skills.meaning.vector import Vector, dot, ratio
 
 MOST_RANKED = 64
 """Offers, the most alike by their texts, that are compared by their terms too: a flood of adverts costs no more."""
 LEAST_MEANING = 0.2
 """Under which an offer does not fit: where fitting and unfitting ones of the test corpus part best."""
+OWN_WORDS = 0.75
+"""The cosine from which an offer fits a request about everyday life too: asked for in its own words."""
 ENOUGH = 5
 """Fitting offers after which nobody looks further: with fewer, what came is weak, and the search is widened."""
 
@@ -33,21 +36,21 @@ class Offered:
 def rank(request: str, offers: Sequence[Offered]) -> list[tuple[int, Fit]]:
     """The places of those offers that fit, best first, with their parts of eq. (12).
 
-    A request that is near no caption is about nothing that is known: nothing fits it. Nor does an offer fit whose
-    texts are too unlike, whatever its record.
+    A request about everyday life fits nobody but who sells just that. Nor does an offer fit whose texts are too unlike,
+    whatever its record.
     """
-    wanted = embedding().embed(request)
-    near = anchors().nearest(wanted, PUBLISHED)
-    if not near or near[0].cosine < embedding().theta:
-        return []
+    about = subject(request)
+    wanted = about.vector
+    least_cosine = -1.0 if about.is_work else OWN_WORDS
     square = dot(wanted, wanted)
     places = (_place(offer.skill, offer.caption, offer.offset) for offer in offers)
     likeness = (ratio(dot(wanted, place), square * length) for place, length in places)
     alike = heapq.nlargest(MOST_RANKED, ((cosine, -at) for at, cosine in enumerate(likeness)))
-    terms = [one.term.path for one in near]
+    terms = about.paths[:PUBLISHED]
     found = [
         (-at, fit(terms, _terms(offers[-at].skill, offers[-at].caption), cosine, offers[-at].record))
         for cosine, at in alike
+        if cosine >= least_cosine
     ]
     fitting = [pair for pair in found if pair[1].meaning >= LEAST_MEANING]
     return sorted(fitting, key=lambda pair: (-pair[1].score, pair[0]))

@@ -20,6 +20,8 @@ FILE = Path(__file__).parent / "data" / f"{NAME}.bin"
 SHA256 = "a0054107d775f20705ca9931b8e58c2c0b76a4fa5c0f262ac44d79e1316eedd4"
 """Of the file: another one would give other vectors under the same name."""
 MAGIC = b"coalesced-table\n"
+WORD_PIECE_CHARS = 3.5
+"""On average, of a word that is put together from known ones; a made-up or foreign word falls into shorter pieces."""
 
 
 class TableError(NodeError):
@@ -30,13 +32,18 @@ class StaticTable:
     """Weighed rows by vocabulary piece."""
 
     version = NAME
-    theta = 0.32
+    margin = 0.06
 
     def __init__(self, vocabulary: Vocabulary, weights: memoryview, rows: memoryview) -> None:
         """`weights`: one byte a piece. `rows`: 128 signed bytes a piece, format "b"."""
         self._vocabulary = vocabulary
         self._weights = weights
         self._rows = rows
+
+    def knows(self, word: str) -> bool:
+        """Whether the vocabulary has the word, whole or in pieces that are long enough to be parts of it."""
+        pieces = len(self._vocabulary.rows(word))
+        return pieces == 1 or (pieces > 1 and len(word) >= WORD_PIECE_CHARS * pieces)
 
     def embed(self, text: str) -> Vector:
         """The weighed sum of the rows of the text's pieces; words that the vocabulary cannot spell count nothing."""
