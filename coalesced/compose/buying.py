@@ -24,6 +24,7 @@ from node.outsource.client.honeytokens import Honeytokens
 from node.outsource.client.lives import Lives
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import Market
+from node.outsource.client.ontheway import OnTheWay
 from node.outsource.client.orders import Orders
 from node.outsource.client.plancourse import PlanCourse
 from node.outsource.client.promises import Promises
@@ -69,6 +70,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         return await client.order(request, undisclosed)
 
     checking = build_checking(base)
+    on_the_way = OnTheWay()
     surveyor = Surveyor(
         own_key=identity.public_key,
         own_endpoint=base.ground.addresses.advertised,
@@ -83,6 +85,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         standings=Standings(identity.public_key, community, env),
         hearsay=hearsay,
         clearance=Clearance(config.security, store.shown, store.examinations, store.drifting),
+        on_the_way=on_the_way,
         outcomes=store.outcomes,
         spending=store.spending,
         journal=store.journal,
@@ -106,6 +109,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         outcomes=store.outcomes,
         settlement=Settlement(identity=identity, env=env, journal=store.journal, peers=base.peers, timeout_s=timeout_s),
         settling=paying.settling,
+        on_the_way=on_the_way,
         community=community,
         in_background=base.in_background,
     )
@@ -194,6 +198,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
             attempts=attempts,
             tasks=base.tasks,
             decisions=store.decisions,
+            on_the_way=on_the_way,
             finder=finder,
             reexaminer=reexaminer,
             watch=watch,

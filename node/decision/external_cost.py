@@ -109,7 +109,8 @@ def seller_terms(facts: TaskFacts, candidate: Candidate, config: DecisionConfig,
     moved_micro = communication_micro(facts.input_bytes + facts.expected_output_bytes, config)
     breach_micro = risk_cost_micro(stakes.value_micro, (p_breach,), config.gamma)
     time_s = wire_s + candidate.duration_s
-    fixed = moved_micro + config.integration_micro + stakes.time_value_micro_per_s * time_s + breach_micro
+    waited_micro = stakes.time_value_micro_per_s * (time_s + candidate.ahead_s)
+    fixed = moved_micro + config.integration_micro + waited_micro + breach_micro
     if candidate.settlement_micro:
         fixed += candidate.settlement_micro
     return SellerTerms(

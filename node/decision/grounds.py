@@ -1,4 +1,4 @@
-"""What is known of a seller, in words: own receipts, what others say, what settling with it takes."""
+"""What is known of a seller, in words: own receipts, what others say, what settling and waiting take."""
 
 from node.decision.decision import Decision
 from node.decision.inputs import Candidate, VerificationOption
@@ -41,6 +41,9 @@ def _of(seller: Candidate, settings: PolicyConfig) -> list[str]:
     if seller.settlement_micro or seller.settlement_s:
         fee, wait = usd(seller.settlement_micro), duration(seller.settlement_s)
         said.append(f"An escrow with {seller.name} costs {fee} in fees and holds its work up for {wait}.")
+    if seller.orders_ahead:
+        orders, wait = counted(seller.orders_ahead, "order"), duration(seller.ahead_s)
+        said.append(f"With {orders} of this node's own on the way to {seller.name}, {wait} more of waiting are counted.")
     return said
 
 

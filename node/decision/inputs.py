@@ -155,6 +155,12 @@ class Candidate(Checked, frozen=True, kw_only=True):
     """What settling with it costs beside its price: the fees of an escrow."""
     settlement_s: Seconds = 0.0
     """How long settling delays the work: until its price is locked."""
+    orders_ahead: Whole = 0
+    """Orders of this node's own that were on their way to it when it quoted, so that its quote does not reckon with
+    them."""
+    ahead_s: Seconds = 0.0
+    """How long they are expected to make this one wait. Only a price is set on that: how many it does at once is a
+    guess, and rules nobody out."""
     claimed_success: Probability = 1.0
     """What its quote claims."""
     advertised_success: Probability = 1.0

@@ -101,7 +101,7 @@ def row_of(
         settlement_micro=candidate.settlement_micro,
         integration_micro=config.integration_micro,
         verification_micro=best.verification_micro,
-        waiting_micro=stakes.time_value_micro_per_s * terms.time_s,
+        waiting_micro=stakes.time_value_micro_per_s * (terms.time_s + candidate.ahead_s),
         lateness_micro=best.lateness_micro,
         undetected_micro=best.undetected_micro,
         redo_micro=best.redo_micro,

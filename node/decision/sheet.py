@@ -82,6 +82,7 @@ class Sheet:
         self.price = array(one.price_micro for one in candidates)
         self.bad = 1.0 - self.success
         self.time_s = array(transfer_s(still, one, config) + one.duration_s for one in candidates)
+        self.ahead_s = array(one.ahead_s for one in candidates)
         self.bandwidth = array(one.bandwidth_bytes_per_s or config.bandwidth_bytes_per_s for one in candidates)
         self.surely = np.exp(array(min(600.0, CERTAIN_DEVIATIONS * spread(o.duration_s, o.p95_s)) for o in candidates))
         self.breach = array(one.p_breach for one in terms)
@@ -121,7 +122,7 @@ class Sheet:
             self.bad * self.price,
             doubt,
             doubt * self.price,
-            self.time_s,
+            self.time_s + self.ahead_s,
             1.0 / self.bandwidth,
             self.breach,
         )

@@ -72,6 +72,16 @@ def test_an_escrow_adds_its_fee_and_the_price_of_its_wait() -> None:
     assert sum(terms) == pytest.approx(charged.total_micro)
 
 
+def test_orders_on_the_way_are_a_price_of_waiting_and_make_nobody_late() -> None:
+    free, crowded = row(), row(orders_ahead=2, ahead_s=50.0)
+    assert crowded.waiting_micro == pytest.approx(free.waiting_micro + 5_000.0)
+    assert crowded.total_micro == pytest.approx(free.total_micro + 5_000.0)
+    assert (crowded.time_s, crowded.p_late) == (free.time_s, free.p_late)
+    assert row(orders_ahead=2, ahead_s=1e6).p_late == free.p_late
+    said = " ".join(explain(decided(orders_ahead=2, ahead_s=50.0)).sentences)
+    assert f"With 2 orders of this node's own on the way to aaaa, {duration(50.0)} more of waiting are counted." in said
+
+
 def test_a_dear_escrow_turns_the_choice_to_another_seller_or_to_local() -> None:
     other = seller(key=b"b", name="bbbb", price_micro=9_100_000)
     known = {"successes": 30.0, "jobs": 30}
@@ -95,6 +105,7 @@ def test_the_lean_choice_knows_both_as_the_explaining_one_does(seed: int) -> Non
             price_micro=int(random.uniform(8e6, 10e6)),
             settlement_micro=float(random.choice([0.0, 300_000.0, 2_000_000.0])),
             settlement_s=float(random.choice([0.0, 3.0])),
+            ahead_s=float(random.choice([0.0, 3_000.0])),
             reputation=[None, GOOD, BAD][int(random.integers(3))],
             successes=20.0,
             jobs=20,

@@ -25,6 +25,7 @@ from node.outsource.client.enquiry import LOOKING_SHARE, Enquiry
 from node.outsource.client.finder import Finder
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import NoOffer, Offer
+from node.outsource.client.ontheway import OnTheWay
 from node.outsource.client.outcome import Done, Failed, Limits, Question
 from node.outsource.client.reexamining import Reexaminer
 from node.outsource.client.request import Ask
@@ -59,6 +60,7 @@ class Course:
         attempts: Attempts,
         tasks: TaskLog,
         decisions: Decisions,
+        on_the_way: OnTheWay,
         watch: MarketWatch,
         agents: Agents,
         finder: Finder,
@@ -71,6 +73,7 @@ class Course:
         self._attempts = attempts
         self._tasks = tasks
         self._decisions = decisions
+        self._on_the_way = on_the_way
         self._watch = watch
         self._agents = agents
         self._finder = finder
@@ -124,6 +127,8 @@ class Course:
                 survey, decision = surveyed.survey, surveyed.decision
                 while True:
                     ask = survey.ask
+                    # At once, so that whatever is decided from now on reckons with it.
+                    self._set_out(survey, decision)
                     quoted.update(survey.offers)
                     await self._decided(survey, decision)
                     if decision.choice == "none":
@@ -145,7 +150,15 @@ class Course:
             deadline_s = ask.specification.constraints.deadline_ms / 1000
             raise DeadlineError(listed(f"the deadline of {deadline_s:g} s has passed", tried)) from error
         finally:
+            self._on_the_way.ended(ask.task_id)
             self._agents.release(quoted - taken)
+
+    def _set_out(self, survey: Survey, decision: Decision) -> None:
+        task_id = survey.ask.task_id
+        self._on_the_way.ended(task_id)
+        if decision.contractor is not None:
+            run_s = survey.offer(decision.contractor).terms.duration_ms / 1000
+            self._on_the_way.set_out(task_id, decision.contractor, run_s)
 
     async def _attempt(
         self, ask: Ask, survey: Survey, decision: Decision, remaining_s: float, question: Question

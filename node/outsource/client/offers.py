@@ -33,6 +33,8 @@ class Offer:
     held: HeldQuote
     rtt_s: float
     subnet: str = ""
+    asked_s: float = 0.0
+    """When the quote was asked for, by the event loop's clock; 0: it says nothing of what waits at the seller."""
 
     @property
     def terms(self) -> QuoteTerms:
@@ -143,4 +145,4 @@ class Market:
             return NoOffer(seller, error.text)
         if fault := check_quote(terms, asked):
             return NoOffer(seller, f"its quote cannot be used: {fault}")
-        return Offer(seller, answer, hold_received(terms, self._unix_ms()), rtt_s, session.remote.subnet)
+        return Offer(seller, answer, hold_received(terms, self._unix_ms()), rtt_s, session.remote.subnet, asked_at)

@@ -17,6 +17,7 @@ from node.net.peers import Peers
 from node.net.session import Session
 from node.outsource.client.hiring import Delivery, Fault, Job, Listener, hire, proof_of
 from node.outsource.client.offers import Offer
+from node.outsource.client.ontheway import OnTheWay
 from node.outsource.client.outcome import Failed, Limits, Question
 from node.outsource.client.progresslog import ProgressLog
 from node.outsource.client.promises import Promises
@@ -67,6 +68,7 @@ class Orders:
         outcomes: Outcomes,
         settlement: Settlement,
         settling: Adapter,
+        on_the_way: OnTheWay,
         community: Community,
         in_background: Background,
     ) -> None:
@@ -79,6 +81,7 @@ class Orders:
         self._outcomes = outcomes
         self._settlement = settlement
         self._settling = settling
+        self._on_the_way = on_the_way
         self._community = community
         self._in_background = in_background
 
@@ -166,6 +169,7 @@ class Orders:
 
     def _listener(self, ask: Ask, offer: Offer, progress: ProgressLog, question: Question) -> Listener:
         async def accepted() -> None:
+            self._on_the_way.accepted(ask.task_id, offer.seller.key, asyncio.get_running_loop().time())
             self._tasks.tell(ask.task_id, "accepted", "work has begun", peer=offer.seller.name)
 
         async def moved(done_ppm: int, text: str) -> None:

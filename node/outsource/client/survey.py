@@ -24,6 +24,7 @@ from node.outsource.client.askmemory import AskMemory
 from node.outsource.client.clearance import Clearance, Standing
 from node.outsource.client.hearsay import Hearsay
 from node.outsource.client.offers import Market, NoOffer, Offer, Tender
+from node.outsource.client.ontheway import OnTheWay
 from node.outsource.client.request import Ask
 from node.outsource.client.seller import Seller
 from node.outsource.client.standings import Standings
@@ -112,6 +113,7 @@ class Surveyor:
         standings: Standings,
         hearsay: Hearsay,
         clearance: Clearance,
+        on_the_way: OnTheWay,
         outcomes: Outcomes,
         spending: Spending,
         journal: Journal,
@@ -135,6 +137,7 @@ class Surveyor:
         self._standings = standings
         self._hearsay = hearsay
         self._clearance = clearance
+        self._on_the_way = on_the_way
         self._outcomes = outcomes
         self._spending = spending
         self._journal = journal
@@ -334,9 +337,7 @@ class Surveyor:
         inputs = Inputs(
             facts=msgspec.structs.replace(facts, was_asked=was_asked),
             local=survey.local,
-            candidates=tuple(
-                _candidate(survey, offer, self._audit_key) for offer in survey.offers if not self.has_expired(offer)
-            ),
+            candidates=tuple(self._candidate(survey, offer) for offer in survey.offers if not self.has_expired(offer)),
             options=survey.checks,
             config=self._config_of(ask),
             memory=survey.memories.client,
@@ -347,6 +348,13 @@ class Surveyor:
         from node.decision.engine import replay  # see node/decision/__init__.py
 
         return replay(changed(inputs, ask.what_if, self._work.rates))
+
+    def _candidate(self, survey: Survey, offer: Offer) -> Candidate:
+        ahead = self._on_the_way.ahead(offer.seller.key, offer.asked_s)
+        # How many it does at once it does not say: taken for as many as this node.
+        ahead_s = ahead.run_s / self._work.executor.slots
+        found = _candidate(survey, offer, self._audit_key)
+        return msgspec.structs.replace(found, orders_ahead=ahead.count, ahead_s=ahead_s) if ahead.count else found
 
     def _config_of(self, ask: Ask) -> DecisionConfig:
         return self._decision if ask.policy is None else msgspec.structs.replace(self._decision, policy=ask.policy)
