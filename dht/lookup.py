@@ -138,8 +138,8 @@ class Lookup:
 
     @property
     def records(self) -> list[Record]:
-        """The newest record of each publisher, withdrawals left out."""
-        return [record for record in self._best.values() if not record.is_withdrawal]
+        """The newest record of each publisher, which may be a withdrawal."""
+        return list(self._best.values())
 
     @property
     def largest_total(self) -> int:

@@ -32,8 +32,8 @@ MAX_OBSERVED = 15
 """Latest answers that count when peers say where they see us."""
 
 
-class Discovery(Protocol):
-    """What the rest of the application knows of discovery."""
+class Publishing(Protocol):
+    """What those know of discovery who have something to offer."""
 
     async def publish(self, key: bytes, body: bytes) -> int:
         """Publish under a key and keep it published; gives how many other nodes hold it now."""
@@ -47,10 +47,17 @@ class Discovery(Protocol):
         """Stop publishing under this key, and say so to the holders."""
         ...  # pragma: no cover
 
-    async def find(self, key: bytes, *, timeout_s: float, thorough: bool = False) -> list[Record]:
+
+class Discovery(Publishing, Protocol):
+    """What the rest of the application knows of discovery."""
+
+    async def find(
+        self, key: bytes, *, timeout_s: float, thorough: bool = False, withdrawn: bool = False
+    ) -> list[Record]:
         """Verified, living records under the key, best first; an empty list when there are none.
 
-        `thorough` is for a look-up that money depends on: liars around the key cannot cut it short.
+        `thorough` is for a look-up that money depends on: liars around the key cannot cut it short. `withdrawn`: with
+        the withdrawals of those who publish nothing under it any more, last.
         """
         ...  # pragma: no cover
 
@@ -158,12 +165,14 @@ class KademliaDiscovery:
         """Stop publishing under this key, and say so to the holders."""
         await self._publisher.withdraw(key)
 
-    async def find(self, key: bytes, *, timeout_s: float, thorough: bool = False) -> list[Record]:
+    async def find(
+        self, key: bytes, *, timeout_s: float, thorough: bool = False, withdrawn: bool = False
+    ) -> list[Record]:
         """Verified, living records under the key, the publishers closest to our own id first.
 
         So different clients prefer different sellers, and one client the same ones again. `thorough` asks everyone
         in the key's region (dht/region.py), which a few liars cannot cut short: for a look-up that money depends on.
-        Of a popular key, the shard of our own part of the ring is read too.
+        Of a popular key, the shard of our own part of the ring is read too. `withdrawn` adds the withdrawals, last.
         """
         ends_s = asyncio.get_running_loop().time() + timeout_s
         best: dict[bytes, Record] = {}
@@ -175,8 +184,9 @@ class KademliaDiscovery:
                     best[record.public_key] = record
             if found.total < self._config.max_records_per_key:
                 break
-        living = [record for record in best.values() if not record.is_withdrawal]
-        return sorted(living, key=lambda record: distance(record.publisher_id, self._own_id))[: self._config.max_found]
+        ranked = sorted(best.values(), key=lambda record: distance(record.publisher_id, self._own_id))
+        living = [record for record in ranked if not record.is_withdrawal][: self._config.max_found]
+        return [*living, *(record for record in ranked if withdrawn and record.is_withdrawal)]
 
     def estimated_nodes(self) -> int:
         """About how many nodes the network has, by how densely they lie."""

@@ -42,8 +42,8 @@ def _of(seller: Candidate, settings: PolicyConfig) -> list[str]:
         fee, wait = usd(seller.settlement_micro), duration(seller.settlement_s)
         said.append(f"An escrow with {seller.name} costs {fee} in fees and holds its work up for {wait}.")
     if seller.orders_ahead:
-        orders, wait = counted(seller.orders_ahead, "order"), duration(seller.ahead_s)
-        said.append(f"With {orders} of this node's own on the way to {seller.name}, {wait} more of waiting are counted.")
+        orders = f"{counted(seller.orders_ahead, 'order')} of this node's own on the way to {seller.name}"
+        said.append(f"With {orders}, {duration(seller.ahead_s)} more of waiting are counted.")
     return said
 
 

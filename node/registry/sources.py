@@ -1,7 +1,8 @@
 """Where sellers are looked for: the DHT, then registries, then what was found before, then the local network.
 
 Each source is asked only where those before it knew nobody: a registry learns what is looked for, and what was found
-before may be gone. Every record is verified whoever shows it, and the answer says who that was.
+before may be gone, or outweighed by a withdrawal that the others show. Every record is verified whoever shows it, and
+the answer says who that was.
 """
 
 import asyncio
@@ -11,7 +12,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from dht.contacts import Contact
 from dht.errors import RemoteDhtError
 from dht.ids import distance
 from dht.records import Record, open_record
@@ -56,7 +56,7 @@ NOBODY = Looked(())
 
 
 class Sources:
-    """Finds what others publish wherever it can, and publishes what this node offers. A `Discovery`."""
+    """Finds what others publish wherever it can, and publishes what this node offers."""
 
     def __init__(
         self,
@@ -89,10 +89,6 @@ class Sources:
 
     # --- finding
 
-    async def find(self, key: bytes, *, timeout_s: float, thorough: bool = False) -> list[Record]:
-        """See `look`: the records alone."""
-        return list((await self.look(key, timeout_s=timeout_s, thorough=thorough)).records)
-
     async def look(self, key: bytes, *, timeout_s: float, thorough: bool = False) -> Looked:
         """Who is published under `key`, by the first source that knows anybody; nobody where no source answers.
 
@@ -102,17 +98,17 @@ class Sources:
         ends = loop.time() + timeout_s
         has_others = bool(self._registries or self._neighbours)
         dht_s = timeout_s * DHT_SHARE if has_others else timeout_s
-        records = await self._dht.find(key, timeout_s=dht_s, thorough=thorough)
-        if records:
+        found = await self._dht.find(key, timeout_s=dht_s, thorough=thorough, withdrawn=True)
+        if records := [record for record in found if not record.is_withdrawal]:
             self._sights.saw(key, {record.public_key for record in records}, self._env.unix_ms())
-            self._remember(records)
+            self._remember(found)
             self._compare(key, records)
             return Looked(tuple(records), DHT)
-        by_registry = await self._ask_registries(key, ends - loop.time())
+        by_registry, shown = await self._ask_registries(key, ends - loop.time())
+        self._remember((*found, *shown))
         if by_registry.records:
-            self._remember(by_registry.records)
             return by_registry
-        kept = self._living(await self._recalled(key))
+        kept = self._outweighed(await self._recalled(key), (*found, *shown))
         if kept:
             return Looked(tuple(kept), CACHE)
         if self._neighbours is not None and await self._neighbours.met_another(max(0.0, ends - loop.time())):
@@ -120,7 +116,8 @@ class Sources:
             return Looked(tuple(records), LAN if records else "")
         return NOBODY
 
-    async def _ask_registries(self, key: bytes, timeout_s: float) -> Looked:
+    async def _ask_registries(self, key: bytes, timeout_s: float) -> tuple[Looked, tuple[Record, ...]]:
+        """What they know together; and the newest record of each publisher, withdrawals among them."""
         answers = await asyncio.gather(*(self._listed(one, key, timeout_s) for one in self._registries))
         best: dict[bytes, Record] = {}
         shown_by: dict[bytes, str] = {}
@@ -131,7 +128,7 @@ class Sources:
                     shown_by[record.public_key] = f"registry {registry.address}"
         records = self._living(best.values())
         who = dict.fromkeys(shown_by[record.public_key] for record in records)
-        return Looked(tuple(records), ", ".join(who), shown_by)
+        return Looked(tuple(records), ", ".join(who), shown_by), tuple(best.values())
 
     async def _listed(self, registry: Registry, key: bytes, timeout_s: float) -> Listed | None:
         tally = self.tallies[registry.address]
@@ -148,6 +145,11 @@ class Sources:
     def _living(self, records: Iterable[Record]) -> list[Record]:
         living = [record for record in records if not record.is_withdrawal]
         return sorted(living, key=lambda record: distance(record.publisher_id, self._own_id))
+
+    def _outweighed(self, kept: Iterable[Record], newer: Iterable[Record]) -> list[Record]:
+        """What of those kept is still on offer, for all that `newer` says."""
+        latest = {one.public_key: one.seq for one in newer}
+        return self._living(one for one in kept if one.seq >= latest.get(one.public_key, 0))
 
     # --- what was found before
 
@@ -212,12 +214,8 @@ class Sources:
         self._announcer.changed()
 
     def holders(self, key: bytes) -> int:
-        """See `Discovery.holders`."""
+        """See `Publishing.holders`."""
         return self._dht.holders(key)
-
-    def contacts(self) -> list[Contact]:
-        """See `Discovery.contacts`."""
-        return self._dht.contacts()
 
     # --- its own life
 

@@ -8,12 +8,20 @@ from node.store.database import Database
 
 
 def remember(connection: sqlite3.Connection, records: Iterable[Record], most: int) -> None:
-    """Keep the newest record of each publisher under each key; beyond `most`, those go that expire first."""
+    """Keep the newest record of each publisher under each key; beyond `most`, those go that expire first.
+
+    What a publisher has withdrawn goes.
+    """
+    latest = list(records)
+    connection.executemany(
+        "DELETE FROM found_records WHERE key = ? AND public_key = ? AND seq < ?",
+        [(one.key, one.public_key, one.seq) for one in latest if one.is_withdrawal],
+    )
     connection.executemany(
         "INSERT INTO found_records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
         "seq = excluded.seq, expires_unix_ms = excluded.expires_unix_ms, raw = excluded.raw "
         "WHERE excluded.seq > seq",
-        [(one.key, one.public_key, one.seq, one.expires_unix_ms, one.raw) for one in records],
+        [(one.key, one.public_key, one.seq, one.expires_unix_ms, one.raw) for one in latest if not one.is_withdrawal],
     )
     connection.execute(
         "DELETE FROM found_records WHERE (key, public_key) IN (SELECT key, public_key FROM found_records "

@@ -48,3 +48,15 @@ async def test_a_seller_outside_its_hours_declines_to_quote_and_says_when_to_com
         assert 0 < answer.retry_after_ms <= 4 * 86_400_000
         await seller.owner.sell(SellRequest(target="sentiment", hours="mon-sun 0-24"))
         assert isinstance(await buyer.ask_quote(seller, specification), Quote)
+
+
+async def test_the_only_seller_is_no_longer_found_once_it_has_withdrawn() -> None:
+    async with world() as made:
+        seller, buyer = await made.seller(), await made.buyer()
+        assert (await buyer.ask("sentiment", TEXT)).choice == "outsource"
+        await seller.owner.unsell("sentiment")
+        shown = await buyer.owner.find_skill("sentiment")
+        assert (shown.sellers, shown.absent) == ((), ())
+        task = await buyer.ask("sentiment", TEXT)
+        timeline = (await buyer.owner.why(task.id)).timeline
+        assert [row.text for row in timeline if row.name == "sellers_found"] == ["0 advertise sentiment"]

@@ -335,8 +335,10 @@ class Dht:
     def __init__(self, *records: Record) -> None:
         self.records = list(records)
 
-    async def find(self, key: bytes, *, timeout_s: float, thorough: bool = False) -> list[Record]:
-        return list(self.records)
+    async def find(
+        self, key: bytes, *, timeout_s: float, thorough: bool = False, withdrawn: bool = False
+    ) -> list[Record]:
+        return [one for one in self.records if withdrawn or not one.is_withdrawal]
 
     async def publish(self, key: bytes, body: bytes) -> int:
         return 0
@@ -455,6 +457,23 @@ async def test_the_cache_outlives_its_sources_and_not_the_record() -> None:
         assert (looked.answered, looked.records) == (CACHE, (record(ONE),))
         clock.now += 3_600_000
         assert (await made.look(KEY, timeout_s=1.0)).records == ()
+
+
+@pytest.mark.parametrize("by_registry", [False, True])
+async def test_a_withdrawal_takes_what_was_found_before_out_of_the_cache(by_registry: bool) -> None:
+    withdrawal, shown = record(OTHER, seq=2, body=b""), list[Record]()
+    clock, dht = Clock(), Dht(record(OTHER, seq=1))
+    async with served(lambda key: page_of(key, shown)) as (address, _), sources(dht, address, clock=clock) as made:
+        assert (await made.look(KEY, timeout_s=2.0)).answered == DHT
+        await until(lambda: bool(made._kept))
+        await made._in_background.end(1.0)
+        dht.records.clear()
+        (shown if by_registry else dht.records).append(withdrawal)
+        assert (await made.look(KEY, timeout_s=2.0)).records == ()
+        await made._in_background.end(1.0)
+        dht.records.clear()
+        shown.clear()
+        assert (await made.look(KEY, timeout_s=2.0)).records == (), "for good, whoever is asked afterwards"
 
 
 @pytest.mark.parametrize(

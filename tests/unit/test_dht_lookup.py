@@ -138,7 +138,7 @@ def test_a_thorough_search_asks_all_k_holders() -> None:
     assert asked == 20
 
 
-def test_the_newest_record_of_a_publisher_wins_and_a_withdrawal_hides_it() -> None:
+def test_the_newest_record_of_a_publisher_wins_also_where_it_is_a_withdrawal() -> None:
     lookup = Lookup(Goal(TARGET, k=3, slots=3, max_records=64), OWN_ID, [node(1), node(2), node(3)])
     lookup.start()
     old, new = advert(1, seq=1, body=b"old"), advert(1, seq=2, body=b"new")
@@ -146,7 +146,7 @@ def test_the_newest_record_of_a_publisher_wins_and_a_withdrawal_hides_it() -> No
     lookup.step(Answered(node(1).id, (), (new, gone), 2))
     lookup.step(Answered(node(2).id, (), (old, ghost), 2))
     assert lookup.step(Answered(node(3).id, (), (), 0)) == [Finish()]
-    assert lookup.records == [new]
+    assert lookup.records == [new, gone]
 
 
 def test_a_list_longer_than_an_answer_is_paged_from_where_the_last_answer_ended() -> None:

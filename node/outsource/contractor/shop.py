@@ -9,7 +9,7 @@ import structlog
 
 from dht.errors import DhtError
 from dht.ids import skill_key
-from dht.service import Discovery
+from dht.service import Publishing
 from node.background import Background
 from node.decision.inputs import LocalOption
 from node.decision.tokens import charge_micro
@@ -58,7 +58,7 @@ class Shop:
         config: ContractorConfig,
         pricing: PricingConfig,
         work: LocalWork,
-        discovery: Discovery,
+        discovery: Publishing,
         advertised: Endpoint,
         turns: Queues,
         signposts: Signposts,

@@ -7,7 +7,7 @@ import structlog
 
 from dht.errors import DhtError
 from dht.ids import anchor_key
-from dht.service import Discovery
+from dht.service import Publishing
 from node.env import Env
 from node.net.endpoint import Endpoint
 from node.skills.meaning.anchors import Anchors
@@ -24,7 +24,7 @@ class Signposts:
     """Keeps what is published at captions equal to what is on sale."""
 
     def __init__(
-        self, *, network: str, discovery: Discovery, advertised: Endpoint, has: Sequence[str], env: Env
+        self, *, network: str, discovery: Publishing, advertised: Endpoint, has: Sequence[str], env: Env
     ) -> None:
         """`has`: resource terms of this node; UsageError for one that is none."""
         self._terms = tuple(check_resource(term) for term in has)
