@@ -315,10 +315,6 @@ class Tasks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert(self, row: TaskRow) -> tuple[TaskRow, bool]:
-        """See `insert`."""
-        return await self._database.write(insert, row)
-
     async def open_logged(self, row: TaskRow, unix_ms: int, kind: str, body: str) -> tuple[TaskRow, bool]:
         """See `open_logged`."""
         return await self._database.write(open_logged, row, unix_ms, kind, body)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from node.tasks.verify import FULL_SCORE_PPM, Finding
-from node.verification.material import Document, Folded, folded, json_of, shortened
+from node.verification.material import Document, folded, json_of, shortened
 
 MIN_CHARS: Final = 12
 """And two words: a shorter passage may stand anywhere by chance."""
@@ -42,15 +42,6 @@ class Citation:
     document: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a citation was found: which document, and the characters from `start` up to `end`."""
-
-    document: str
-    start: int
-    end: int
-
-
 def citations_of(answer: str) -> tuple[Citation, ...]:
     """The citations of an answer, each once, in their order; at most MAX_CITATIONS and one more."""
     value = json_of(answer)
@@ -65,11 +56,6 @@ def citations_of(answer: str) -> tuple[Citation, ...]:
     return tuple(distinct.values())
 
 
-def places_of(citation: Citation, documents: Sequence[Document]) -> tuple[Place, ...]:
-    """Where a citation stands: a place for each part between ellipses, all in one document; () when it does not."""
-    return _placed(citation, [(one.name, Folded(one.text)) for one in documents])
-
-
 def check_citations(answer: str, documents: Sequence[Document]) -> Finding:
     """The share of the citations that stand in the documents. An answer that cites nothing has none that do."""
     cited = citations_of(answer)
@@ -77,35 +63,29 @@ def check_citations(answer: str, documents: Sequence[Document]) -> Finding:
         return Finding(0, ("it quotes nothing of its documents",))
     if len(cited) > MAX_CITATIONS:
         return Finding(0, (f"it has more than {MAX_CITATIONS} citations",))
-    prepared = [(one.name, Folded(one.text)) for one in documents]
-    made_up = [one for one in cited if not _placed(one, prepared)]
+    prepared = [Document(one.name, folded(one.text)) for one in documents]
+    made_up = [one for one in cited if not _stands(one, prepared)]
     said = f"{len(cited) - len(made_up)} of {len(cited)} citations stand in the documents"
     shown = tuple(f"not in the documents: {shortened(one.text, SHOWN_CHARS)}" for one in made_up[:SHOWN])
     return Finding(FULL_SCORE_PPM * (len(cited) - len(made_up)) // len(cited), (said, *shown))
 
 
-def _placed(citation: Citation, documents: Sequence[tuple[str, Folded]]) -> tuple[Place, ...]:
+def _stands(citation: Citation, documents: Sequence[Document]) -> bool:
+    """Whether its parts between ellipses follow each other in one of the documents, which are folded."""
     parts = [part for part in map(str.strip, LEFT_OUT.split(folded(citation.text))) if part]
-    is_named = citation.document in {name for name, _ in documents}
-    for name, text in documents:
-        if is_named and citation.document != name:
-            continue
-        if places := _in_order(parts, name, text):
-            return places
-    return ()
+    is_named = citation.document in {one.name for one in documents}
+    asked = (one for one in documents if not is_named or citation.document == one.name)
+    return any(_in_order(parts, one.text) for one in asked)
 
 
-def _in_order(parts: Sequence[str], name: str, text: Folded) -> tuple[Place, ...]:
-    found: list[Place] = []
+def _in_order(parts: Sequence[str], text: str) -> bool:
     at = 0
     for part in parts:
-        at = _word_start(text.text, part, at)
+        at = _word_start(text, part, at)
         if at < 0:
-            return ()
-        end = at + len(part)
-        found.append(Place(name, text.place(at), text.place(end - 1) + 1))
-        at = end
-    return tuple(found)
+            return False
+        at += len(part)
+    return bool(parts)
 
 
 def _word_start(text: str, part: str, at: int) -> int:

@@ -23,25 +23,6 @@ class Document:
     text: str
 
 
-class Folded:
-    """A text without regard to case, spacing and marks; every place in it leads back to the original."""
-
-    def __init__(self, text: str) -> None:
-        chars: list[str] = []
-        places: list[int] = []
-        for at, char in enumerate(text):
-            for one in folded_char(char):
-                if one != " " or (chars and chars[-1] != " "):
-                    chars.append(one)
-                    places.append(at)
-        self.text = "".join(chars)
-        self._places = places
-
-    def place(self, at: int) -> int:
-        """Where in the original the char at that place stands."""
-        return self._places[at]
-
-
 def folded_char(char: str) -> str:
     """A char without case, marks in one spelling, white space as one blank; "" for what cannot be seen."""
     if char.isspace():
@@ -53,8 +34,13 @@ def folded_char(char: str) -> str:
 
 
 def folded(text: str) -> str:
-    """The same of a whole text, without blanks around it."""
-    return Folded(text).text.strip()
+    """The same of a whole text: what is compared without regard to case, spacing and marks. No blanks around it."""
+    chars: list[str] = []
+    for char in text:
+        for one in folded_char(char):
+            if one != " " or (chars and chars[-1] != " "):
+                chars.append(one)
+    return "".join(chars).strip()
 
 
 def json_of(text: str) -> Any:

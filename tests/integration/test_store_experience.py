@@ -204,7 +204,7 @@ def task_row(number: int) -> TaskRow:
 async def test_after_a_crash_finished_tasks_hold_no_content(tmp_path: Path) -> None:
     store = await open_store(tmp_path)
     for number in (1, 2):
-        await store.tasks.insert(task_row(number))
+        await store.tasks.open_logged(task_row(number), 1, "submitted", "{}")
     for number in (1, 2, 3):
         await store.blobs.put(task_row(number).task_id, "input", os.urandom(1000), "a/b")
     await store.tasks.change(task_row(1).task_id, TaskChange(state="failed"), 500_000)

@@ -11,6 +11,7 @@ from node.errors import UsageError
 from node.store.database import Database
 from node.store.migrations import NODE
 from node.store.tasks import MAX_EVENTS, TaskChange, TaskRecord, TaskRow, Tasks, append_event
+from node.store.tasks import insert as insert_row
 from node.tasks.lifecycle import TransitionError
 
 
@@ -24,6 +25,11 @@ def row(number: int = 1, **fields: object) -> TaskRow:
         deadline_unix_ms=9000,
     )
     return msgspec.structs.replace(made, **fields)
+
+
+async def insert(tasks: Tasks, row: TaskRow) -> tuple[TaskRow, bool]:
+    """A task whose log is empty."""
+    return await tasks._database.write(insert_row, row)
 
 
 @pytest.fixture
@@ -48,7 +54,7 @@ async def test_a_task_comes_back_as_stored_after_a_restart(tmp_path: Path) -> No
         result_media_type="text/plain",
     )
     database = await Database.open(tmp_path / "node.db", NODE)
-    inserted, is_new = await Tasks(database).insert(stored)
+    inserted, is_new = await insert(Tasks(database), stored)
     assert is_new
     await database.close()
     database = await Database.open(tmp_path / "node.db", NODE)
@@ -57,31 +63,31 @@ async def test_a_task_comes_back_as_stored_after_a_restart(tmp_path: Path) -> No
 
 
 async def test_asking_again_with_the_same_key_gives_the_same_task(tasks: Tasks) -> None:
-    first, _ = await tasks.insert(row(1, idempotency_key="k"))
-    again, is_new = await tasks.insert(row(2, idempotency_key="k"))
+    first, _ = await insert(tasks, row(1, idempotency_key="k"))
+    again, is_new = await insert(tasks, row(2, idempotency_key="k"))
     assert (again, is_new) == (first, False)
     assert len(await tasks.select()) == 1
 
 
 async def test_a_key_cannot_stand_for_two_different_requests(tasks: Tasks) -> None:
-    await tasks.insert(row(1, idempotency_key="k"))
+    await insert(tasks, row(1, idempotency_key="k"))
     with pytest.raises(UsageError, match=r"'k' was used for another task, 0+1: use a new key"):
-        await tasks.insert(row(2, idempotency_key="k", specification=b"other"))
+        await insert(tasks, row(2, idempotency_key="k", specification=b"other"))
 
 
 async def test_a_task_id_is_taken_once(tasks: Tasks) -> None:
-    await tasks.insert(row(1))
+    await insert(tasks, row(1))
     with pytest.raises(UsageError, match="cannot be stored"):
-        await tasks.insert(row(1))
+        await insert(tasks, row(1))
 
 
 async def test_a_subtask_needs_its_plan(tasks: Tasks) -> None:
     with pytest.raises(UsageError, match="cannot be stored"):
-        await tasks.insert(row(2, parent_id=b"\0" * 16))
+        await insert(tasks, row(2, parent_id=b"\0" * 16))
 
 
 async def test_an_ended_task_stays_as_it_ended(tasks: Tasks) -> None:
-    await tasks.insert(row())
+    await insert(tasks, row())
     await tasks.change(row().task_id, TaskChange(state="working"), 2000)
     done = await tasks.change(row().task_id, TaskChange(state="completed", paid_micro=7), 3000)
     assert (done.state, done.paid_micro, done.finished_unix_ms, done.updated_unix_ms) == ("completed", 7, 3000, 3000)
@@ -92,7 +98,7 @@ async def test_an_ended_task_stays_as_it_ended(tasks: Tasks) -> None:
 
 
 async def test_a_task_and_the_line_that_tells_of_its_end_are_written_together(tasks: Tasks) -> None:
-    task_id = (await tasks.insert(row()))[0].task_id
+    task_id = (await insert(tasks, row()))[0].task_id
     seen: list[str] = []
 
     def line(record: TaskRecord) -> str:
@@ -117,8 +123,8 @@ async def test_an_unknown_task_is_a_clear_error(tasks: Tasks) -> None:
 
 
 async def test_a_task_is_found_by_the_start_of_its_id(tasks: Tasks) -> None:
-    await tasks.insert(row(1, task_id=bytes.fromhex("ab" * 16)))
-    await tasks.insert(row(2, task_id=bytes.fromhex("abcd" * 8)))
+    await insert(tasks, row(1, task_id=bytes.fromhex("ab" * 16)))
+    await insert(tasks, row(2, task_id=bytes.fromhex("abcd" * 8)))
     assert [found.task_id.hex()[:4] for found in await tasks.find("ab")] == ["abcd", "abab"]
     assert [found.task_id.hex()[:4] for found in await tasks.find("ABC")] == ["abcd"]
     assert await tasks.find("%") == []
@@ -126,7 +132,7 @@ async def test_a_task_is_found_by_the_start_of_its_id(tasks: Tasks) -> None:
 
 async def test_lists_are_newest_first_filtered_paged_and_bounded(tasks: Tasks) -> None:
     for number in range(1, 8):
-        await tasks.insert(row(number, role="client" if number % 2 else "contractor"))
+        await insert(tasks, row(number, role="client" if number % 2 else "contractor"))
     await tasks.change(row(3).task_id, TaskChange(state="cancelled"), 5000)
     assert [found.created_unix_ms for found in await tasks.select(limit=3)] == [1007, 1006, 1005]
     assert [found.created_unix_ms for found in await tasks.select(limit=3, before_unix_ms=1005)] == [1004, 1003, 1002]
@@ -141,14 +147,14 @@ async def test_lists_are_newest_first_filtered_paged_and_bounded(tasks: Tasks) -
 
 
 async def test_a_log_is_read_in_order_and_from_anywhere(tasks: Tasks) -> None:
-    await tasks.insert(row())
+    await insert(tasks, row())
     numbers = [await tasks.append_event(row().task_id, 10 * n, "progress", f'{{"n":{n}}}') for n in range(1, 5)]
     assert numbers == [1, 2, 3, 4]
     assert [event.body for event in await tasks.events(row().task_id, after_seq=2)] == ['{"n":3}', '{"n":4}']
 
 
 async def test_a_chatty_seller_cannot_fill_the_log(database: Database, tasks: Tasks) -> None:
-    await tasks.insert(row())
+    await insert(tasks, row())
 
     def chat(connection: object) -> None:
         append_event(connection, row().task_id, 1, "awarded", "{}")  # type: ignore[arg-type]
@@ -163,9 +169,9 @@ async def test_a_chatty_seller_cannot_fill_the_log(database: Database, tasks: Ta
 
 
 async def test_forgetting_takes_whole_plans_and_leaves_what_runs(tasks: Tasks) -> None:
-    await tasks.insert(row(1))
-    await tasks.insert(row(2, parent_id=row(1).task_id, node_name="merge"))
-    await tasks.insert(row(3))
+    await insert(tasks, row(1))
+    await insert(tasks, row(2, parent_id=row(1).task_id, node_name="merge"))
+    await insert(tasks, row(3))
     await tasks.append_event(row(2).task_id, 1, "progress", "{}")
     for number in (2, 3):
         await tasks.change(row(number).task_id, TaskChange(state="failed"), 2000)
@@ -186,7 +192,7 @@ async def test_a_task_is_opened_with_its_first_line_and_found_again_without_anot
 
 
 async def test_a_change_that_cannot_be_made_is_not_logged(tasks: Tasks) -> None:
-    await tasks.insert(row())
+    await insert(tasks, row())
     await tasks.change_logged(row().task_id, TaskChange(paid_micro=5), 7, "receipt", "{}")
     with pytest.raises(UsageError):
         await tasks.change_logged(row(2).task_id, TaskChange(paid_micro=5), 8, "receipt", "{}")

@@ -14,7 +14,7 @@ from coalesced.sim.world import Plan, World
 from crypto.identity import short_id
 from node.daemon import Parts
 from node.outsource.orphans import LOOK_S
-from node.store.tasks import TaskRow
+from node.store.tasks import TaskRow, insert
 from node.tasks.content import Content
 from node.tasks.spec import Wishes, encode_specification, specify
 from node.views import AskRequest, InputFile
@@ -61,7 +61,7 @@ def test_a_task_whose_end_was_never_written_ends_all_the_same_and_its_promise_wi
     async def main(world: World) -> None:
         parts = parts_of(world.nodes[0])
         orphan = bytes(16)
-        await parts.store.tasks.insert(row(orphan))
+        await parts.store.tasks._database.write(insert, row(orphan))
         await parts.store.spending.reserve(orphan, bytes(32), 5, world.nodes[0].unix_ms())
         await asyncio.sleep(LOOK_S + 1)
         assert (await parts.store.tasks.get(orphan)).state == "submitted", "one look alone proves nothing"
@@ -109,7 +109,7 @@ def test_a_crash_keeps_what_was_committed_and_ends_every_task_of_the_process() -
         node = world.nodes[1]
         assert node.life is not None
         name, key = node.life.name, bytes(range(16))
-        await parts_of(node).store.tasks.insert(row(key))
+        await parts_of(node).store.tasks._database.write(insert, row(key))
         assert await node.crash(power=False) == 0
         assert world.loop.tasks_of(name) == []
         assert await node.boot() is None
@@ -124,9 +124,9 @@ def test_a_loss_of_power_takes_back_what_was_not_durable_but_never_the_journal()
         node = world.nodes[1]
         store = parts_of(node).store
         kept, lost = b"k" * 16, b"l" * 16
-        await store.tasks.insert(row(kept))
+        await store.tasks._database.write(insert, row(kept))
         await store.spending.reserve(kept, bytes(32), 5, node.unix_ms())  # Durable, and so is all before it.
-        await store.tasks.insert(row(lost))
+        await store.tasks._database.write(insert, row(lost))
         entry = await store.journal.append("note", b"\x80", node.unix_ms())
         await node.crash(power=True)
         assert await node.boot() is None
