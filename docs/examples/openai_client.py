@@ -1,5 +1,7 @@
 """Use the node from a program that speaks the OpenAI API, changing nothing but two variables of its environment.
 
+Somebody has to sell `chat`: a peer, or this node (`coalesced sell --openai URL --model M`).
+
 coalesced start --openai-port 7780
 OPENAI_BASE_URL=http://127.0.0.1:7780/v1 OPENAI_API_KEY="$(coalesced gateway token)" python openai_client.py
 """
