@@ -69,6 +69,16 @@ def table_lines(decision: shapes.Decision) -> Iterator[str]:
     for row in rows:
         if not row["feasible"]:
             yield f"  {escaped(row['name'])} is out: {escaped(row['note']) or 'it cannot do this'}"
+    yield from _no_offer_lines(decision["no_offers"])
+
+
+def _no_offer_lines(rows: Sequence[shapes.NoOfferRow]) -> Iterator[str]:
+    """A line a reason, with all whose reason it is."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        names.setdefault(row["reason"], []).append(row["name"])
+    for reason, who in names.items():
+        yield escaped(f"  {', '.join(who)} made no offer: {reason}")
 
 
 def sentences(decision: shapes.Decision) -> str:

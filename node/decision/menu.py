@@ -31,7 +31,8 @@ def sellers_of(inputs: Inputs, stakes: Stakes) -> tuple[tuple[Seller, ...], tupl
     allowed = levels_allowed(facts, inputs.options)
     auditing = audit_option(allowed)
     found = [
-        unsafe(inputs, candidate, stakes) or seller_of(candidate, facts, allowed, auditing, config, stakes)
+        unsafe(facts, candidate, stakes.value_micro, inputs.grants)
+        or seller_of(candidate, facts, allowed, auditing, config, stakes)
         for candidate in by_key(inputs.candidates)
     ]
     sellers = tuple(one for one in found if isinstance(one, Seller))

@@ -3,10 +3,10 @@
 from crypto.identity import did_key
 from node.decision.config import DecisionConfig
 from node.decision.decision import Excluded, ExclusionCode
-from node.decision.external_cost import Stakes, transfer_s
-from node.decision.inputs import Candidate, Inputs, TaskFacts, VerificationOption
+from node.decision.external_cost import transfer_s
+from node.decision.inputs import Candidate, TaskFacts, VerificationOption
 from node.decision.reliability import wilson
-from node.decision.security import Demand, Exposure, Recipient, gate
+from node.decision.security import Demand, Exposure, Grant, Recipient, gate
 from node.wording import duration, usd
 from protocol.specification import LEVELS, PRIVACY_LEVELS
 
@@ -25,14 +25,8 @@ def exclusion(
     def out(code: ExclusionCode, text: str) -> Excluded:
         return Excluded(contractor=candidate.key, name=candidate.name, code=code, text=text)
 
-    privacy = PRIVACY_LEVELS.index(facts.privacy)
-    if privacy > PRIVACY_LEVELS.index(config.most_private_outsourced):
-        return out("privacy", f"{facts.privacy} data never leaves this node")
-    if privacy > PRIVACY_LEVELS.index(candidate.most_private):
-        return out("privacy", f"may see {candidate.most_private} data at most; the task is {facts.privacy}")
-    if facts.regions and not set(facts.regions) & set(candidate.regions):
-        where = ", ".join(candidate.regions) or "an unknown region"
-        return out("region", f"is in {where}; the task allows {', '.join(facts.regions)}")
+    if (kept := _kept_from(facts, candidate, config)) is not None:
+        return kept
     if candidate.skill_match < config.theta:
         return out("skill", f"matches the skill by {candidate.skill_match:.2f}, under {config.theta:.2f}")
     low, _ = wilson(candidate.successes, candidate.failures)
@@ -55,16 +49,45 @@ def exclusion(
     return None
 
 
-def unsafe(inputs: Inputs, candidate: Candidate, stakes: Stakes) -> Excluded | None:
-    """Why the security budget keeps this task from this seller; None when it does not."""
-    facts = inputs.facts
-    if not inputs.grants and facts.demand == Demand():
+def withheld(
+    facts: TaskFacts, candidate: Candidate, value_micro: float, grants: tuple[Grant, ...], config: DecisionConfig
+) -> Excluded | None:
+    """Why this seller may not see the task's input, whatever it would ask for it; None when it may."""
+    return unsafe(facts, candidate, value_micro, grants) or _kept_from(facts, candidate, config)
+
+
+def _kept_from(facts: TaskFacts, candidate: Candidate, config: DecisionConfig) -> Excluded | None:
+    """Why its privacy or its regions keep a task from this seller; None when they do not."""
+
+    def out(code: ExclusionCode, text: str) -> Excluded:
+        return Excluded(contractor=candidate.key, name=candidate.name, code=code, text=text)
+
+    privacy = PRIVACY_LEVELS.index(facts.privacy)
+    if privacy > PRIVACY_LEVELS.index(config.most_private_outsourced):
+        return out("privacy", f"{facts.privacy} data never leaves this node")
+    if privacy > PRIVACY_LEVELS.index(candidate.most_private):
+        return out("privacy", f"may see {candidate.most_private} data at most; the task is {facts.privacy}")
+    if elsewhere := outside(facts.regions, candidate.regions):
+        return out("region", elsewhere)
+    return None
+
+
+def outside(allowed: tuple[str, ...], regions: tuple[str, ...]) -> str:
+    """Why a seller in these regions is none for a task that allows only those; empty when it is one."""
+    if not allowed or set(allowed) & set(regions):
+        return ""
+    return f"is in {', '.join(regions) or 'an unknown region'}; the task allows {', '.join(allowed)}"
+
+
+def unsafe(facts: TaskFacts, candidate: Candidate, value_micro: float, grants: tuple[Grant, ...]) -> Excluded | None:
+    """Why the security budget keeps this task, worth so much, from this seller; None when it does not."""
+    if not grants and facts.demand == Demand():
         return None
     what = Exposure(
         skill=facts.skill,
         media_type=facts.media_type,
         privacy=facts.privacy,
-        value_micro=stakes.value_micro,
+        value_micro=value_micro,
         input_bytes=facts.input_bytes,
     )
     to = Recipient(
@@ -74,7 +97,7 @@ def unsafe(inputs: Inputs, candidate: Candidate, stakes: Stakes) -> Excluded | N
         evidence=candidate.evidence,
         drift=candidate.drift,
     )
-    text = gate(inputs.grants, facts.demand, what, to)
+    text = gate(grants, facts.demand, what, to)
     return Excluded(contractor=candidate.key, name=candidate.name, code="security", text=text) if text else None
 
 

@@ -18,8 +18,8 @@ from node.errors import NodeError
 from node.ledger.journal import open_body
 from node.marketmaker.questions import Questions
 from node.outsource.client.request import Undisclosed
+from node.outsource.client.seller import Listing
 from node.outsource.client.subscriptions import Order
-from node.outsource.client.survey import Listing
 from node.priors.config import MarketMakerConfig
 from node.priors.document import Ending
 from node.priors.picking import Purse, Target, pick

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from node.errors import UsageError
+from protocol.fields import Name
 from protocol.specification import Effort, Level, Privacy
 
 PositiveSeconds = Annotated[float, Meta(gt=0, le=10**6)]
@@ -73,8 +74,8 @@ class ContractorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     one more. An honest client signs within seconds."""
     privacy: Privacy = "confidential"
     """The most sensitive work taken on; more is declined."""
-    regions: tuple[str, ...] = ()
-    """Where this node is; a task that names regions is only taken if one matches."""
+    regions: Annotated[tuple[Name, ...], Meta(max_length=4)] = ()
+    """Where this node is, as its adverts say; a task that names regions is only taken if one matches."""
     libraries: tuple[str, ...] = ()
     """Libraries and tools that work here may use, by name; a task that names another is declined."""
     claimed_success_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 980_000

@@ -21,7 +21,7 @@ from node.views.base import (
     View,
 )
 from node.views.checks import CheckMadeView
-from node.views.decisions import DecisionView, OptionRow, ReplayView
+from node.views.decisions import DecisionView, NoOfferRow, OptionRow, ReplayView
 from node.views.journal import JournalEntryView, JournalRow, JournalView, VerifyView
 from node.views.ledger import (
     DealRow,
@@ -140,6 +140,7 @@ __all__ = [
     "MemberRow",
     "ModelKind",
     "ModelSource",
+    "NoOfferRow",
     "OfferView",
     "OffersView",
     "OkView",

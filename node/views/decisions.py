@@ -33,6 +33,16 @@ class OptionRow(Part, frozen=True, kw_only=True):
     """Why it is out, when it is: "over budget", "does not fit: 12 GB of 8 GB"."""
 
 
+class NoOfferRow(Part, frozen=True, kw_only=True):
+    """A seller that was found and made no offer."""
+
+    name: str
+    did: str = ""
+    code: str = ""
+    """Its own word where it declined; `region`, `closed`: by its advert; `security`: it may not see the input."""
+    reason: str
+
+
 class DecisionView(View, frozen=True, kw_only=True, tag="coalesced.decision/1"):
     """A decision and everything that it rests on, best option first."""
 
@@ -42,6 +52,8 @@ class DecisionView(View, frozen=True, kw_only=True, tag="coalesced.decision/1"):
     contractor: str = ""
     level: str = "none"
     options: tuple[OptionRow, ...]
+    no_offers: tuple[NoOfferRow, ...] = ()
+    """Who else sells this, and why it is no option; none in a decision that was made again."""
     reasons: tuple[str, ...]
     """Whole sentences, the deciding one first: "Local wins if its p95 falls under 9 s." """
     explored: bool = False

@@ -13,6 +13,7 @@ from coalesced.cli.escape import escaped, escaped_block
 from coalesced.cli.explain import best_of_each, headline, judged, outcome, sentences, table_lines
 from coalesced.cli.params import DURATION, MONEY, SIZE
 from coalesced.cli.request import read_plan
+from coalesced.control import shapes
 from coalesced.control.inputs import media_type_of
 from node.tasks.lifecycle import TaskState
 from node.views import DecisionView, OptionRow, TaskError, TaskView
@@ -154,6 +155,16 @@ def test_options_that_are_out_are_named_below_the_table() -> None:
     lines = list(table_lines(made))
     assert lines[1].startswith("> local")
     assert lines[2] == "  x\\x1b is out: over budget: $2"
+
+
+def test_those_who_made_no_offer_are_named_below_the_table_a_line_a_reason() -> None:
+    far: shapes.NoOfferRow = {"name": "a", "did": "", "code": "region", "reason": "not asked: it is in us\x1b"}
+    made = decision(option("local", 7100, chosen=True))
+    made["no_offers"] = [far, {**far, "name": "b", "reason": "declined: busy"}, {**far, "name": "c"}]
+    assert list(table_lines(made))[2:] == [
+        "  a, c made no offer: not asked: it is in us\\x1b",
+        "  b made no offer: declined: busy",
+    ]
 
 
 def test_small_amounts_are_shown_in_full_and_alike() -> None:

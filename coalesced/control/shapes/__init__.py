@@ -6,7 +6,7 @@ node/views, split alike, says what each field means; a test holds the two togeth
 from coalesced.control.shapes.agents import AgentSource
 from coalesced.control.shapes.asking import AskRequest, InputFile
 from coalesced.control.shapes.base import Error, Ok, Problem
-from coalesced.control.shapes.decisions import Decision, OptionRow, Replay
+from coalesced.control.shapes.decisions import Decision, NoOfferRow, OptionRow, Replay
 from coalesced.control.shapes.journal import Journal, JournalEntry, JournalRow, Verify
 from coalesced.control.shapes.ledger import (
     DealRow,
@@ -122,6 +122,7 @@ __all__ = [
     "Matches",
     "MemberRow",
     "ModelSource",
+    "NoOfferRow",
     "Offer",
     "Offers",
     "Ok",

@@ -24,6 +24,13 @@ class OptionRow(TypedDict):
     note: str
 
 
+class NoOfferRow(TypedDict):
+    name: str
+    did: str
+    code: str
+    reason: str
+
+
 class Decision(TypedDict):
     schema: str
     task_id: str
@@ -32,6 +39,7 @@ class Decision(TypedDict):
     contractor: str
     level: str
     options: list[OptionRow]
+    no_offers: list[NoOfferRow]
     reasons: list[str]
     explored: bool
     local_micro: int | None

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from protocol.fields import Label, Micro, Ppm
+from protocol.fields import Label, Micro, Name, Ppm
 
 Url = Annotated[str, Meta(max_length=2048)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -28,6 +28,8 @@ class A2aSeller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What a task is expected to take, until this node has its own history with the agent."""
     success_ppm: Ppm = 900_000
     """How often it is expected to do well, until then."""
+    regions: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
+    """Where it is, as far as you know. Without any, it gets no task that names regions."""
     key: Annotated[str, Meta(max_length=64)] = ""
     """The did:key that must have signed its card; empty takes any key, or no signature, on its address alone."""
     token_file: Annotated[str, Meta(max_length=4096)] = ""

@@ -24,6 +24,8 @@ class AgentOffer(Offer):
     """Its own signed quote, where it gave one."""
     order: str = ""
     """What it calls the task that it quoted for."""
+    regions: tuple[str, ...] = ()
+    """Where the owner says that it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class AgentJob:
     question: Callable[[str], Awaitable[str]]
 
 
+Withheld = Callable[[bytes, tuple[str, ...]], Awaitable[str]]
+"""Why an agent of this key, in these regions, may not see a task's input; empty when it may."""
+
+
 class Agents(Protocol):
     """The agents of one protocol that this node may buy from."""
 
@@ -64,9 +70,12 @@ class Agents(Protocol):
         """Whether agents that are found are candidates too."""
 
     async def offers(
-        self, ask: Ask, *, timeout_s: float, found: Sequence[FoundCard] = ()
+        self, ask: Ask, *, timeout_s: float, withheld: Withheld, found: Sequence[FoundCard] = ()
     ) -> tuple[list[AgentOffer], list[NoOffer]]:
-        """What they and those that were found offer for a task, and why the others offer nothing."""
+        """What they and those that were found offer for a task, and why the others offer nothing.
+
+        Who has to see the input to name a price is asked for one only if it may see it.
+        """
 
     def checks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """By address of each that the owner configured, what sees that it is in order; a NodeError says what is not."""
@@ -84,7 +93,7 @@ class NoAgents:
     looks = False
 
     async def offers(
-        self, ask: Ask, *, timeout_s: float, found: Sequence[FoundCard] = ()
+        self, ask: Ask, *, timeout_s: float, withheld: Withheld, found: Sequence[FoundCard] = ()
     ) -> tuple[list[AgentOffer], list[NoOffer]]:
         """None."""
         return [], []

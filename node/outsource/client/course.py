@@ -215,6 +215,7 @@ class Course:
             decision_view,
             surveyed.decision,
             survey.offers,
+            survey.refusals,
             "" if is_dry else ask.task_id.hex(),
             self._env.unix_ms(),
             survey.alone,

@@ -11,8 +11,8 @@ from node.outsource.client.survey import Survey
 
 REFUSING: Final = frozenset({"over_budget", "over_cap", "exposure", "privacy", "region", "level", "security"})
 """Exclusions that are the owner's own rules: nothing is wrong with the market."""
-OWN_LIMITS: Final = frozenset({"over_budget", "privacy", "region"})
-"""Declines that the task's own constraints cause: a larger budget or another place would do."""
+OWN_LIMITS: Final = frozenset({"over_budget", "privacy", "region", "security"})
+"""Declines that the task's own constraints cause, or the owner's: a larger budget or another place would do."""
 TOOK_TOO_LONG: Final = frozenset({"timeout", DeadlineError.code})
 
 

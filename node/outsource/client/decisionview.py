@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from crypto.identity import did_key
 from node.decision.decision import Decision
-from node.outsource.client.offers import Offer
-from node.views import DecisionView, OptionRow
+from node.outsource.client.offers import NoOffer, Offer
+from node.views import DecisionView, NoOfferRow, OptionRow
 
 if TYPE_CHECKING:
     from node.decision.explain import ExplainedOption
@@ -15,7 +15,12 @@ PPM = 1_000_000
 
 
 def decision_view(
-    decision: Decision, offers: Iterable[Offer], task_id: str, decided_unix_ms: int, alone: str
+    decision: Decision,
+    offers: Iterable[Offer],
+    refusals: Iterable[NoOffer],
+    task_id: str,
+    decided_unix_ms: int,
+    alone: str,
 ) -> DecisionView:
     """The view of one decision. `offers` gives the sellers' addresses; `alone` says why nobody was asked, if so."""
     endpoints = {offer.seller.key: str(offer.seller.endpoint) for offer in offers}
@@ -30,6 +35,10 @@ def decision_view(
         contractor=decision.chosen.name if decision.chosen else "",
         level=decision.level,
         options=tuple(_row(option, endpoints) for option in explanation.options),
+        no_offers=tuple(
+            NoOfferRow(name=one.seller.name, did=did_key(one.seller.key), code=one.code, reason=one.reason)
+            for one in refusals
+        ),
         reasons=(f"{alone[0].upper()}{alone[1:]}.", *explanation.sentences) if alone else explanation.sentences,
         explored=decision.explored,
         local_micro=round(local.total_micro) if local.feasible else None,

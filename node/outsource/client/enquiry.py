@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from node.outsource.client.agents import AgentOffer, Agents
@@ -11,7 +12,9 @@ from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import SHOWN_REFUSALS, NoOffer, Offer
 from node.outsource.client.reexamining import Reexaminer
 from node.outsource.client.request import Ask, in_json
-from node.outsource.client.survey import Listing, Surveyor
+from node.outsource.client.seller import Listing
+from node.outsource.client.survey import Surveyor
+from node.outsource.client.unasked import CLOSED
 from node.outsource.tasklog import TaskLog
 
 LOOKING_SHARE: Final = 0.25
@@ -52,9 +55,10 @@ class Enquiry:
     async def quotes(self, ask: Ask, *, step_s: float, is_dry: bool = False) -> Answers:
         """Find sellers and ask them, each for `step_s` at most; a dry run logs nothing."""
         found = await self._surveyor.listings(ask.skill, timeout_s=step_s, thorough=not is_dry)
-        listings = self._surveyor.open_for(found, step_s / LOOKING_SHARE)
+        listings, unasked = self._surveyor.worth_asking(ask, found, step_s / LOOKING_SHARE)
         if not is_dry:
-            self._tasks.tell(ask.task_id, "sellers_found", _sellers_text(ask.skill, found, len(found) - len(listings)))
+            closed = sum(one.code == CLOSED for one in unasked)
+            self._tasks.tell(ask.task_id, "sellers_found", _sellers_text(ask.skill, found, closed))
         if not is_dry and (drifted := await self._reexaminer.saw(ask.skill, found)):
             self._tasks.tell(ask.task_id, "drifted", "; ".join(drifted))
         if ask.only is None:
@@ -65,7 +69,7 @@ class Enquiry:
         else:
             listings = [one for one in listings if one.seller.key == ask.only]
             offers, refusals = await self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s)
-            outside, unwilling = [], []
+            outside, unwilling, unasked = [], [], []
         answers = Answers(ask, [*offers, *self._others(offers, outside)], [*refusals, *unwilling])
         # Which form a skill takes only its sellers can tell, where this node does not have it.
         if not answers.offers and not self._surveyor.has(ask.skill):
@@ -73,10 +77,10 @@ class Enquiry:
         if not is_dry:
             if answers.ask is not ask:
                 self._tasks.tell(ask.task_id, "understood", answers.ask.reading)
-            self._tasks.tell(ask.task_id, "quotes", _quotes_text(answers.offers, answers.refusals))
+            self._tasks.tell(ask.task_id, "quotes", _quotes_text(answers.offers, [*answers.refusals, *unasked]))
             loads_ppm = {one.seller.key: one.advert.load_ppm for one in listings}
             await self._watch.saw(ask.task_id, ask.skill, answers.offers, answers.refusals, loads_ppm)
-        return answers
+        return replace(answers, refusals=[*answers.refusals, *unasked])
 
     async def _in_json(self, answers: Answers, *, timeout_s: float) -> Answers:
         """Those who take no text asked again, if the text is JSON; the same answers where that helps nobody."""
@@ -93,7 +97,9 @@ class Enquiry:
         began = asyncio.get_running_loop().time()
         found = await self._cards.of(ask.skill, timeout_s=step_s / 2) if self._agents.looks else ()
         left_s = step_s - (asyncio.get_running_loop().time() - began)
-        return await self._agents.offers(ask, timeout_s=left_s, found=found)
+        return await self._agents.offers(
+            ask, timeout_s=left_s, withheld=partial(self._surveyor.withheld, ask), found=found
+        )
 
     def _others(self, offers: Sequence[Offer], outside: Sequence[AgentOffer]) -> list[AgentOffer]:
         """Those of agents that have no other offer here. Over the channel, both sides sign: that offer stands first."""

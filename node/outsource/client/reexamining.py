@@ -17,7 +17,7 @@ from node.env import Env
 from node.errors import NodeError
 from node.examination.again import DAY_MS, ExaminationConfig, why_not_now
 from node.examination.drift import DriftConfig, drift
-from node.outsource.client.survey import Listing
+from node.outsource.client.seller import Listing
 from node.store.drifting import Drift, Drifting
 from node.store.examinations import Attested, Examinations, Examined
 from node.store.history import JobOutcome, Outcomes

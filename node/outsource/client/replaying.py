@@ -41,5 +41,5 @@ def replayed(stored: StoredDecision, task_id: str, what_if: Sequence[str], rates
         same=again.to_json() == stored.body,
         inputs_sha256=before.inputs_sha256,
         differs=tuple(name for name in Decision.__struct_fields__ if getattr(before, name) != getattr(again, name)),
-        decision=decision_view(shown, (), task_id, stored.unix_ms, ""),
+        decision=decision_view(shown, (), (), task_id, stored.unix_ms, ""),
     )

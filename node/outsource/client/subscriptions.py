@@ -16,7 +16,7 @@ from node.env import Env
 from node.errors import NodeError, NoOfferError, VerificationError
 from node.outsource.client.hearsay import Hearsay
 from node.outsource.client.request import Undisclosed
-from node.outsource.client.survey import Listing
+from node.outsource.client.seller import Listing
 from node.priors.belief import LIAR_ODDS, Standing, first_standing
 from node.priors.check import Opened, check, check_opened, read
 from node.priors.config import PriorsConfig

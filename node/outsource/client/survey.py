@@ -14,20 +14,22 @@ from node.decision.config import DecisionConfig
 from node.decision.decision import Decision
 from node.decision.inputs import Candidate, Inputs, LocalOption, SellerMemory, TaskFacts, VerificationOption
 from node.decision.reliability import History, Reputation
+from node.decision.screening import withheld
 from node.decision.whatif import changed
 from node.decision.words import MakerWord, reports
 from node.errors import UsageError
-from node.market.hours import is_open_for
 from node.net.endpoint import Endpoint, endpoint
 from node.outsource.checking import Checking
+from node.outsource.client.agents import AgentOffer
 from node.outsource.client.askmemory import AskMemory
 from node.outsource.client.clearance import Clearance, Standing
 from node.outsource.client.hearsay import Hearsay
 from node.outsource.client.offers import Market, NoOffer, Offer, Tender
 from node.outsource.client.ontheway import OnTheWay
 from node.outsource.client.request import Ask
-from node.outsource.client.seller import Seller
+from node.outsource.client.seller import Listing, Seller
 from node.outsource.client.standings import Standings
+from node.outsource.client.unasked import unasked
 from node.outsource.config import ClientConfig
 from node.outsource.localwork import LocalWork
 from node.outsource.settlement.adapter import Adapter, Charge
@@ -38,7 +40,7 @@ from node.store.journal_store import Journal
 from node.store.policy import Memories, PolicyMemories
 from node.store.spending import Spending
 from protocol.errors import RemoteProtocolError
-from protocol.messages import Advert, decode_advert
+from protocol.messages import decode_advert
 
 log = structlog.get_logger()
 
@@ -47,17 +49,6 @@ UNPAYABLE = "unpayable"
 """The code of an offer whose seller wants to be paid in a way that this node cannot."""
 SEED_BYTES = 6
 """Of entropy in each decision's seed; it fits a JSON number exactly."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """An advert and who published it."""
-
-    seller: Seller
-    advert: Advert
-    expires_unix_ms: int
-    source: str
-    """Who showed it: the DHT, a registry, the cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,10 +190,33 @@ class Surveyor:
                 found.append(Listing(seller, advert, record.expires_unix_ms, looked.source(record)))
         return found
 
-    def open_for(self, listings: Sequence[Listing], seconds: float) -> list[Listing]:
-        """Those who are open now and will not close within that time, as their adverts say."""
-        now_s = self._unix_ms() / 1000
-        return [one for one in listings if one.advert.hours is None or is_open_for(one.advert.hours, now_s, seconds)]
+    def worth_asking(
+        self, ask: Ask, listings: Sequence[Listing], seconds: float
+    ) -> tuple[list[Listing], list[NoOffer]]:
+        """Those who may do this task and will not close within that time, as their adverts say; why not the others."""
+        return unasked(listings, ask.specification.constraints.regions, self._unix_ms() / 1000, seconds)
+
+    async def withheld(self, ask: Ask, key: bytes, regions: tuple[str, ...]) -> str:
+        """Why this seller may not see the task's input, whatever its price, as the end of a sentence; else empty."""
+        from node.decision.engine import task_value_micro  # see node/decision/__init__.py
+
+        facts, config = _facts(ask, ask.specification.constraints.deadline_ms / 1000), self._config_of(ask)
+        standing = (await self._clearance.standing([key], self._unix_ms())).get(key, Standing())
+        stranger = Candidate(
+            key=key,
+            name=short_id(key),
+            price_micro=0,
+            duration_s=0.0,
+            p95_s=0.0,
+            regions=regions,
+            advertised_regions=regions,
+            shown=standing.proofs,
+            evidence=standing.evidence,
+            drift=standing.drift,
+        )
+        value_micro = task_value_micro(facts, self.local(ask), config)
+        out = withheld(facts, stranger, value_micro, self._clearance.grants, config)
+        return out.text if out is not None else ""
 
     async def _look(self, key: bytes, timeout_s: float, *, thorough: bool) -> Looked:
         """Who is published under `key`. Who asks while such a look-up is under way takes what it finds."""
@@ -410,6 +424,10 @@ def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
     proved = survey.proved.get(key, Standing())
     exposure_left_micro = survey.exposure_left_micro.get(key)
     subnet_left_micro = survey.subnet_left_micro.get(offer.subnet)
+    advertised = survey.advertised_regions.get(key, ())
+    # A node whose advert names no region promises the task's by quoting for it; an agent from outside promises nothing.
+    promised = offer.regions if isinstance(offer, AgentOffer) else survey.ask.specification.constraints.regions
+    regions = advertised or promised
     is_subnet_capped = subnet_left_micro is not None and subnet_left_micro < (exposure_left_micro or 0)
     return Candidate(
         key=key,
@@ -424,8 +442,8 @@ def _candidate(survey: Survey, offer: Offer, audit_key: bytes) -> Candidate:
         successes=history.successes,
         failures=history.failures,
         jobs=history.jobs,
-        regions=survey.ask.specification.constraints.regions,
-        advertised_regions=survey.advertised_regions.get(key, ()),
+        regions=regions,
+        advertised_regions=regions if isinstance(offer, AgentOffer) else advertised,
         shown=proved.proofs,
         evidence=proved.evidence,
         drift=proved.drift,

@@ -132,7 +132,7 @@ class Shop:
             caption=ware.caption,
             price_hint_micro=self._hint_micro(ware),
             load_ppm=self._load_ppm(ware.label),
-            regions=self._config.regions[:4],
+            regions=self._config.regions,
             certificate_sha256=self.certificate_sha256,
             hours=self._week(ware),
             facts=self._facts(ware.label),

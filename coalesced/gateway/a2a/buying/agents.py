@@ -27,7 +27,7 @@ from node.errors import UsageError
 from node.execute.openai.credentials import key_from_file
 from node.market.quotes import hold_received
 from node.net.endpoint import Endpoint
-from node.outsource.client.agents import AgentJob, AgentOffer, AgentWork, FoundCard
+from node.outsource.client.agents import AgentJob, AgentOffer, AgentWork, FoundCard, Withheld
 from node.outsource.client.hiring import Fault
 from node.outsource.client.offers import NoOffer, Offer
 from node.outsource.client.request import Ask
@@ -40,6 +40,8 @@ log = structlog.get_logger()
 MAX_TELLING: Final = 64
 """Agents that are told at the same time that their quotes are not taken; beyond it quotes just run out."""
 CHECK_TIMEOUT_S: Final = 7.0
+HELD: Final = "security"
+"""The code of an agent that may not see the input."""
 P95_FACTOR: Final = 3
 """Between what is expected of an agent that nobody has measured, and what it takes at worst."""
 
@@ -89,18 +91,18 @@ class A2aAgents:
         return self._found.is_on
 
     async def offers(
-        self, ask: Ask, *, timeout_s: float, found: Sequence[FoundCard] = ()
+        self, ask: Ask, *, timeout_s: float, withheld: Withheld, found: Sequence[FoundCard] = ()
     ) -> tuple[list[AgentOffer], list[NoOffer]]:
         """A price of each agent that does this skill, or why it has none."""
         asked = [agent for agent in self._agents if agent.config.skill == ask.skill]
         asked += self._found.of(ask.skill, found, besides={agent.url for agent in asked})
-        answers = await asyncio.gather(*(self._offer(agent, ask, timeout_s) for agent in asked))
+        answers = await asyncio.gather(*(self._offer(agent, ask, timeout_s, withheld) for agent in asked))
         return (
             [one for one in answers if isinstance(one, AgentOffer)],
             [one for one in answers if isinstance(one, NoOffer)],
         )
 
-    async def _offer(self, agent: Agent, ask: Ask, timeout_s: float) -> AgentOffer | NoOffer:
+    async def _offer(self, agent: Agent, ask: Ask, timeout_s: float, withheld: Withheld) -> AgentOffer | NoOffer:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -111,6 +113,11 @@ class A2aAgents:
                     duration_ms = round(agent.config.duration_s * 1000)
                     terms = self._terms(agent, ask, agent.config.price_micro, duration_ms, LONGEST_S)
                     return self._made_offer(agent, terms, loop.time() - began)
+                # Its own price is made of the input, which it gets with the question.
+                if reason := _unseen(agent, ask) or await withheld(agent.key, agent.config.regions):
+                    return NoOffer(
+                        _seller(agent), f"not asked its price, which would show it the input: {reason}", HELD
+                    )
                 return await self._quoted(agent, card, ask, timeout_s)
         except TimeoutError:
             return NoOffer(_seller(agent), f"no answer within {timeout_s:g} s")
@@ -161,6 +168,7 @@ class A2aAgents:
             address=agent.url,
             token=token,
             order=order,
+            regions=agent.config.regions,
         )
 
     def checks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
@@ -216,6 +224,14 @@ class A2aAgents:
     def _of(self, offer: AgentOffer) -> Agent | None:
         candidates = (one for one in (*self._agents, *self._found.known) if one.config.skill == offer.terms.skill)
         return next((one for one in candidates if one.url == offer.address), None)
+
+
+def _unseen(agent: Agent, ask: Ask) -> str:
+    """Why an agent may see nothing before it is hired; empty when it may. Anybody can publish a card, to read along."""
+    privacy = ask.specification.constraints.privacy
+    if agent.publishers is None or privacy == "public":
+        return ""
+    return f"it was found, not named by the owner, and the task is {privacy}"
 
 
 def _seller(agent: Agent) -> Seller:

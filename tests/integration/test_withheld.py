@@ -1,0 +1,100 @@
+"""What a task's region, its other demands and the owner's grants keep from sellers, nodes or not: named, and kept."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from crypto.identity import did_key
+from node.decision.security import Grant
+from node.decision.security_config import SecurityConfig
+from node.market.hours import DAYS
+from node.outsource.config import ContractorConfig
+from node.views import AskRequest, DecisionView, SellRequest
+from tests.harness.nodes import BUILTIN, DEAR, Node, World, world
+
+TEXT = "Margins held up well."
+EU, US = ContractorConfig(regions=("eu",)), ContractorConfig(regions=("us",))
+
+
+@pytest.fixture
+async def nodes() -> AsyncIterator[World]:
+    async with world() as made:
+        yield made
+
+
+async def decided(node: Node, **asked: Any) -> DecisionView:
+    request = AskRequest(skill="sentiment", text=TEXT, **{"privacy": "public", **asked})
+    return await node.owner.decide(request)
+
+
+def reasons(decision: DecisionView) -> dict[str, tuple[str, str]]:
+    """Of those who made no offer."""
+    return {one.did: (one.code, one.reason) for one in decision.no_offers}
+
+
+async def test_a_decision_names_the_sellers_that_are_elsewhere_or_closed_and_says_whom_it_did_not_ask(
+    nodes: World,
+) -> None:
+    day = DAYS[(datetime.now(UTC) + timedelta(days=3)).weekday()]
+    buyer = await nodes.buyer()
+    near, far = await nodes.seller(sections={"contractor": EU}), await nodes.seller(sections={"contractor": US})
+    nowhere = await nodes.seller()
+    decision = await decided(buyer, regions=("eu",))
+    assert [row.did for row in decision.options if row.name != "local"] == [did_key(near.key)]
+    assert reasons(decision) == {
+        did_key(far.key): ("region", "not asked: its advert says that it is in us; the task allows eu"),
+        did_key(nowhere.key): ("region", "declined: region: I am in no stated region"),
+    }
+    await near.owner.sell(SellRequest(target="sentiment", hours=f"{day} 9-17"))
+    closed = f"not asked: its advert says that it is closed until {day} 09:00 UTC"
+    assert reasons(await decided(buyer)) == {did_key(near.key): ("closed", closed)}
+
+
+# --- agents that see the input when they are asked for their price
+
+
+async def agent_and_buyer(nodes: World, **fields: Any) -> tuple[Node, Node]:
+    """An agent in a network of its own, which names signed prices, and a node that knows it."""
+    pytest.importorskip("a2a")
+    from coalesced.gateway.a2a.config import A2aConfig, A2aSeller
+
+    agent = await nodes.node(bootstrap=(), sections={"a2a": A2aConfig(enabled=True)})
+    seller = A2aSeller(card=f"http://{agent.endpoint}", skill="sentiment", duration_s=0.1, **fields)
+    sections = {
+        "machine": DEAR,
+        "contractor": ContractorConfig(sell=False),
+        "a2a": A2aConfig(sellers=(seller,)),
+        "security": SecurityConfig(grants=(Grant(privacy="internal"),)),
+    }
+    return agent, await nodes.node(speeds=dict.fromkeys(BUILTIN, 0.05), sections=sections, bootstrap=())
+
+
+async def asked_of(agent: Node, node: Node) -> int:
+    """How many messages with an input the agent has had from the node."""
+    return (await agent.parts.store.a2a.load_of(did_key(node.key), 0))[1]
+
+
+KEPT: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"regions": ("eu",)}, "is in an unknown region; the task allows eu"),
+    ({"only_to": ("did:key:z6MkNobody",)}, "is not among those whom the task may go to"),
+    ({"proofs": ("attestation",)}, "has not shown an attestation lately, which the task demands"),
+    ({"privacy": "confidential"}, "may get internal data at most, and the task is confidential"),
+)
+
+
+async def test_an_agent_is_not_shown_the_input_for_a_price_where_the_task_may_not_go_to_it(nodes: World) -> None:
+    agent, node = await agent_and_buyer(nodes)
+    for wish, said in KEPT:
+        ((code, reason),) = reasons(await decided(node, **wish)).values()
+        assert code == "security"
+        assert reason.startswith(f"not asked its price, which would show it the input: {said}")
+    assert await asked_of(agent, node) == 0
+
+
+async def test_an_agent_whose_region_its_owner_knows_is_asked_and_hired(nodes: World) -> None:
+    agent, node = await agent_and_buyer(nodes, regions=("eu",))
+    task = await node.ask("sentiment", TEXT, regions=("eu",))
+    assert (task.state, task.choice) == ("completed", "outsource")
+    assert await asked_of(agent, node) > 0
