@@ -195,6 +195,7 @@ class Daemon:
             task.cancel()
         await parts.running.stop()
         await parts.contractor.stop()
+        parts.shop.stop()
         await parts.in_background.end(FAREWELL_S)
         await asyncio.gather(parts.sources.stop(), parts.discovery.stop())
         await parts.peers.stop()

@@ -12,7 +12,7 @@ import pytest
 from coalesced.testnet.manifest import LIES, Lie
 from tests.harness.soak import Figures, soaking
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.e2e
 
 IN_TURN: tuple[Lie, ...] = ("slow", "vote-withholder", "replayer", "liar", "twin", "equivocator")
 

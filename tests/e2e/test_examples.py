@@ -13,7 +13,7 @@ from tests.harness.openai_backend import answer
 from tests.harness.processes import Daemon, daemons, environment
 from tests.harness.served_models import served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 PRINTED = {

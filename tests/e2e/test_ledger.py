@@ -15,7 +15,7 @@ from node.store import keyfile
 from protocol.transactions import CommitRating, sign_transaction
 from tests.harness.processes import Daemon, Daemons, daemons, run_cli, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.e2e
 
 MEMBERS = 4
 
@@ -67,7 +67,7 @@ def test_a_killed_member_keeps_its_word_and_everything_can_be_checked(network: D
     first, *others = members
     for one in members:
         one.spawn("--genesis", str(file), *([] if one is first else ["--bootstrap", first.endpoint]))
-    wait_until(lambda: all(height(one) >= 0 for one in members), 60, "the members follow their chain")
+    wait_until(lambda: all(height(one) >= 0 for one in members), 90, "the members follow their chain")
     chain = chain_id(parse_genesis(file.read_bytes(), str(file)))
     signer = Signer(others[0], chain)
     acknowledged = [first.call(lambda node: node.ledger_submit(signer.transaction()))["transaction"] for _ in range(3)]
@@ -81,7 +81,7 @@ def test_a_killed_member_keeps_its_word_and_everything_can_be_checked(network: D
         others[1].call(lambda node: node.ledger_submit(signer.transaction()))["transaction"] for _ in range(2)
     ]
     first.start()
-    wait_until(lambda: len({height(one) for one in members}) == 1, 60, "all are equally far")
+    wait_until(lambda: len({height(one) for one in members}) == 1, 90, "all are equally far")
 
     verified = [one.call(lambda node: node.ledger_verify()) for one in members]
     assert all(one["ok"] for one in verified)
@@ -139,7 +139,7 @@ def test_a_node_that_prunes_says_what_it_keeps_and_one_that_fetched_a_state_prov
 
     # The last block is one after which the state is kept, so the observer gets that and no block.
     observer.start("--genesis", str(file), "--bootstrap", member.endpoint)
-    wait_until(lambda: height(observer) == 8, 60, "the observer has the state")
+    wait_until(lambda: height(observer) == 8, 90, "the observer has the state")
     assert observer.call(lambda node: node.ledger_blocks(1))["kept_from"] == 9
     assert len(observer.call(lambda node: node.ledger_head())["signers"]) == 1
     proof = network.directory / "proof.json"

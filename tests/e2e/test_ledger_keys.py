@@ -13,7 +13,7 @@ from node.store import keyfile
 from node.store.vote_mark import UNKNOWN, VoteMark
 from tests.harness.processes import Daemon, Daemons, daemons, run_cli, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def found(network: Daemons) -> tuple[Path, Daemon, Daemon]:
     assert made.returncode == 0, made.stderr
     member.start("--genesis", str(file))
     other.start("--genesis", str(file), "--bootstrap", member.endpoint)
-    wait_until(lambda: asked(other, "ledger", "head")["height"] >= 0, 60, "the observer follows")
+    wait_until(lambda: asked(other, "ledger", "head")["height"] >= 0, 90, "the observer follows")
     return file, member, other
 
 
@@ -94,7 +94,7 @@ def test_an_account_passes_to_a_new_key_and_is_ended_by_a_certificate_made_befor
     other.stop()
     assert other.cli("keys", "rotate", "--finish").returncode == 0
     other.start("--bootstrap", member.endpoint)
-    wait_until(lambda: other.cli("ledger", "balance").returncode == 0, 60, "the chain is read")
+    wait_until(lambda: other.cli("ledger", "balance").returncode == 0, 90, "the chain is read")
     after = asked(other, "ledger", "balance")
     assert after["did"] != before["did"]
     assert (after["credits"], after["standing"]) == (before["credits"], "active")
@@ -117,7 +117,7 @@ def test_members_are_let_in_by_a_quorum_and_credits_granted_and_an_account_prove
     assert granted.returncode == 0, granted.stderr
     assert asked(member, "ledger", "balance", did)["credits"] == 750
     assert member.cli("ledger", "members", "admit", did).returncode == 0
-    wait_until(lambda: len(asked(other, "ledger", "members")["members"]) == 2, 60, "two members")
+    wait_until(lambda: len(asked(other, "ledger", "members")["members"]) == 2, 90, "two members")
     # Now it takes both.
     motion = network.directory / "motion.json"
     alone = member.cli("ledger", "grant", did, "1")

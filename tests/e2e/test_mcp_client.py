@@ -11,7 +11,7 @@ from mcp.client.stdio import stdio_client
 
 from tests.harness.processes import daemons, environment
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 
 async def ask_as_a_client_does(configuration: Path) -> str:

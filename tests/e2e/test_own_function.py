@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness.processes import Daemons, daemons, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 CUTTER = '''
 from coalesced.skill import skill
@@ -73,7 +73,7 @@ def test_what_a_function_hands_on_is_bounded_by_the_time_and_the_pay_of_its_own_
     buyer = network.make("buyer").start("--bootstrap", seller.endpoint, "--no-sell")
     told = seller.cli("sell", "critic:review", "--price", "0.002", cwd=tmp_path)
     assert told.returncode == 0, told.stderr
-    wait_until(lambda: buyer.call(lambda node: node.find_skill("review"))["sellers"], 30, "the buyer finds it")
+    wait_until(lambda: buyer.call(lambda node: node.find_skill("review"))["sellers"], 90, "the buyer finds it")
     answer = buyer.json("ask", "review", str(seller.home), "--budget", "0.01", "--deadline", "30s")
     found = json.loads(json.loads(answer["text"]) if answer["text"].startswith('"') else answer["text"])
     assert found["given"][0] <= 30
@@ -91,7 +91,7 @@ def test_an_owners_function_is_bought_by_a_node_that_lacks_it(network: Daemons, 
     seller = network.make("seller").start()
     buyer = network.make("buyer").start("--bootstrap", seller.endpoint, "--no-sell")
     assert seller.cli("sell", "cutter:shorten", cwd=tmp_path).returncode == 0
-    wait_until(lambda: buyer.call(lambda node: node.find_skill("shorten"))["sellers"], 30, "the buyer finds it")
+    wait_until(lambda: buyer.call(lambda node: node.find_skill("shorten"))["sellers"], 90, "the buyer finds it")
     answer = buyer.json("ask", "shorten", "One. Two. Three.")
     assert answer["text"].strip('"') == "One"
     assert answer["task"]["choice"] == "outsource"

@@ -13,7 +13,7 @@ import pytest
 from tests.harness.processes import Daemon, daemons, environment
 from tests.harness.served_models import served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 GOAL = "What is the sentiment of each review?"
 
 
@@ -78,7 +78,7 @@ def test_on_a_terminal_the_graph_is_redrawn_and_stands_once_at_the_end(node: Dae
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=variables) as process:
         os.close(theirs)
         seen = b"".join(iter(lambda: _read(ours), b""))
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     os.close(ours)
     text = seen.decode()
     assert "\x1b[" in text, "it was redrawn"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness.processes import environment
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.e2e
 SMALL = ("--tasks", "12", "--sellers", "1", "--policies", "expected-cost")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness.processes import MODULE, Daemon, Daemons, daemons, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def logged(daemon: Daemon, **facts: str) -> list[dict[str, Any]]:
 def test_the_ready_line_is_json_on_request(network: Daemons) -> None:
     daemon = network.make("node")
     daemon.start("--json")
-    wait_until(lambda: logged(daemon, schema="coalesced.ready/1"), 20, "the ready line")
+    wait_until(lambda: logged(daemon, schema="coalesced.ready/1"), 90, "the ready line")
     (ready,) = logged(daemon, schema="coalesced.ready/1")
     status = daemon.status()
     assert {name: ready[name] for name in ("node", "did", "network", "pid", "listening", "advertised")} == {
@@ -42,10 +42,10 @@ def test_a_hangup_with_a_bad_file_is_logged_and_the_old_settings_stay(network: D
     daemon = network.make("node")
     daemon.configure("[caps]\nday_micro = 5000000\n")
     process = daemon.spawn()
-    wait_until(lambda: "ready: node" in daemon.log_text(), 60, "the node is ready")
+    wait_until(lambda: "ready: node" in daemon.log_text(), 90, "the node is ready")
     daemon.configure("[caps]\nday_micro = 'much'\n")
     process.send_signal(signal.SIGHUP)
-    wait_until(lambda: logged(daemon, event="config.refused"), 20, "the mistake is in the log")
+    wait_until(lambda: logged(daemon, event="config.refused"), 90, "the mistake is in the log")
     (refused,) = logged(daemon, event="config.refused")
     assert "config.toml:2: caps.day_micro = 'much': write a whole number" in refused["error"]
     assert daemon.status()["cap_today_micro"] == 5_000_000

@@ -18,7 +18,7 @@ from coalesced.testnet.manifest import Manifest, TestnetError, load
 from coalesced.testnet.runner import down, homes_below
 from tests.harness.processes import environment, run_cli, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_testnet_comes_up_is_disturbed_and_leaves_nothing(place: Path) -> None
 def test_a_killed_runner_leaves_what_down_can_clear_away(place: Path) -> None:
     command = [sys.executable, "-m", "coalesced", "testnet", "up", "-n", "4", "--dir", str(place)]
     with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL) as runner:
-        wait_until(lambda: (place / "n2.process.json").exists(), 60, "the second node is started")
+        wait_until(lambda: (place / "n2.process.json").exists(), 90, "the second node is started")
         runner.send_signal(signal.SIGKILL)
     manifest = load(place)
     assert leftovers(manifest)
@@ -93,7 +93,7 @@ def test_a_killed_runner_leaves_what_down_can_clear_away(place: Path) -> None:
 def test_an_interrupted_start_takes_everything_down(place: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "coalesced", "testnet", "up", "-n", "3", "--dir", str(place)]
     with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL) as runner:
-        wait_until(lambda: (place / "n1.process.json").exists(), 60, "the first node is started")
+        wait_until(lambda: (place / "n1.process.json").exists(), 90, "the first node is started")
         manifest = load(place)
         os.kill(runner.pid, number)
         assert runner.wait(timeout=60) != 0

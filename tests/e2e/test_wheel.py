@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness.processes import daemons, run_cli
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 

@@ -34,7 +34,7 @@ from protocol.messages import GenesisRequest, LedgerBatch, Message
 from protocol.transactions import CommitRating
 
 NETWORK = "test"
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 QUICK = PbftConfig(view_timeout_ms=400, resend_ms=200, status_ms=300, sync_timeout_ms=400)
 """Timers for a machine on which nothing is far away."""
 PEOPLE = tuple(Identity(bytes([100 + number]) * 32) for number in range(12))

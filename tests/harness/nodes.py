@@ -54,7 +54,7 @@ from node.store.store import Store
 from node.views import AskRequest, EventView, SellRequest, TaskView
 
 NETWORK = "test"
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 """Nothing that a test waits for may take longer."""
 BUILTIN = ("document-analysis", "portfolio", "risk", "sentiment")
 DEAR = MachineRates(hourly_rate_usd=60.0)
@@ -84,6 +84,8 @@ class Plan:
     pace_s: float = 0.0
     functions: bool = False
     """Run skills in worker processes, users' functions too."""
+    by_meaning: bool = False
+    """Post what it sells by meaning too: most of the work of a node's start."""
     sections: Mapping[str, Any] = field(default_factory=dict)
     a2a: Mapping[str, Any] = field(default_factory=dict)
     """What the A2A server does otherwise, where the section serves it."""
@@ -214,7 +216,11 @@ class Node:
             **self.plan.sections,
         }
         config = Config(source=Source(find_paths(home, environ={})), **sections)
-        return msgspec.structs.replace(config, node=msgspec.structs.replace(config.node, network=NETWORK))
+        return msgspec.structs.replace(
+            config,
+            node=msgspec.structs.replace(config.node, network=NETWORK),
+            contractor=msgspec.structs.replace(config.contractor, by_meaning=self.plan.by_meaning),
+        )
 
     # --- what its owner does
 
@@ -331,9 +337,10 @@ class World:
         speeds = dict.fromkeys(BUILTIN, 0.05)
         return await self.node(**{"speeds": speeds, **plan, "sections": sections})
 
-    async def trade(self, directory: Path, code: str, **sell: Any) -> tuple[Node, Node]:
+    async def trade(self, directory: Path, code: str, *, by_meaning: bool = False, **sell: Any) -> tuple[Node, Node]:
         """A seller of a user's function, and a buyer without it."""
-        seller = await self.seller(functions=True, sections={"contractor": ContractorConfig(skills=())})
+        sections = {"contractor": ContractorConfig(skills=())}
+        seller = await self.seller(functions=True, by_meaning=by_meaning, sections=sections)
         await seller.sell(directory, code, **sell)
         return seller, await self.buyer()
 

@@ -215,7 +215,7 @@ class Backend:
 
     async def asked(self, count: int) -> None:
         """Return once so many chats were asked for."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.requests) < count:
                 self.changed.clear()
                 await self.changed.wait()

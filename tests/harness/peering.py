@@ -17,7 +17,7 @@ from protocol.messages import Message, Ok, Ping, Pong
 LOOPBACK = Endpoint("127.0.0.1", 0)
 
 
-async def until(condition: Callable[[], bool], limit_s: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
     """Return when the condition holds; TimeoutError when it does not in time."""
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110  # what it waits for has no event of its own

@@ -141,13 +141,13 @@ class Daemon:
         """End the process as a crash does."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=60)
 
     def stop(self) -> int:
         """End the process as a person does; its exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
     def log_text(self) -> str:
         """What it wrote, for a failure's message."""

@@ -24,9 +24,9 @@ def served() -> Iterator[Backend]:
 
     thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()
-    assert started.wait(20)
+    assert started.wait(60)
     try:
         yield made[0]
     finally:
         loops[0].call_soon_threadsafe(stop.set)
-        thread.join(20)
+        thread.join(60)

@@ -28,7 +28,7 @@ class ServedNode:
         async def touched() -> T:
             return touch(self.node)
 
-        return asyncio.run_coroutine_threadsafe(touched(), self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(touched(), self.loop).result(60)
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def serve(home: Path, make: Callable[[], Any] = MemoryNode) -> Iterator[ServedNo
     thread = threading.Thread(target=run, name="served-node")
     thread.start()
     try:
-        started.wait(10)
+        started.wait(60)
         if failed:
             raise failed[0]
         yield served[0]
@@ -70,4 +70,4 @@ def serve(home: Path, make: Callable[[], Any] = MemoryNode) -> Iterator[ServedNo
             # The test itself may have stopped the node: then its loop is closed, or about to be.
             with suppress(RuntimeError):
                 served[0].loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)

@@ -17,7 +17,7 @@ from a2a.utils.errors import InvalidAgentResponseError, TaskNotCancelableError, 
 from coalesced.gateway.a2a.handler import Handler
 from coalesced.gateway.a2a.runs import QUEUE_EVENTS
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 CONTEXT = ServerCallContext()
 Play = Callable[[TaskUpdater, RequestContext], Awaitable[None]]
 

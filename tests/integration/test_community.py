@@ -19,8 +19,6 @@ from protocol.messages import LedgerBatch, decode_advert
 from protocol.transactions import Reconfigure, sign_transaction
 from tests.harness.communities import LIMIT_S, NETWORK, Neighbour, Neighbourhood, chain_of, community, until
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def problem(one: Neighbour) -> str:
     standing = one.community.standing

@@ -2,16 +2,12 @@
 
 from pathlib import Path
 
-import pytest
-
 from crypto.identity import Identity
 from node.ledger.chain.state import FAULTY, Account, account_key
 from protocol.consensus import PHASE_LABELS, Ballot, Vote, encode_consensus
 from protocol.messages import LedgerBatch
 from protocol.packing import pack
 from tests.harness.communities import Neighbour, community, until
-
-pytestmark = pytest.mark.timeout(60)
 
 
 def vote(member: Identity, chain: bytes, height: int, block: bytes) -> bytes:

@@ -18,8 +18,6 @@ from node.views import AskRequest
 from tests.harness.communities import QUICK
 from tests.harness.nodes import LIMIT_S, NETWORK, Node, world
 
-pytestmark = pytest.mark.timeout(60)
-
 TEXT = "The room was not clean, but the staff were wonderful. " * 40
 SEEDS = tuple(number.to_bytes(32, "big") for number in (1, 2))
 

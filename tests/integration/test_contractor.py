@@ -101,12 +101,12 @@ async def test_an_honest_award_is_done_and_its_receipt_signed_once() -> None:
         award, result = await buyer.job(node, DATA)
         session = await buyer.session(node)
         offer = buyer.receipt(award, result)
-        first = await session.request(offer, timeout_s=5)
-        again = await session.request(offer, timeout_s=5)
+        first = await session.request(offer, timeout_s=60)
+        again = await session.request(offer, timeout_s=60)
         assert isinstance(first, ReceiptSigned)
         assert first == again
         assert await node.journal() == ["note", "receipt"]
-        other = await refused(session.request(buyer.receipt(award, result), timeout_s=5))
+        other = await refused(session.request(buyer.receipt(award, result), timeout_s=60))
         assert other.code == "duplicate"
 
 
@@ -225,9 +225,9 @@ async def test_awards_beyond_what_can_wait_are_refused_as_busy() -> None:
         specification = buyer.specify(DATA)
         quotes = [await buyer.quoted(node, specification) for _ in range(6)]
         jobs = [asyncio.create_task(buyer.hire(node, buyer.order(quote, specification, DATA))) for quote in quotes]
-        done, waiting = await asyncio.wait(jobs, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        done, waiting = await asyncio.wait(jobs, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         while len(done) < 2:
-            more, waiting = await asyncio.wait(waiting, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+            more, waiting = await asyncio.wait(waiting, timeout=60, return_when=asyncio.FIRST_COMPLETED)
             done |= more
         for job in done:
             answer = job.result()

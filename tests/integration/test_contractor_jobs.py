@@ -39,7 +39,7 @@ async def parts(buyer: Buyer, node: Node, award: Award, *sent: InputPart) -> tup
     outcome: Any = None
     for part in sent:
         try:
-            outcome = await session.request(part, timeout_s=5)
+            outcome = await session.request(part, timeout_s=60)
         except RemoteRefused as error:
             outcome = error
     return job, outcome
@@ -59,16 +59,16 @@ async def test_input_parts_out_of_order_beyond_the_end_or_of_strangers_are_refus
         assert outcome.code == "bad_part"
         session = await stranger.session(node)
         first = InputPart(task_id=task_id, offset=0, data=BIG[:PART])
-        assert (await refused(session.request(first, timeout_s=5))).code == "unknown_task"
+        assert (await refused(session.request(first, timeout_s=60))).code == "unknown_task"
         answer = Answer(task_id=task_id, text="unasked")
-        assert (await refused(session.request(answer, timeout_s=5))).code == "unknown_task"
+        assert (await refused(session.request(answer, timeout_s=60))).code == "unknown_task"
         own = await buyer.session(node)
-        assert (await refused(own.request(answer, timeout_s=5))).code == "no_question"
+        assert (await refused(own.request(answer, timeout_s=60))).code == "no_question"
         for offset in range(0, len(BIG), PART):
             part = InputPart(task_id=task_id, offset=offset, data=BIG[offset : offset + PART])
-            assert isinstance(await own.request(part, timeout_s=5), Ok)
+            assert isinstance(await own.request(part, timeout_s=60), Ok)
         excess = InputPart(task_id=task_id, offset=len(BIG), data=b"x")
-        assert (await refused(own.request(excess, timeout_s=5))).code in ("too_large", "unknown_task")
+        assert (await refused(own.request(excess, timeout_s=60))).code in ("too_large", "unknown_task")
         assert isinstance(await job, Result)
 
 
@@ -128,7 +128,7 @@ async def test_a_receipt_that_is_not_what_happened_is_not_signed(changes: dict[s
         node = await made.seller()
         award, result = await buyer.job(node, DATA)
         session = await buyer.session(node)
-        await refused(session.request(buyer.receipt(award, result, **changes), timeout_s=5))
+        await refused(session.request(buyer.receipt(award, result, **changes), timeout_s=60))
         assert await node.journal() == ["note"]
 
 
@@ -138,7 +138,7 @@ async def test_a_rejection_is_countersigned_too() -> None:
         award, result = await buyer.job(node, DATA)
         session = await buyer.session(node)
         offer = buyer.receipt(award, result, verdict="rejected", paid_micro=0, score_ppm=0)
-        assert isinstance(await session.request(offer, timeout_s=5), ReceiptSigned)
+        assert isinstance(await session.request(offer, timeout_s=60), ReceiptSigned)
 
 
 async def test_nobody_gets_a_receipt_for_anothers_job_or_for_none() -> None:
@@ -147,9 +147,9 @@ async def test_nobody_gets_a_receipt_for_anothers_job_or_for_none() -> None:
         award, result = await buyer.job(node, DATA)
         session = await stranger.session(node)
         theirs = stranger.receipt(award, result)
-        assert (await refused(session.request(theirs, timeout_s=5))).code == "unknown_task"
+        assert (await refused(session.request(theirs, timeout_s=60))).code == "unknown_task"
         none = buyer.receipt(award, result, task_id=b"\x07" * 16)
-        assert (await refused((await buyer.session(node)).request(none, timeout_s=5))).code == "unknown_task"
+        assert (await refused((await buyer.session(node)).request(none, timeout_s=60))).code == "unknown_task"
 
 
 async def test_a_fault_notice_is_kept_once_and_only_from_its_client() -> None:
@@ -174,23 +174,23 @@ async def test_a_fault_notice_is_kept_once_and_only_from_its_client() -> None:
 
         session = await buyer.session(node)
         for _ in range(3):
-            assert isinstance(await session.request(notice(buyer), timeout_s=5), Ok)
+            assert isinstance(await session.request(notice(buyer), timeout_s=60), Ok)
         assert len(await node.journal("fault")) == 1
         unknown = notice(buyer, task_id=b"\x07" * 16)
-        assert (await refused(session.request(unknown, timeout_s=5))).code == "unknown_task"
+        assert (await refused(session.request(unknown, timeout_s=60))).code == "unknown_task"
         about_another = notice(buyer, contractor=stranger.key)
-        assert (await refused(session.request(about_another, timeout_s=5))).code == "not_mine"
-        foreign = (await stranger.session(node)).request(notice(stranger), timeout_s=5)
+        assert (await refused(session.request(about_another, timeout_s=60))).code == "not_mine"
+        foreign = (await stranger.session(node)).request(notice(stranger), timeout_s=60)
         assert (await refused(foreign)).code == "unknown_task"
         forged = msgspec.structs.replace(notice(buyer), signature=bytes(64))
-        assert (await refused(session.request(forged, timeout_s=5))).code == "bad_signature"
+        assert (await refused(session.request(forged, timeout_s=60))).code == "bad_signature"
 
 
 async def test_messages_that_are_no_requests_are_refused_and_the_session_goes_on() -> None:
     async with world() as made, buying() as buyer:
         node = await made.seller()
         session = await buyer.session(node)
-        assert (await refused(session.request(Ok(), timeout_s=5))).code == "unexpected"
+        assert (await refused(session.request(Ok(), timeout_s=60))).code == "unexpected"
         assert isinstance(await buyer.ask_quote(node, buyer.specify(DATA)), Quote)
 
 

@@ -39,7 +39,7 @@ def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
         "import sys; from coalesced.cli.main import run; code = run(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=20, check=True
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=True
     )
     loaded = {name.split(".")[0] for name in ran.stdout.splitlines()[-1].split()}
     assert loaded & HEAVY == set()
@@ -50,13 +50,13 @@ def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
 )
 def test_clients_import_none_of_the_inner_packages(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert {"node", "dht", "protocol", "crypto"} & {name.split(".")[0] for name in ran.stdout.split()} == set()
 
 
 def test_a_daemon_that_has_decided_nothing_has_not_loaded_numpy() -> None:
     code = "import sys, coalesced.app; print(*sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert "node.decision.inputs" in ran.stdout.split()
     assert "numpy" not in ran.stdout.split()
 
@@ -66,7 +66,7 @@ def test_an_interrupted_ask_cancels_its_task(served: ServedNode) -> None:
     assert process.stdout is not None
     assert any(b'"progress"' in line for line in process.stdout)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"cancelling" in err
     assert b"Traceback" not in err
@@ -85,7 +85,7 @@ def test_a_second_interrupt_leaves_at_once(served: ServedNode) -> None:
     process.send_signal(signal.SIGINT)
     assert b"cancelling" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=4)
+    _, err = process.communicate(timeout=60)
     assert (process.returncode, b"Traceback" in err) == (130, False)
 
 
@@ -95,7 +95,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(served: ServedNode) -> No
     assert process.stderr is not None
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(10) == 1
+    assert process.wait(60) == 1
 
 
 @needs_full
@@ -103,7 +103,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(served: ServedNode) -> No
 def test_a_full_disk_behind_the_output_is_named(served: ServedNode, command: str) -> None:
     with FULL.open("wb") as full:
         words = [*COALESCED, "--home", str(served.home), *command.split()]
-        ran = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+        ran = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[0] == "error: cannot write the output: No space left on device"
     assert "Traceback" not in ran.stderr
@@ -113,7 +113,7 @@ def test_a_full_disk_behind_the_output_is_named(served: ServedNode, command: str
 def test_a_full_disk_behind_the_errors_leaves_the_exit_code(served: ServedNode) -> None:
     with FULL.open("wb") as full:
         words = [*COALESCED, "--home", str(served.home), "task", "show", "none"]
-        assert subprocess.run(words, stdout=full, stderr=full, timeout=20, check=False).returncode == 2
+        assert subprocess.run(words, stdout=full, stderr=full, timeout=60, check=False).returncode == 2
 
 
 def test_a_console_script_whose_reader_leaves_ends_quietly(served: ServedNode) -> None:
@@ -122,19 +122,19 @@ def test_a_console_script_whose_reader_leaves_ends_quietly(served: ServedNode) -
     assert process.stderr is not None
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(10) == 1
+    assert process.wait(60) == 1
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_standard_streams_are_no_bug(served: ServedNode, closed: str) -> None:
     line = f"{shlex.join([*COALESCED, '--home', str(served.home), 'ask', 'upper', 'x'])} {closed}"
-    ran = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, timeout=20, check=False)
+    ran = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, "bug" in ran.stdout + ran.stderr) == (0, False)
 
 
 def test_stdin_is_an_input_file(served: ServedNode) -> None:
     command = [*COALESCED, "--home", str(served.home), "ask", "upper", "-f", "-"]
-    ran = subprocess.run(command, input=b"from a pipe", capture_output=True, timeout=20, check=True)
+    ran = subprocess.run(command, input=b"from a pipe", capture_output=True, timeout=60, check=True)
     assert ran.stdout == b"FROM A PIPE"
 
 
@@ -142,14 +142,14 @@ def test_a_crypto_module_in_the_working_directory_does_no_harm(tmp_path: Path) -
     for name in ("crypto", "node", "dht", "protocol"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')")
     command = [*COALESCED, "--home", str(tmp_path / "home"), "init"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "did:key:z6Mk" in ran.stdout
 
 
 def read_terminal(controller: int, until: bytes, seen: bytes = b"") -> bytes:
     """What the process behind a terminal wrote, up to and including `until`."""
-    deadline_s = time.monotonic() + 15
+    deadline_s = time.monotonic() + 60
     while until not in seen:
         ready, _, _ = select.select([controller], [], [], max(0.0, deadline_s - time.monotonic()))
         assert ready, f"{until!r} did not come; seen: {seen!r}"
@@ -174,7 +174,7 @@ def test_on_a_terminal_progress_is_live_and_a_question_is_asked(served: ServedNo
         os.write(controller, b"1999\n")
         seen = read_terminal(controller, b"why: coalesced --home ", seen)
         assert b"A DOCUMENT" in seen
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         os.close(controller)
@@ -189,7 +189,7 @@ def test_an_interrupt_while_a_question_is_open_cancels_the_task(served: ServedNo
         read_terminal(controller, b"your answer: ")
         process.send_signal(signal.SIGINT)
         read_terminal(controller, b"cancelling")
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
     finally:
         process.kill()
         os.close(controller)

@@ -19,7 +19,7 @@ from dht.ids import skill_key
 from dht.service import KademliaDiscovery
 
 NETWORK = "test"
-DEADLINE_S = 8.0
+DEADLINE_S = 60.0
 
 
 def make_node(
@@ -82,11 +82,11 @@ async def test_what_one_publishes_all_find_until_it_is_withdrawn() -> None:
         assert await nodes[1].publish(key, b"seller 1") == 4
         assert await nodes[2].publish(key, b"seller 2") == 4
         for node in nodes:
-            found = await node.find(key, timeout_s=2)
+            found = await node.find(key, timeout_s=60)
             assert sorted(record.body for record in found) == [b"seller 1", b"seller 2"]
         await nodes[1].withdraw(key)
         for node in nodes:
-            assert [record.body for record in await node.find(key, timeout_s=2)] == [b"seller 2"]
+            assert [record.body for record in await node.find(key, timeout_s=60)] == [b"seller 2"]
 
 
 async def test_what_was_published_alone_is_found_by_those_who_join_later() -> None:
@@ -95,11 +95,11 @@ async def test_what_was_published_alone_is_found_by_those_who_join_later() -> No
         addresses = await first.start([("127.0.0.1", 0)])
         key = skill_key(NETWORK, "risk")
         assert await first.publish(key, b"x") == 0
-        assert [record.body for record in await first.find(key, timeout_s=1)] == [b"x"]
+        assert [record.body for record in await first.find(key, timeout_s=60)] == [b"x"]
         second.add_bootstrap(addresses)
         await second.start([("127.0.0.1", 0)])
         await meeting([first, second])
-        assert [record.body for record in await second.find(key, timeout_s=2)] == [b"x"]
+        assert [record.body for record in await second.find(key, timeout_s=60)] == [b"x"]
     finally:
         await second.stop()
         await first.stop()
@@ -111,7 +111,7 @@ async def test_a_node_that_leaves_takes_its_adverts_with_it() -> None:
         key = skill_key(NETWORK, "risk")
         await nodes[1].publish(key, b"x")
         await nodes[1].stop()
-        assert await nodes[2].find(key, timeout_s=2) == []
+        assert await nodes[2].find(key, timeout_s=60) == []
 
 
 async def test_two_networks_on_one_host_ignore_each_other() -> None:

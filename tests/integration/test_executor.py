@@ -35,7 +35,7 @@ async def executor() -> AsyncIterator[ProcessExecutor]:
     await one.stop()
 
 
-async def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+async def eventually(condition: Callable[[], bool], within_s: float = 60.0) -> None:
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110  (another process has no event to wait for)
             await asyncio.sleep(0.01)
@@ -63,7 +63,7 @@ async def started(executor: ProcessExecutor, case: corpus.Case) -> tuple[asyncio
         return execution.output
 
     task = asyncio.create_task(body())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await working.wait()
     return task, executor.process_ids[-1]
 

@@ -104,9 +104,9 @@ async def test_all_asks_among_hostile_sellers_end_and_leave_nothing_behind(
             )  # The sessions are open from here on.
             ends = await asyncio.gather(*(asked(buyer, number, deadline_s) for number in range(asks)))
         check_ends(ends)
-        await until(lambda: not buyer.parts.peers.open_sessions(), 20.0)
-        await until(lambda: len(asyncio.all_tasks()) <= tasks, 20.0)
-        await until(lambda: open_sockets() <= sockets, 20.0)
+        await until(lambda: not buyer.parts.peers.open_sessions())
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)
+        await until(lambda: open_sockets() <= sockets)
         del ends
         assert held_blocks() - blocks < KEPT_BLOCKS
         assert len(buyer.parts.running) == 0

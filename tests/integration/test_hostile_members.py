@@ -15,8 +15,6 @@ from node.ledger.chain.state import State
 from node.ledger.pbft.core import Core
 from tests.harness.communities import Neighbour, Neighbourhood, community, until
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.mark.parametrize("kind", LIES)
 async def test_three_honest_members_agree_beside_one_that_is_a(kind: Lie, tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from node.store.vote_mark import NAME, Mark, VoteMark, mark_unknown, misses_vote
 from protocol.transactions import Reconfigure, sign_transaction
 from tests.harness.communities import Neighbour, Neighbourhood, chain_of, community, until
 
-pytestmark = pytest.mark.timeout(90)
 ROOT = Path(__file__).parents[2]
 KEEP = 4
 T = TypeVar("T")

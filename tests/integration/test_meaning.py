@@ -1,6 +1,7 @@
 """Skills found by what they mean, between nodes: signposts out, signposts found, a task in plain words done."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,13 +18,14 @@ TRANSLATE = """
 def work(text: str) -> str:
     return text.translate(str.maketrans("abc", "xyz"))
 """
+OFFER: dict[str, Any] = {"by_meaning": True, "label": "acme/babel", "caption": "Translate text to English"}
 WISH = "turn this article from German into English"
 TEXT = "The room was not clean, but the staff were wonderful."
 
 
 async def test_a_seller_is_found_by_those_who_do_not_know_its_label(tmp_path: Path) -> None:
     async with world() as made:
-        seller, buyer = await made.trade(tmp_path, TRANSLATE, label="acme/babel", caption="Translate text to English")
+        seller, buyer = await made.trade(tmp_path, TRANSLATE, **OFFER)
         await until(lambda: bool(seller.parts.shop.signposts.standing))
         found = await buyer.owner.find_meaning(WISH)
         best = found.matches[0]
@@ -40,7 +42,7 @@ async def test_a_seller_is_found_by_those_who_do_not_know_its_label(tmp_path: Pa
 async def test_only_those_are_found_who_say_they_have_what_is_needed(tmp_path: Path) -> None:
     async with world() as made:
         has = ContractorConfig(skills=(), has=("hasResource/gpu/nvidia/h100",))
-        seller = await made.seller(functions=True, sections={"contractor": has})
+        seller = await made.seller(functions=True, by_meaning=True, sections={"contractor": has})
         await seller.sell(tmp_path, TRANSLATE, label="acme/babel", caption="Translate text to English")
         buyer = await made.buyer()
         await until(lambda: bool(seller.parts.shop.signposts.standing))
@@ -53,16 +55,25 @@ async def test_only_those_are_found_who_say_they_have_what_is_needed(tmp_path: P
 
 async def test_what_is_taken_off_sale_is_found_no_more(tmp_path: Path) -> None:
     async with world() as made:
-        seller, buyer = await made.trade(tmp_path, TRANSLATE, label="acme/babel", caption="Translate text to English")
+        seller, buyer = await made.trade(tmp_path, TRANSLATE, **OFFER)
         await until(lambda: bool(seller.parts.shop.signposts.standing))
         await seller.owner.unsell("acme/babel")
         await until(lambda: not seller.parts.shop.signposts.standing)
         assert "acme/babel" not in [row.skill for row in (await buyer.owner.find_meaning(WISH)).matches]
 
 
+async def test_a_node_that_ends_waits_for_no_signpost(capsys: pytest.CaptureFixture[str]) -> None:
+    async with world() as made:
+        seller = await made.seller(by_meaning=True)
+        async with seller.parts.shop.signposts._turn:  # As while a node is asked that has gone.
+            await seller.parts.shop.take_down("risk")
+            await seller.stop()
+    assert "background.given_up" not in capsys.readouterr().out
+
+
 async def test_a_task_in_plain_words_is_hired_out_and_says_how_it_was_understood(tmp_path: Path) -> None:
     async with world() as made:
-        seller, buyer = await made.trade(tmp_path, TRANSLATE, label="acme/babel", caption="Translate text to English")
+        seller, buyer = await made.trade(tmp_path, TRANSLATE, **OFFER)
         await until(lambda: bool(seller.parts.shop.signposts.standing))
         task = await buyer.ask(WISH, "abc")
         assert (task.state, task.skill, task.choice) == ("completed", "acme/babel", "outsource")

@@ -117,7 +117,7 @@ async def test_a_seller_countersigns_after_its_own_restart(tmp_path: Path) -> No
         award, result = await buyer.job(node, DATA)
         await node.restart()
         offer = buyer.receipt(award, result)
-        assert isinstance(await (await buyer.session(node)).request(offer, timeout_s=5), ReceiptSigned)
+        assert isinstance(await (await buyer.session(node)).request(offer, timeout_s=60), ReceiptSigned)
         assert await node.journal() == ["note", "receipt"]
         (task,) = (await node.owner.tasks(limit=10)).tasks
         assert task.receipt

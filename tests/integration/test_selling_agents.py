@@ -107,7 +107,7 @@ async def test_an_agent_that_does_not_stream_is_asked_until_it_is_done(some: Wor
     async with sdk_agent(streaming=False) as agent:
         _, buyer = await traded(some, agent)
         task_id = await buyer.submit(LABEL, f"slowly {TEXT}", **BUDGET)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await agent.work.began.wait()
         agent.work.go.set()
         assert (await buyer.ended(task_id)).state == "completed"
@@ -116,7 +116,7 @@ async def test_an_agent_that_does_not_stream_is_asked_until_it_is_done(some: Wor
 async def test_a_task_that_its_buyer_cancels_is_cancelled_at_the_agent(some: World, agent: SdkAgent) -> None:
     _, buyer = await traded(some, agent)
     task_id = await buyer.submit(LABEL, f"slowly {TEXT}", **BUDGET)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await agent.work.began.wait()
         await buyer.owner.cancel(task_id.hex())
         while not agent.work.cancelled:  # noqa: ASYNC110  # the agent has no event for it

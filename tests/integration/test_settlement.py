@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from crypto.identity import Identity, did_key
 from node.community.config import LedgerConfig
 from node.community.genesis_file import make_genesis, render_genesis
@@ -23,8 +21,6 @@ from protocol.specification import Effort
 from protocol.transactions import CommitRating, NameSuccessor, Succeed, key_commitment
 from tests.harness.communities import QUICK
 from tests.harness.nodes import LIMIT_S, NETWORK, WORK, Node, World, snapshot, world
-
-pytestmark = pytest.mark.timeout(90)
 
 TEXT = "The room was not clean, but the staff were wonderful. " * 40
 SEEDS = tuple(number.to_bytes(32, "big") for number in (1, 2, 3))

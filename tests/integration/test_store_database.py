@@ -73,7 +73,7 @@ async def test_a_read_sees_one_state_while_writes_go_on(tmp_path: Path) -> None:
     def twice(connection: sqlite3.Connection) -> tuple[list[int], list[int]]:
         before = numbers(connection)
         loop.call_soon_threadsafe(reading.set)
-        asyncio.run_coroutine_threadsafe(written.wait(), loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(written.wait(), loop).result(timeout=60)
         return before, numbers(connection)
 
     read = asyncio.ensure_future(database.read(twice))

@@ -20,7 +20,7 @@ from coalesced.testnet.proxy.__main__ import owner_of, serve
 from coalesced.testnet.proxy.streams import carry
 from coalesced.testnet.proxy.weather import FINE, MAX_LOSSES, Forecast, Link, Order, Weather
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 
 
 @pytest.fixture

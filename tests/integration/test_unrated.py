@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from crypto.identity import Identity, short_id
 from node.community.config import LedgerConfig
 from node.community.genesis_file import make_genesis, render_genesis
@@ -15,8 +13,6 @@ from node.ledger.chain.state import Account, account_key
 from node.store.own_deliveries import OwnDelivery
 from tests.harness.communities import QUICK
 from tests.harness.nodes import LIMIT_S, NETWORK, Node, World, world
-
-pytestmark = pytest.mark.timeout(60)
 
 TEXT = "The room was not clean, but the staff were wonderful. " * 40
 SEEDS = tuple(number.to_bytes(32, "big") for number in (1, 2))

@@ -314,11 +314,11 @@ async def test_the_work_dies_with_the_daemon_and_so_do_its_children(tmp_path: Pa
         sys.executable, "-c", HOST, str(tmp_path), cwd=ROOT, stdout=subprocess.PIPE
     )
     assert host.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         pids = [int(word) for word in (await host.stdout.readline()).split()]
     assert len(pids) == 2
     host.send_signal(signal.SIGKILL)
     await host.wait()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids):  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -18,7 +18,7 @@ MAX_MODULE_LINES = 500
 def repository_files() -> list[Path]:
     """What git tracks or would track, as existing paths."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=20).stdout
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
 
 

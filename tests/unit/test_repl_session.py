@@ -27,7 +27,7 @@ from coalesced.repl.script import file_lines, given_lines, run_script
 from coalesced.repl.session import MAX_JOB_CHARS, MAX_JOBS, ConsoleSession
 from tests.harness.memory_node import MemoryNode
 
-DEADLINE_S = 20
+DEADLINE_S = 60.0
 
 
 class RecordingOutput(DummyOutput):

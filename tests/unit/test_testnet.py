@@ -62,7 +62,7 @@ def node_command(home: Path, program: str) -> list[str]:
 
 def wait_for_output(home: Path) -> None:
     """Return when the process of `home` has written something."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while processes.log_file(home).stat().st_size == 0:
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -220,7 +220,7 @@ def test_a_process_that_ignores_the_first_signal_is_killed(tmp_path: Path, start
     home = tmp_path / "n1"
     child = start(home, STUBBORN)
     processes.stop_all([home], grace_s=0.2)
-    assert child.wait(timeout=20) in (-signal.SIGKILL, 0)
+    assert child.wait(timeout=60) in (-signal.SIGKILL, 0)
     assert processes.members([home]) == []
 
 

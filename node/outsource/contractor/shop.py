@@ -78,6 +78,7 @@ class Shop:
         self._in_background = in_background
         self._unix_ms = unix_ms
         self._wares: dict[str, Ware] = {}
+        self._posting: set[asyncio.Task[None]] = set()
         self.certificate_sha256: bytes | None = None
         """Of the certificate that adverts point to; a change is seen with the next advert."""
 
@@ -143,21 +144,31 @@ class Shop:
             raise UsageError(f"{ware.label} cannot be advertised (a shorter caption may help): {error}") from error
         self._wares[ware.label] = ware
         log.info("offer.published", skill=ware.label, holders=held)
-        self._in_background(self._post())
+        self._post()
         return held
 
-    async def _post(self) -> None:
+    def _post(self) -> None:
         """Let the signposts say what is on sale now. Nobody waits for it: by label, it is found already."""
         if self._config.by_meaning:
-            offers = [PostedOffer(ware.label, ware.caption, self._hint_micro(ware)) for ware in self.wares]
-            await self.signposts.follow(offers)
+            posting = self._in_background(self._posted())
+            self._posting.add(posting)
+            posting.add_done_callback(self._posting.discard)
+
+    async def _posted(self) -> None:
+        offers = [PostedOffer(ware.label, ware.caption, self._hint_micro(ware)) for ware in self.wares]
+        await self.signposts.follow(offers)
+
+    def stop(self) -> None:
+        """Post no further: a node that ends has nothing on sale, and peers that ended before it answer nothing."""
+        for posting in self._posting:
+            posting.cancel()
 
     async def take_down(self, label: str) -> None:
         """Stop selling `label`; UsageError when it is not on sale."""
         if self._wares.pop(label, None) is None:
             raise UsageError(f"{label!r} is not on sale; on sale are: {', '.join(sorted(self._wares)) or 'nothing'}")
         await self._discovery.withdraw(skill_key(self._network, label))
-        self._in_background(self._post())
+        self._post()
 
     def published_to(self, label: str) -> int:
         """How many nodes of the DHT hold the advert now."""
