@@ -159,7 +159,7 @@ def _owner(config: Config, built: Built, agents: Agents, reloader: Reloader, sta
     return Owner(
         daemon,
         status=status,
-        network=Network(parts, built.surveyor, config.decision),
+        network=Network(parts, built.listings, config.decision),
         market=MarketDesk(parts),
         tasks=TaskDesk(parts, records),
         records=records,

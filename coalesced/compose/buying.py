@@ -21,6 +21,7 @@ from node.outsource.client.enquiry import Enquiry
 from node.outsource.client.finder import Finder
 from node.outsource.client.hearsay import Hearsay
 from node.outsource.client.honeytokens import Honeytokens
+from node.outsource.client.listings import Listings
 from node.outsource.client.lives import Lives
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import Market
@@ -35,7 +36,7 @@ from node.outsource.client.rollcall import Absences, RollCall
 from node.outsource.client.settlement import Settlement
 from node.outsource.client.standings import Standings
 from node.outsource.client.subscriptions import Subscriptions
-from node.outsource.client.survey import Surveyor
+from node.outsource.client.surveyor import Surveyor
 from node.outsource.client.unanswered import Unanswered
 from node.store.tasks import TaskRow
 from node.views import AskRequest
@@ -50,7 +51,7 @@ EXAMINING_LABEL = b"coalesced examining key 1"
 class Buying:
     """What the client's role is made of."""
 
-    surveyor: Surveyor
+    listings: Listings
     finder: Finder
     roll_call: RollCall
     promises: Promises
@@ -71,26 +72,34 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
 
     checking = build_checking(base)
     on_the_way = OnTheWay()
-    surveyor = Surveyor(
+    clearance = Clearance(config.security, store.shown, store.examinations, store.drifting)
+    listings = Listings(
         own_key=identity.public_key,
         own_endpoint=base.ground.addresses.advertised,
+        network=config.node.network,
+        sources=base.sources,
+        clearance=clearance,
+        is_blocked=base.peers.is_blocked,
+        unix_ms=env.unix_ms,
+        timeout_s=config.client.find_timeout_s,
+    )
+    surveyor = Surveyor(
+        own_key=identity.public_key,
         network=config.node.network,
         config=config.client,
         decision=heeding(config),
         work=base.work,
         checking=checking,
-        sources=base.sources,
         market=Market(base.peers, absences, env.unix_ms),
         settling=paying.settling,
         standings=Standings(identity.public_key, community, env),
         hearsay=hearsay,
-        clearance=Clearance(config.security, store.shown, store.examinations, store.drifting),
+        clearance=clearance,
         on_the_way=on_the_way,
         outcomes=store.outcomes,
         spending=store.spending,
         journal=store.journal,
         memories=store.policy_memories,
-        is_blocked=base.peers.is_blocked,
         unix_ms=env.unix_ms,
         entropy=env.entropy,
         # Signatures that are never sent: known to nobody else, and the same after a restart.
@@ -166,7 +175,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         env=env,
         priors=store.priors,
         hearsay=hearsay,
-        listings=surveyor.listings,
+        listings=listings.of,
         order=order,
         in_background=base.in_background,
     )
@@ -182,6 +191,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
             env=env,
             surveyor=surveyor,
             enquiry=Enquiry(
+                listings=listings,
                 surveyor=surveyor,
                 tasks=base.tasks,
                 watch=watch,
@@ -233,9 +243,9 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
         ),
         plans=plans,
     )
-    unanswered = Unanswered(journal=store.journal, orders=orders, peers=store.peers, surveyor=surveyor)
+    unanswered = Unanswered(journal=store.journal, orders=orders, peers=store.peers, listings=listings)
     roll_call = RollCall(base.peers, absences, env.unix_ms)
-    return Buying(surveyor, finder, roll_call, promises, unanswered, client, hearsay, subscriptions)
+    return Buying(listings, finder, roll_call, promises, unanswered, client, hearsay, subscriptions)
 
 
 def build_checking(base: Base) -> Checking:

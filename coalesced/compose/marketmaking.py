@@ -23,7 +23,7 @@ def build_market_maker(base: Base, selling: Selling, buying: Buying) -> MarketMa
             examinations=store.examinations,
             env=ground.env,
         ),
-        listings=buying.surveyor.listings,
+        listings=buying.listings.of,
         order=buying.client.order,
         decisions=store.decisions,
         journal=store.journal,

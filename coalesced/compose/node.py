@@ -25,9 +25,9 @@ from node.decision.internal_cost import MachineRates
 from node.events import EventHub
 from node.net.peers import Peers
 from node.net.session import Call
+from node.outsource.client.listings import Listings
 from node.outsource.client.running import Running
 from node.outsource.client.successors import Successors
-from node.outsource.client.survey import Surveyor
 from node.outsource.contractor.countersigner import Countersigner
 from node.outsource.contractor.elsewhere import Elsewhere
 from node.outsource.contractor.sales import Sales
@@ -48,7 +48,7 @@ class Built:
     """A node that has not started, and the one part that its owner's desks need beside it."""
 
     daemon: Daemon
-    surveyor: Surveyor
+    listings: Listings
 
 
 def build(config: Config, ground: Ground) -> Built:
@@ -129,7 +129,7 @@ def build(config: Config, ground: Ground) -> Built:
     router = Router(selling.desk, selling.contractor, countersigner, community, paying.steward, proofs)
     parts = _parts(base, selling, buying, community, paying, examined, market_maker)
     daemon = Daemon(parts, ground.addresses, ground.bootstrap, ground.group)
-    return Built(daemon, buying.surveyor)
+    return Built(daemon, buying.listings)
 
 
 def _market_maker(base: Base, selling: Selling, buying: Buying) -> "MarketMaker | None":

@@ -15,8 +15,8 @@ from node.market.hours import shown_hours
 from node.net.endpoint import Endpoint
 from node.net.session import Session
 from node.outsource.client.finder import Found
+from node.outsource.client.listings import Listings
 from node.outsource.client.seller import Seller
-from node.outsource.client.survey import Surveyor
 from node.owner.names import find_peer
 from node.skills.labels import check_label, nearest
 from node.store.peers import KnownPeer
@@ -33,9 +33,9 @@ T = TypeVar("T")
 class Network:
     """Peers and sellers."""
 
-    def __init__(self, parts: Parts, surveyor: Surveyor, decision: DecisionConfig) -> None:
+    def __init__(self, parts: Parts, listings: Listings, decision: DecisionConfig) -> None:
         self._parts = parts
-        self._surveyor = surveyor
+        self._listings = listings
         self._decision = decision
 
     async def peers(self) -> PeersView:
@@ -126,7 +126,7 @@ class Network:
             near = nearest(label, known)
             advice = f"; did you mean {' or '.join(near)}?" if near else ""
             raise UsageError(f"{error}{advice}") from error
-        found = await self._surveyor.listings(label)
+        found = await self._listings.of(label)
         listings, absent = await self._present(found, lambda listing: listing.seller, lambda listing: listing.source)
         counts = await self._parts.store.outcomes.counts(
             [listing.seller.key for listing in listings], label, self._parts.env.unix_ms()

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from coalesced.compose.buying import ORDER_LABEL
 from coalesced.compose.ground import Ground
 from coalesced.compose.node import Built, build
 from coalesced.config import Config, Source
@@ -250,9 +251,8 @@ class Node:
 
     def order_of(self, task: bytes | str, contractor: bytes) -> bytes:
         """What this buyer and that contractor call a task of this buyer's."""
-        assert self._built is not None
         task_id = bytes.fromhex(task) if isinstance(task, str) else task
-        return order_id(self._built.surveyor._id_key, task_id, contractor)
+        return order_id(self.identity.sign(ORDER_LABEL, NETWORK.encode()), task_id, contractor)
 
     async def journal(self, kind: str = "") -> list[str]:
         """The kinds of all journal entries, or of those of one kind."""
@@ -282,7 +282,7 @@ def _owner(config: Config, built: Built, agents: Agents, home: Path | None) -> O
     return Owner(
         built.daemon,
         status=StatusDesk(built.daemon, version="test", home=str(home or "")),
-        network=Network(built.daemon.parts, built.surveyor, config.decision),
+        network=Network(built.daemon.parts, built.listings, config.decision),
         market=MarketDesk(built.daemon.parts),
         tasks=TaskDesk(built.daemon.parts, records),
         records=records,

@@ -30,7 +30,8 @@ from node.outsource.client.outcome import Done, Failed, Limits, Question
 from node.outsource.client.reexamining import Reexaminer
 from node.outsource.client.request import Ask
 from node.outsource.client.subscriptions import Subscriptions
-from node.outsource.client.survey import Survey, Surveyor
+from node.outsource.client.survey import Survey
+from node.outsource.client.surveyor import Surveyor
 from node.outsource.patience import client_patience_s
 from node.outsource.tasklog import TaskLog
 from node.store.decisions import Decisions, StoredDecision

@@ -8,12 +8,13 @@ from typing import Final
 
 from node.outsource.client.agents import AgentOffer, Agents
 from node.outsource.client.cards import Cards
+from node.outsource.client.listings import Listings
 from node.outsource.client.marketwatch import MarketWatch
 from node.outsource.client.offers import SHOWN_REFUSALS, NoOffer, Offer
 from node.outsource.client.reexamining import Reexaminer
 from node.outsource.client.request import Ask, in_json
 from node.outsource.client.seller import Listing
-from node.outsource.client.survey import Surveyor
+from node.outsource.client.surveyor import Surveyor
 from node.outsource.client.unasked import CLOSED
 from node.outsource.tasklog import TaskLog
 
@@ -38,6 +39,7 @@ class Enquiry:
     def __init__(
         self,
         *,
+        listings: Listings,
         surveyor: Surveyor,
         tasks: TaskLog,
         watch: MarketWatch,
@@ -45,6 +47,7 @@ class Enquiry:
         cards: Cards,
         reexaminer: Reexaminer,
     ) -> None:
+        self._listings = listings
         self._surveyor = surveyor
         self._tasks = tasks
         self._watch = watch
@@ -54,8 +57,8 @@ class Enquiry:
 
     async def quotes(self, ask: Ask, *, step_s: float, is_dry: bool = False) -> Answers:
         """Find sellers and ask them, each for `step_s` at most; a dry run logs nothing."""
-        found = await self._surveyor.listings(ask.skill, timeout_s=step_s, thorough=not is_dry)
-        listings, unasked = self._surveyor.worth_asking(ask, found, step_s / LOOKING_SHARE)
+        found = await self._listings.of(ask.skill, timeout_s=step_s, thorough=not is_dry)
+        listings, unasked = self._listings.worth_asking(ask, found, step_s / LOOKING_SHARE)
         if not is_dry:
             closed = sum(one.code == CLOSED for one in unasked)
             self._tasks.tell(ask.task_id, "sellers_found", _sellers_text(ask.skill, found, closed))

@@ -8,9 +8,9 @@ import structlog
 from node.errors import NodeError
 from node.ledger.journal import open_body
 from node.net.endpoint import Endpoint, endpoint
+from node.outsource.client.listings import Listings
 from node.outsource.client.orders import Orders
 from node.outsource.client.settlement import Order
-from node.outsource.client.survey import Surveyor
 from node.store.journal_store import Journal
 from node.store.peers import KnownPeers
 from protocol.errors import RemoteProtocolError
@@ -30,11 +30,11 @@ LOOKS: Final = 6
 class Unanswered:
     """Takes up what the last run left open."""
 
-    def __init__(self, *, journal: Journal, orders: Orders, peers: KnownPeers, surveyor: Surveyor) -> None:
+    def __init__(self, *, journal: Journal, orders: Orders, peers: KnownPeers, listings: Listings) -> None:
         self._journal = journal
         self._orders = orders
         self._peers = peers
-        self._surveyor = surveyor
+        self._listings = listings
 
     async def ask_again(self) -> None:
         """Have each countersigned now, or record that its contractor did not."""
@@ -92,7 +92,7 @@ class Unanswered:
                 return endpoint(peer.host, peer.port)
         for look in range(LOOKS):
             await asyncio.sleep(LOOK_AGAIN_S if look else 0)
-            for listing in await self._surveyor.listings(terms.skill):
+            for listing in await self._listings.of(terms.skill):
                 if listing.seller.key == terms.contractor:
                     return listing.seller.endpoint
         return None

@@ -112,7 +112,7 @@ class Served:
             owner = CarefulOwner(
                 daemon,
                 status=StatusDesk(daemon, version="0.0.0", home=str(self._home)),
-                network=Network(parts, built.surveyor, config.decision),
+                network=Network(parts, built.listings, config.decision),
                 market=MarketDesk(parts),
                 tasks=TaskDesk(parts, own_records),
                 records=own_records,
