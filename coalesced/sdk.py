@@ -13,22 +13,23 @@ with coalesced.connect() as node:
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from decimal import Decimal
 from json import dumps, loads
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Required, Self, TypedDict, Unpack
+from typing import Any, Self, Unpack
 
 from coalesced.cli.escape import escaped_block
 from coalesced.cli.explain import headline, sentences
-from coalesced.cli.units import MICRO, micro_of
+from coalesced.cli.units import MICRO
 from coalesced.control import shapes
 from coalesced.control.client import ControlClient
 from coalesced.control.errors import ControlError, LostDaemonError, NoDaemonError
-from coalesced.control.inputs import kept_environment, read_files
+from coalesced.control.inputs import kept_environment
+from coalesced.options import Dollars, PlanStep, TaskOptions, micro_or_none, request_of
 from coalesced.paths import find_paths
 from coalesced.skill import allowance
 
@@ -47,46 +48,6 @@ __all__ = [
 
 LEAST_TIME_S = 0.001
 ENDINGS = frozenset({"completed", "failed", "cancelled", "rejected"})
-Dollars = float | str | Decimal
-"""An amount in dollars, at most to the micro-dollar; a float is taken as it prints."""
-
-
-class TaskOptions(TypedDict, total=False):
-    """What may be said about a task; what is left out is taken from the node's configuration."""
-
-    files: Sequence[str | Path]
-    budget: Dollars
-    value: Dollars
-    deadline_s: float
-    prefer: str
-    privacy: str
-    regions: Sequence[str]
-    effort: str
-    least_level: str
-    verify: str | Sequence[str]
-    schema: str | Mapping[str, Any]
-    min_score: float
-    idempotency_key: str
-    plan: str
-    split: bool
-    by: str
-    skills: Sequence[str]
-
-
-class PlanStep(TypedDict, total=False):
-    """One subtask of a plan: `skill` does it, or `merge` puts the results of its `needs` together."""
-
-    name: Required[str]
-    skill: str
-    merge: bool
-    text: str
-    files: Sequence[str]
-    needs: Sequence[str]
-    budget_usd: str
-    verify: str | Sequence[str]
-    result_schema: Mapping[str, Any]
-    retries: int
-    optional: bool
 
 
 class TaskFailedError(ControlError):
@@ -190,15 +151,15 @@ class Node:
 
     def stream(self, skill: str, text: str = "", **options: Unpack[TaskOptions]) -> AsyncGenerator[shapes.Event]:
         """The events of a task, the last with its outcome. Leaving early does not cancel it."""
-        return _handed_on(self.control, _request(skill, text, options))
+        return _handed_on(self.control, request_of(skill, text, options))
 
     async def decide(self, skill: str, text: str = "", **options: Unpack[TaskOptions]) -> shapes.Decision:
         """What `ask` would decide now; nothing is done."""
-        return await self.control.decide(_request(skill, text, options))
+        return await self.control.decide(request_of(skill, text, options))
 
     async def find(self, skill: str, *, max_price: Dollars | None = None) -> list[shapes.SellerRow]:
         """Who sells `skill`, asked of the network now."""
-        return (await self.control.find_skill(skill, max_price_micro=_micro(max_price)))["sellers"]
+        return (await self.control.find_skill(skill, max_price_micro=micro_or_none(max_price)))["sellers"]
 
     async def plan(self, goal: str | Sequence[PlanStep], **options: Unpack[TaskOptions]) -> Answer:
         """Have a goal done in steps, each decided by itself within one budget; the result of the last.
@@ -224,7 +185,7 @@ class Node:
         request: shapes.SellRequest = {
             "target": target,
             "label": label,
-            "price_micro": _micro(price),
+            "price_micro": micro_or_none(price),
             "directory": str(directory),
             "environment": kept_environment(os.environ),
         }
@@ -307,32 +268,6 @@ def located(function: Callable[..., Any]) -> tuple[Path, str]:
     return Path(file).resolve().parents[above], f"{module.__name__}:{name}"
 
 
-def _request(skill: str, text: str, options: TaskOptions) -> shapes.AskRequest:
-    least_score = options.get("min_score")
-    request: shapes.AskRequest = {
-        "skill": skill,
-        "text": text,
-        "files": read_files(options.get("files", ())),
-        "budget_micro": _micro(options.get("budget")),
-        "value_micro": _micro(options.get("value")),
-        "deadline_s": options.get("deadline_s"),
-        "prefer": options.get("prefer", "auto"),
-        "privacy": options.get("privacy"),
-        "regions": list(options.get("regions", ())),
-        "effort": options.get("effort"),
-        "least_level": options.get("least_level"),
-        "verify": [verify] if isinstance(verify := options.get("verify", ()), str) else list(verify),
-        "result_schema": schema if isinstance(schema := options.get("schema", ""), str) else dumps(schema),
-        "min_score_ppm": None if least_score is None else round(least_score * 1_000_000),
-        "idempotency_key": options.get("idempotency_key", ""),
-        "plan": options.get("plan", ""),
-        "split": options.get("split", False),
-        "by": options.get("by", ""),
-        "skills": list(options.get("skills", ())),
-    }
-    return request
-
-
 async def _handed_on(control: ControlClient, request: shapes.AskRequest) -> AsyncGenerator[shapes.Event]:
     """A task's events. Inside a running skill it gets no more than that has left of its time and money."""
     allowed = allowance()
@@ -359,8 +294,3 @@ def _paid_micro(task: shapes.Task) -> int:
     """What an ended task spent at most; work of this node's own is nobody's pay."""
     is_own = task["state"] == "completed" and task["choice"] == "local" and not task["subtasks"]
     return 0 if is_own else task["cost_micro"] or 0
-
-
-def _micro(amount: Dollars | None) -> int | None:
-    # Through text: 0.1 means a tenth, not the binary fraction next to it.
-    return None if amount is None else micro_of(Decimal(str(amount)))
