@@ -6,6 +6,7 @@ from typing import cast, get_args
 
 from aiohttp import web
 
+from coalesced.control import queries
 from coalesced.control.config import ControlConfig
 from coalesced.control.facade import Node
 from coalesced.control.replies import Handler, read_view, stream_reply, view_reply
@@ -26,8 +27,6 @@ from node.views import (
 PREFIX = "/control/1"
 DEFAULT_TASKS = 50
 DEFAULT_ENTRIES = 20
-MAX_ROWS = 10_000
-"""A page of tasks or journal entries never holds more."""
 
 
 class _AnswerBody(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.answer-request/1"):
@@ -177,14 +176,14 @@ class Routes:
         return view_reply(await self._node.skills())
 
     async def _sellers(self, request: web.Request) -> web.Response:
-        found = await self._node.find_skill(_query(request, "skill"), max_price_micro=_max_price(request))
+        found = await self._node.find_skill(queries.named(request, "skill"), max_price_micro=queries.max_price(request))
         return view_reply(found)
 
     async def _matches(self, request: web.Request) -> web.Response:
-        trust = _whole(request.query.get("min_trust_ppm", "0"), "min_trust_ppm", least=0, most=1_000_000)
+        trust = queries.whole(request.query.get("min_trust_ppm", "0"), "min_trust_ppm", least=0, most=1_000_000)
         found = await self._node.find_meaning(
-            _query(request, "text"),
-            max_price_micro=_max_price(request),
+            queries.named(request, "text"),
+            max_price_micro=queries.max_price(request),
             min_trust_ppm=trust,
             needs=request.query.getall("needs", []),
         )
@@ -206,7 +205,7 @@ class Routes:
         return view_reply(await self._node.sell(await read_view(request, SellRequest)))
 
     async def _unsell(self, request: web.Request) -> web.Response:
-        return view_reply(await self._node.unsell(_query(request, "skill")))
+        return view_reply(await self._node.unsell(queries.named(request, "skill")))
 
     # --- tasks ---
 
@@ -221,7 +220,7 @@ class Routes:
         state = request.query.get("state")
         if state is not None and state not in get_args(TaskState):
             raise UsageError(f"state {state[:40]!r} is none of {', '.join(get_args(TaskState))}")
-        limit = _limit(request, DEFAULT_TASKS)
+        limit = queries.limit(request, DEFAULT_TASKS)
         return view_reply(await self._node.tasks(limit=limit, state=cast("TaskState | None", state)))
 
     async def _task(self, request: web.Request) -> web.Response:
@@ -243,7 +242,7 @@ class Routes:
 
     async def _replay(self, request: web.Request) -> web.Response:
         number = request.query.get("number")
-        which = None if number is None else _whole(number, "decision", least=1, most=10**9)
+        which = None if number is None else queries.whole(number, "decision", least=1, most=10**9)
         what_if = request.query.getall("what_if", [])
         return view_reply(await self._node.replay(request.match_info["task"], number=which, what_if=what_if))
 
@@ -257,10 +256,10 @@ class Routes:
     # --- the journal ---
 
     async def _journal_tail(self, request: web.Request) -> web.Response:
-        return view_reply(await self._node.journal_tail(_limit(request, DEFAULT_ENTRIES)))
+        return view_reply(await self._node.journal_tail(queries.limit(request, DEFAULT_ENTRIES)))
 
     async def _journal_show(self, request: web.Request) -> web.Response:
-        height = _whole(request.match_info["height"], "journal height", least=0, most=10**15)
+        height = queries.whole(request.match_info["height"], "journal height", least=0, most=10**15)
         return view_reply(await self._node.journal_show(height))
 
     async def _journal_verify(self, request: web.Request) -> web.Response:
@@ -278,12 +277,12 @@ class Routes:
         return view_reply(await self._node.ledger_verify())
 
     async def _ledger_blocks(self, request: web.Request) -> web.Response:
-        first = _whole(request.query.get("first", "1"), "block", least=1, most=10**15)
+        first = queries.whole(request.query.get("first", "1"), "block", least=1, most=10**15)
         return view_reply(await self._node.ledger_blocks(first))
 
     async def _ledger_proof(self, request: web.Request) -> web.Response:
         with_receipt = request.query.get("with_receipt") == "1"
-        return view_reply(await self._node.ledger_proof(_query(request, "of"), with_receipt=with_receipt))
+        return view_reply(await self._node.ledger_proof(queries.named(request, "of"), with_receipt=with_receipt))
 
     async def _ledger_account(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.ledger_account(request.query.get("of")))
@@ -310,14 +309,14 @@ class Routes:
         return view_reply(await self._node.revoke_certificate(request.match_info["serial"]))
 
     async def _at_least(self, request: web.Request) -> web.Response:
-        amount = _whole(_query(request, "at_least"), "amount", least=1, most=2**31)
+        amount = queries.whole(queries.named(request, "at_least"), "amount", least=1, most=2**31)
         hidden = request.query.get("hidden") == "1"
-        peer, name = request.match_info["peer"], _query(request, "name")
+        peer, name = request.match_info["peer"], queries.named(request, "name")
         return view_reply(await self._node.at_least(peer, name, amount, hidden=hidden))
 
     async def _attest(self, request: web.Request) -> web.Response:
         wanted = {
-            name: _whole(_query(request, name), name, least=least, most=4096)
+            name: queries.whole(queries.named(request, name), name, least=least, most=4096)
             for name, least in (("size", 1), ("rounds", 1), ("memory_mib", 0))
         }
         return view_reply(await self._node.attest(request.match_info["peer"], **wanted))
@@ -330,27 +329,3 @@ class Routes:
 
     async def _report_leak(self, request: web.Request) -> web.Response:
         return view_reply(await self._node.report_leak(await read_view(request, LeakRequest)))
-
-
-def _max_price(request: web.Request) -> int | None:
-    text = request.query.get("max_price_micro")
-    return None if text is None else _whole(text, "max_price_micro", least=0, most=10**15)
-
-
-def _query(request: web.Request, name: str) -> str:
-    value = request.query.get(name, "")
-    if not value:
-        raise UsageError(f"{request.path} needs ?{name}=...")
-    return value
-
-
-def _whole(text: str, name: str, *, least: int, most: int) -> int:
-    """`text` as a whole number within its limits; UsageError otherwise."""
-    digits = text.isascii() and text.isdigit() and len(text) <= 18
-    if not digits or not least <= int(text) <= most:
-        raise UsageError(f"{name} {text[:40]!r} is not a whole number from {least} to {most}")
-    return int(text)
-
-
-def _limit(request: web.Request, default: int) -> int:
-    return _whole(request.query.get("limit", str(default)), "limit", least=1, most=MAX_ROWS)

@@ -10,7 +10,8 @@ import structlog
 from node.errors import UsageError
 from node.events import EventHub
 from node.outsource.taskview import task_view
-from node.store.tasks import TaskChange, TaskEvent, TaskRecord, TaskRow, Tasks
+from node.store.task_events import TaskEvent
+from node.store.tasks import TaskChange, TaskRecord, TaskRow, Tasks
 from node.tasks.lifecycle import ENDED, TaskState
 from node.views import ENDING_EVENTS, EventName, EventView, TaskView
 

@@ -1,4 +1,4 @@
-"""Task rows and their event logs: what was asked, where it stands, how it ended.
+"""Task rows: what was asked, where it stands, how it ended. Their logs are in task_events.py.
 
 The SQL functions take a connection, so that a caller can combine several into one transaction with `Database.write`;
 `Tasks` is the same, awaited. What a task read and produced is in `blobs`, why it ran where it did in `decisions`.
@@ -13,11 +13,10 @@ import msgspec
 
 from node.errors import UsageError
 from node.store.database import Database
+from node.store.task_events import TaskEvent, append_event, events
 from node.tasks.lifecycle import ENDED, TaskState, advance
 
 Role = Literal["client", "contractor"]
-MAX_EVENTS = 1000
-"""Events kept of one task: a chatty seller must not fill the disk. Beyond it the oldest progress goes first."""
 MAX_LISTED = 1000
 
 
@@ -60,15 +59,6 @@ class TaskChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error_text: str | None = None
     result_sha256: bytes | None = None
     result_media_type: str | None = None
-
-
-class TaskEvent(msgspec.Struct, frozen=True):
-    """One line of a task's log; `seq` starts at 1 and rises, `body` is JSON."""
-
-    seq: int
-    unix_ms: int
-    kind: str
-    body: str
 
 
 class TaskRecord(msgspec.Struct, frozen=True):
@@ -241,24 +231,6 @@ def end_times(connection: sqlite3.Connection, task_ids: Sequence[bytes]) -> list
     return ended
 
 
-def append_event(connection: sqlite3.Connection, task_id: bytes, unix_ms: int, kind: str, body: str) -> int:
-    """Add a line to a task's log and give its number. Beyond `MAX_EVENTS` the oldest progress makes room."""
-    (last, count) = connection.execute(
-        "SELECT coalesce(max(seq), 0), count(*) FROM task_events WHERE task_id = ?", (task_id,)
-    ).fetchone()
-    if count >= MAX_EVENTS:
-        connection.execute(
-            "DELETE FROM task_events WHERE (task_id, seq) = (SELECT task_id, seq FROM task_events"
-            " WHERE task_id = ? ORDER BY kind = 'progress' DESC, seq LIMIT 1)",
-            (task_id,),
-        )
-    try:
-        connection.execute("INSERT INTO task_events VALUES (?, ?, ?, ?, ?)", (task_id, last + 1, unix_ms, kind, body))
-    except sqlite3.IntegrityError as error:
-        raise UsageError(f"there is no task {task_id.hex()} to log {kind!r} for") from error
-    return int(last) + 1
-
-
 def end(
     connection: sqlite3.Connection,
     task_id: bytes,
@@ -277,15 +249,6 @@ def end(
     ended = _record(connection, _changed(connection, row, what, unix_ms))
     append_event(connection, task_id, unix_ms, kind, body_of(ended))
     return msgspec.structs.replace(ended, events=events(connection, task_id)), True
-
-
-def events(connection: sqlite3.Connection, task_id: bytes, after_seq: int = 0) -> list[TaskEvent]:
-    """A task's log after `after_seq`, in order."""
-    rows = connection.execute(
-        "SELECT seq, unix_ms, kind, body FROM task_events WHERE task_id = ? AND seq > ? ORDER BY seq",
-        (task_id, after_seq),
-    )
-    return [TaskEvent(*row) for row in rows]
 
 
 def forget(connection: sqlite3.Connection, finished_before_unix_ms: int) -> list[bytes]:

@@ -10,7 +10,8 @@ import pytest
 from node.errors import UsageError
 from node.store.database import Database
 from node.store.migrations import NODE
-from node.store.tasks import MAX_EVENTS, TaskChange, TaskRecord, TaskRow, Tasks, append_event
+from node.store.task_events import MAX_EVENTS, append_event
+from node.store.tasks import TaskChange, TaskRecord, TaskRow, Tasks
 from node.store.tasks import insert as insert_row
 from node.tasks.lifecycle import TransitionError
 
