@@ -29,7 +29,7 @@ AWARDS: Final = 50
 LEAST_AWARDS: Final = 20
 """Fewer are no shares of a market."""
 MOST_ADVERTISED: Final = 0.9
-"""Availability held against a seller at most: its advert is up to half an hour old, and it was idle when it wrote it."""
+"""Availability held against a seller at most: its advert may be half an hour old, and it was idle when it wrote it."""
 
 
 class Answer(Struct, frozen=True, kw_only=True, array_like=True):
