@@ -46,7 +46,7 @@ class TaskDesk:
         """What `ask` would decide now; for a label that nobody knows, the NoOfferError that `ask` ends with."""
         decision = await self._parts.client.decide(request)
         known = [skill.label for skill in self._parts.executor.skills]
-        has_sellers = any(option.name != "local" for option in decision.options)
+        has_sellers = any(option.name != "local" for option in decision.options) or decision.no_offers
         if decision.choice == "none" and not has_sellers and decision.skill not in known:
             near = nearest(decision.skill, known)
             text = decision.reasons[0].rstrip(".")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,8 +26,8 @@ async def nodes() -> AsyncIterator[World]:
 
 
 async def decided(node: Node, **asked: Any) -> DecisionView:
-    request = AskRequest(skill="sentiment", text=TEXT, **{"privacy": "public", **asked})
-    return await node.owner.decide(request)
+    fields = {"skill": "sentiment", "privacy": "public", **asked}
+    return await node.owner.decide(AskRequest(text=TEXT, **fields))
 
 
 def reasons(decision: DecisionView) -> dict[str, tuple[str, str]]:
@@ -50,6 +51,15 @@ async def test_a_decision_names_the_sellers_that_are_elsewhere_or_closed_and_say
     await near.owner.sell(SellRequest(target="sentiment", hours=f"{day} 9-17"))
     closed = f"not asked: its advert says that it is closed until {day} 09:00 UTC"
     assert reasons(await decided(buyer)) == {did_key(near.key): ("closed", closed)}
+
+
+async def test_what_no_seller_takes_and_this_node_cannot_do_is_decided_with_their_names_too(
+    nodes: World, tmp_path: Path
+) -> None:
+    far, buyer = await nodes.trade(tmp_path, "def work(text: str) -> str:\n    return text\n", label="acme/echo")
+    decision = await decided(buyer, skill="acme/echo", regions=("eu",))
+    assert decision.choice == "none"
+    assert reasons(decision) == {did_key(far.key): ("region", "declined: region: I am in no stated region")}
 
 
 # --- agents that see the input when they are asked for their price
