@@ -51,6 +51,8 @@ class Skill:
     """What a buyer can have checked of its results beside the levels, where that is more than `checkable` says."""
     tariff: Tariff | None = None
     """For what a model does: how its tokens are charged."""
+    sent_to: str = ""
+    """The host that its input goes to, where that is another machine; empty: the input stays here."""
     charge_micro: int | None = None
     """What its seller is charged for one task by whoever does it elsewhere; None: it costs this machine's time."""
     usual_s: float | None = None

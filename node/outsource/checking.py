@@ -24,7 +24,7 @@ from node.tasks.content import Content
 from node.tasks.verify import FULL_SCORE_PPM, Judgement
 from node.verification.bundles import Subject, Wanted, bundle
 from node.verification.judging import NoGradeError
-from protocol.specification import LEVELS, Level
+from protocol.specification import LEVELS, Level, Privacy
 
 if TYPE_CHECKING:
     from node.outsource.inspection import Inspection
@@ -50,10 +50,14 @@ class Checking:
             return wanted
         return dataclasses.replace(wanted, checks=tuple(name for name in wanted.checks if name != "recompute"))
 
-    def admit(self, wanted: Wanted) -> None:
-        """UsageError for what this node cannot check."""
-        if "judge" in wanted.checks and self._judge is None:
+    def admit(self, wanted: Wanted, privacy: Privacy) -> None:
+        """UsageError for what this node cannot check, or not without telling others."""
+        if "judge" not in wanted.checks:
+            return
+        if self._judge is None:
             raise UsageError("no judge is configured: name a model below [verification.judge]")
+        if privacy == "secret" and self._judge.host_away:
+            raise UsageError(f"secret work never leaves this node, and its judge is at {self._judge.host_away}")
 
     def options(self, subject: Subject, local: LocalOption, *, seconds: int) -> tuple[VerificationOption, ...]:
         """The levels to choose from. `seconds`: how many sellers there are for a second result."""

@@ -1,18 +1,21 @@
 """What running functions hand on: tasks that they submit to this node while they run.
 
 A function is given a token with its task. A task that shows it becomes a subtask: it spends from what its parent may
-spend, together with all others of that parent, and ends with it at the latest. Without the token nobody can charge a
-task with another; once its parent has ended, a token is worth nothing.
+spend, together with all others of that parent, ends with it at the latest, and goes to nobody to whom its parent may
+not go. Without the token nobody can charge a task with another; once its parent has ended, a token is worth nothing.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
 from node.background import completed
+from node.decision.security import Demand
 from node.errors import RefusedError
 from node.tasks.mandate import Mandate
+from protocol.specification import Privacy
 
 LEAST_TIME_S: Final = 0.001
 
@@ -20,16 +23,26 @@ EndTasks = Callable[[Sequence[bytes]], Coroutine[Any, Any, None]]
 """Cancels those of these tasks that are under way, and returns once they have ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """To whom a task may go, and so whatever it hands on. As it stands, to anybody."""
+
+    privacy: Privacy = "public"
+    regions: tuple[str, ...] = ()
+    demand: Demand = field(default_factory=Demand)
+
+
 class Delegation:
     """What one running function may hand on, for as long as the block runs. Leaving it ends what is under way."""
 
     def __init__(
-        self, delegations: "Delegations", task_id: bytes, token: str, *, budget_micro: int, left_s: float
+        self, delegations: "Delegations", task_id: bytes, token: str, *, budget_micro: int, left_s: float, reach: Reach
     ) -> None:
         self._delegations = delegations
         self._ends_s = asyncio.get_running_loop().time() + left_s
         self.task_id = task_id
         self.token = token
+        self.reach = reach
         self.mandate = Mandate(budget_micro)
         self.children: set[bytes] = set()
         self.is_over = False
@@ -65,6 +78,7 @@ class Part:
         self._task_id: bytes | None = None
         self.parent_id = delegation.task_id
         self.left_s = delegation.left_s
+        self.reach = delegation.reach
         self.budget_micro = delegation.mandate.take(wanted_micro)
 
     def begin(self, task_id: bytes) -> bool:
@@ -89,10 +103,10 @@ class Delegations:
         self.end = end
         self.open: dict[str, Delegation] = {}
 
-    def make(self, task_id: bytes, *, budget_micro: int, left_s: float) -> Delegation:
+    def make(self, task_id: bytes, *, budget_micro: int, left_s: float, reach: Reach) -> Delegation:
         """For one run of a task; to be entered."""
         token = f"{self._name}.{self._entropy(16).hex()}"
-        return Delegation(self, task_id, token, budget_micro=budget_micro, left_s=left_s)
+        return Delegation(self, task_id, token, budget_micro=budget_micro, left_s=left_s, reach=reach)
 
     def part(self, token: str, wanted_micro: int) -> Part | None:
         """A part of that parent's budget. None without a token, or for another node's: such a task has no parent here.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from node.decision.model_checks import Grading
 from node.decision.tokens import Usage, charge_micro, work_units
 from node.execute.openai.judge import LABEL, JudgeModel, grade_in
+from node.execute.openai.policy import host_away
 from node.outsource.localwork import LocalWork
 from node.verification.judging import Grade, NoGradeError
 
@@ -35,6 +36,11 @@ class Judge:
     def name(self) -> str:
         """The model that judges."""
         return self._model.config.model
+
+    @property
+    def host_away(self) -> str:
+        """Where it is, if not on this machine."""
+        return host_away(self._model.config.url)
 
     @property
     def least_score_ppm(self) -> int:

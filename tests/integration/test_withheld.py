@@ -1,6 +1,7 @@
 """What a task's region, its other demands and the owner's grants keep from sellers, nodes or not: named, and kept."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,21 @@ from typing import Any
 import pytest
 
 from crypto.identity import did_key
-from node.decision.security import Grant
+from node.decision.security import Demand, Grant
 from node.decision.security_config import SecurityConfig
+from node.decision.verification import JudgeConfig, VerificationConfig
+from node.errors import RefusedError, UsageError
+from node.execute.openai.model import OpenAiModel
+from node.execute.openai.offer import skill_of
 from node.market.hours import DAYS
-from node.outsource.config import ContractorConfig
-from node.views import AskRequest, DecisionView, SellRequest
+from node.outsource.client.request import bounded
+from node.outsource.config import ClientConfig, ContractorConfig
+from node.outsource.delegations import Delegation, Delegations, Part, Reach
+from node.views import AskRequest, DecisionView, ModelSource, SellRequest, TokenRate
 from tests.harness.nodes import BUILTIN, DEAR, Node, World, world
 
 TEXT = "Margins held up well."
+RATE = TokenRate(read_micro=100, written_micro=400)
 EU, US = ContractorConfig(regions=("eu",)), ContractorConfig(regions=("us",))
 
 
@@ -26,8 +34,7 @@ async def nodes() -> AsyncIterator[World]:
 
 
 async def decided(node: Node, **asked: Any) -> DecisionView:
-    fields = {"skill": "sentiment", "privacy": "public", **asked}
-    return await node.owner.decide(AskRequest(text=TEXT, **fields))
+    return await node.owner.decide(AskRequest(**{"skill": "sentiment", "text": TEXT, "privacy": "public", **asked}))
 
 
 def reasons(decision: DecisionView) -> dict[str, tuple[str, str]]:
@@ -108,3 +115,44 @@ async def test_an_agent_whose_region_its_owner_knows_is_asked_and_hired(nodes: W
     task = await node.ask("sentiment", TEXT, regions=("eu",))
     assert (task.state, task.choice) == ("completed", "outsource")
     assert await asked_of(agent, node) > 0
+
+
+# --- secret work
+
+
+async def test_secret_work_is_not_done_here_by_what_would_send_it_to_another_machine() -> None:
+    judge = JudgeConfig(url="http://judge.example/v1", model="small-1", cost=RATE)
+    async with world() as made:
+        node = await made.node(sections={"verification": VerificationConfig(judge=judge)})
+        for host, here in (("models.example", False), ("127.0.0.1", True)):
+            source = ModelSource(url=f"http://{host}/v1", model="small-1", cost=RATE)
+            node.parts.executor.register_remote(OpenAiModel(source, skill_of(source, "a/chat", "", RATE)))
+            (local,) = (await decided(node, skill="a/chat", privacy="secret")).options
+            assert local.feasible is here
+            assert (f"its input would go to {host}" in local.note) is not here
+            (local,) = (await decided(node, skill="a/chat", privacy="confidential")).options
+            assert local.feasible
+        with pytest.raises(UsageError, match=r"secret work never leaves this node, and its judge is at judge\.example"):
+            await decided(node, skill="a/chat", privacy="secret", verify=("judge",))
+
+
+async def test_what_a_task_hands_on_goes_to_nobody_to_whom_the_task_may_not_go() -> None:
+    demand = Demand(only_to=("did:key:a*", "did:key:b"), proofs=("attestation",))
+    delegations = Delegations("me", os.urandom, _nobody)
+    reach = Reach("confidential", ("eu", "uk"), demand)
+
+    def bounded_(**asked: Any) -> AskRequest:
+        delegation = Delegation(delegations, bytes(16), "me.x", budget_micro=9, left_s=5.0, reach=reach)
+        return bounded(AskRequest(skill="risk", **asked), Part(delegation, 9), ClientConfig())
+
+    plain = bounded_(privacy="public", proofs=("certificate",))
+    assert (plain.privacy, plain.regions, plain.only_to) == ("confidential", reach.regions, demand.only_to)
+    assert plain.proofs == ("attestation", "certificate")
+    narrow = bounded_(privacy="secret", regions=("eu", "us"), only_to=("did:key:aa", "did:key:c"))
+    assert (narrow.privacy, narrow.regions, narrow.only_to) == ("secret", ("eu",), ("did:key:aa",))
+    with pytest.raises(RefusedError, match="may go to eu, uk alone, not to us"):
+        bounded_(regions=("us",))
+
+
+async def _nobody(_: Sequence[bytes]) -> None:
+    return

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from node.background import completed
 from node.errors import RefusedError
 from node.outsource.client.running import Running
-from node.outsource.delegations import Delegations, Part
+from node.outsource.delegations import Delegations, Part, Reach
 from node.outsource.expenses import Expenses
 from node.store.database import Database
 from node.store.migrations import NODE
@@ -82,7 +82,7 @@ class World:
         charged_micro = left_micro * work.charged_percent // 100
         self.expenses.add(work.task_id, charged_micro)
         left_micro -= charged_micro
-        delegation = self.delegations.make(work.task_id, budget_micro=left_micro, left_s=60)
+        delegation = self.delegations.make(work.task_id, budget_micro=left_micro, left_s=60, reach=Reach())
         will_stick = any(one.ends == "stuck" for one in work.handed_on)
         async with delegation:
             for one in work.handed_on:
@@ -152,7 +152,7 @@ def test_a_token_is_good_for_its_node_and_its_task_alone() -> None:
             raise AssertionError(task_ids)
 
         delegations = Delegations("me", os.urandom, nobody)
-        async with delegations.make(b"a", budget_micro=10, left_s=1) as open_one:
+        async with delegations.make(b"a", budget_micro=10, left_s=1, reach=Reach()) as open_one:
             part = delegations.part(open_one.token, 7)
             assert part is not None
             assert (part.parent_id, part.budget_micro) == (b"a", 7)

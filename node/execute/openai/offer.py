@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from node.decision.hardware import ApiPrice, api_cost_micro
 from node.decision.tokens import MILLION, Tariff, work_units
 from node.errors import UsageError
-from node.execute.openai.policy import is_near
+from node.execute.openai.policy import host_away, is_near
 from node.execute.openai.request import (
     CHAT_EXAMPLE,
     EMBEDDINGS_EXAMPLE,
@@ -118,5 +118,6 @@ def skill_of(source: ModelSource, label: str, caption: str, cost: TokenRate | No
         min_score_ppm={"full": FULL_PPM},
         is_builtin=False,
         slots=source.at_once,
+        sent_to=host_away(source.url),
         tariff=tariff,
     )

@@ -82,3 +82,13 @@ def is_near(url: str) -> bool:
     except ValueError:
         return "." not in host or host.endswith((".local", ".internal", ".lan", ".localhost"))
     return address.is_loopback or address.is_private
+
+
+def host_away(url: str) -> str:
+    """The host of an address, unless it is this machine's own; empty then."""
+    host = urlsplit(url).hostname or ""
+    try:
+        is_here = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_here = host == "localhost" or host.endswith(".localhost")
+    return "" if is_here else host

@@ -20,7 +20,7 @@ from node.outsource.client.progresslog import ProgressLog
 from node.outsource.client.promises import Promises
 from node.outsource.client.redundancy import Differ, exactly, majority, rulings
 from node.outsource.client.request import Ask
-from node.outsource.delegations import Delegations
+from node.outsource.delegations import Delegations, Reach
 from node.outsource.expenses import Expenses
 from node.outsource.localwork import LocalWork
 from node.outsource.patience import client_patience_s, is_time_for
@@ -83,7 +83,9 @@ class Attempts:
         memory_bytes, units = ask.specification.resources.memory_bytes, ask.specification.input.work_units
         spent_micro = await self._expenses.spent_micro(ask.task_id)
         left_micro = max(0, ask.specification.constraints.budget_micro - spent_micro)
-        delegation = self._delegations.make(ask.task_id, budget_micro=left_micro, left_s=remaining_s)
+        constraints = ask.specification.constraints
+        reach = Reach(constraints.privacy, constraints.regions, ask.demand)
+        delegation = self._delegations.make(ask.task_id, budget_micro=left_micro, left_s=remaining_s, reach=reach)
         try:
             async with delegation:
                 execution = await self._work.run(

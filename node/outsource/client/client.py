@@ -190,7 +190,7 @@ class Client:
         if plant:
             content = await self._honeytokens.plant(task_id, content, wishes.privacy)
         wanted = wanted_for(request, content)
-        self._checking.admit(wanted)
+        self._checking.admit(wanted, wishes.privacy)
         return await ask_of(
             task_id,
             label,
@@ -251,7 +251,8 @@ class Client:
     def _check_wanted(self, request: AskRequest, step: Step) -> None:
         """UsageError for what a step wants checked and cannot have checked."""
         try:
-            self._checking.admit(wanted_for(of_step(request, step), NO_CONTENT))
+            privacy = wishes_of(request, self._config).privacy
+            self._checking.admit(wanted_for(of_step(request, step), NO_CONTENT), privacy)
         except UsageError as error:
             raise UsageError(f"step {step.name!r}: {error}") from error
 
@@ -291,7 +292,7 @@ class Client:
             )
             content = self._work.as_taken(step.skill, content)
             wanted = wanted_for(of_step(request, step), content)
-            self._checking.admit(wanted)
+            self._checking.admit(wanted, wishes.privacy)
             ask = await ask_of(
                 self._env.entropy(16),
                 step.skill,

@@ -131,7 +131,8 @@ class Planner:
             tariff = drafters_tariff(self._work, self._model)
         except UsageError as error:
             raise _NoDraftError(str(error)) from error
-        if goal.is_secret and tariff.cost is not None:
+        skill = self._work.skill(self._model)
+        if goal.is_secret and (tariff.cost is not None or (skill is not None and skill.sent_to)):
             raise _NoDraftError(f"the goal is secret, and {self._model} runs elsewhere")
         ends_s = asyncio.get_running_loop().time() + SHARE * goal.deadline_s
         brief = self._brief(goal)

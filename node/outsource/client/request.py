@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import TypeVar
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from crypto.identity import parse_did_key
 from node.decision.policies.settings import PolicyName
 from node.decision.security import Demand
-from node.errors import UsageError
+from node.errors import RefusedError, UsageError
 from node.outsource.config import ClientConfig
 from node.outsource.delegations import Part
 from node.outsource.localwork import LocalWork
@@ -20,7 +21,7 @@ from node.tasks.spec import Wishes, digest, encode_specification, specify
 from node.tasks.verify import Finding
 from node.verification.bundles import NOTHING, Subject, Wanted, level_in, wanted_of
 from node.views import AskRequest, Preference
-from protocol.specification import LEVELS, Specification
+from protocol.specification import LEVELS, PRIVACY_LEVELS, Specification
 
 T = TypeVar("T")
 NO_DEMAND = Demand()
@@ -127,9 +128,28 @@ def wishes_of(request: AskRequest, config: ClientConfig) -> Wishes:
 
 
 def bounded(request: AskRequest, part: Part, config: ClientConfig) -> AskRequest:
-    """A request handed on by a running task: within its part of that task's budget, and the time that one has left."""
-    deadline_s = min(wishes_of(request, config).deadline_s, part.left_s)
-    return msgspec.structs.replace(request, budget_micro=part.budget_micro, deadline_s=deadline_s)
+    """A request handed on by a running task: within its part of that task's budget, the time that one has left, and to
+    nobody to whom that one may not go. RefusedError where nobody is left.
+    """
+    wishes, reach = wishes_of(request, config), part.reach
+    return msgspec.structs.replace(
+        request,
+        budget_micro=part.budget_micro,
+        deadline_s=min(wishes.deadline_s, part.left_s),
+        privacy=max(wishes.privacy, reach.privacy, key=PRIVACY_LEVELS.index),
+        regions=_within(request.regions, reach.regions, lambda region, allowed: region == allowed),
+        only_to=_within(request.only_to, reach.demand.only_to, fnmatchcase),
+        proofs=tuple(dict.fromkeys((*reach.demand.proofs, *request.proofs))),
+    )
+
+
+def _within(wanted: tuple[str, ...], allowed: tuple[str, ...], fits: Callable[[str, str], bool]) -> tuple[str, ...]:
+    """What is wanted of what is allowed; where either is empty, it sets no limit."""
+    if not wanted or not allowed:
+        return wanted or allowed
+    if not (both := tuple(one for one in wanted if any(fits(one, other) for other in allowed))):
+        raise RefusedError(f"the task that hands this on may go to {', '.join(allowed)} alone, not to {wanted[0]}")
+    return both
 
 
 def _either(wish: T | None, default: T) -> T:

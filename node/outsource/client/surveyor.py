@@ -147,7 +147,9 @@ class Surveyor:
         """Doing it here."""
         if ask.only is not None:
             return LocalOption(feasible=False, why_not=f"it is meant for {short_id(ask.only)} alone")
-        specification = ask.specification
+        specification, skill = ask.specification, self._work.skill(ask.skill)
+        if specification.constraints.privacy == "secret" and skill is not None and skill.sent_to:
+            return LocalOption(feasible=False, why_not=f"its input would go to {skill.sent_to}")
         return self._work.option(
             ask.skill,
             specification.effort,

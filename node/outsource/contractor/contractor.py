@@ -24,7 +24,7 @@ from node.outsource.contractor.relay import ProgressRelay
 from node.outsource.contractor.shop import Shop
 from node.outsource.contractor.turns import Queues
 from node.outsource.contractor.unrated import Unrated
-from node.outsource.delegations import Delegations
+from node.outsource.delegations import Delegations, Reach
 from node.outsource.delivered import Delivered
 from node.outsource.expenses import Expenses
 from node.outsource.localwork import LocalWork
@@ -281,7 +281,8 @@ class Contractor:
             return answer
 
         relay, most_s, left_s = ProgressRelay(call), limit_s(quote.p95_ms / 1000), call.remaining_s()
-        delegation = self._delegations.make(quote.task_id, budget_micro=quote.price_micro, left_s=left_s)
+        reach = Reach(specification.constraints.privacy, specification.constraints.regions)
+        delegation = self._delegations.make(quote.task_id, budget_micro=quote.price_micro, left_s=left_s, reach=reach)
         lane = self._work.executor.lane(quote.skill)
         standing = self._clients.standing(quote.client, asyncio.get_running_loop().time())
         try:

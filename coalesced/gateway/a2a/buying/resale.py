@@ -35,7 +35,7 @@ from node.execute.envelope import Envelope, is_envelope
 from node.execute.errors import ExecutionError, InputError, OutOfOrderError, TimeLimitError
 from node.execute.execution import Execution
 from node.execute.openai.credentials import key_from_file
-from node.execute.openai.policy import check_endpoint, is_near
+from node.execute.openai.policy import check_endpoint, host_away, is_near
 from node.execute.skill import JSON, TEXT, Progress, Skill
 from node.store.offers import SoldFunction
 from node.tasks.content import Content
@@ -246,6 +246,7 @@ def _skill_of(source: AgentSource, sold: SoldFunction) -> Skill:
         is_builtin=False,
         time_limit_s=sold.timeout_s,
         slots=source.at_once,
+        sent_to=host_away(source.card),
         charge_micro=source.cost_micro,
         usual_s=source.usual_s,
     )
