@@ -38,14 +38,17 @@ class NodeAddress:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A node that answered us. `rtt_s` is its smoothed round trip, None while no clean sample exists."""
+    """A node that answered us, last at `last_seen_s` by the event loop's clock.
+
+    `rtt_s` is its smoothed round trip, None while no clean sample exists.
+    """
 
     id: bytes
     public_key: bytes
     host: str
     port: int
     rtt_s: float | None
-    last_seen_unix_ms: int
+    last_seen_s: float
 
     def __str__(self) -> str:
         return f"{short_id(self.public_key)}@{self.host}:{self.port}"

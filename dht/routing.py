@@ -81,9 +81,7 @@ class Routing:
             return [Check(node, STRANGER_SENDS)]
         return self._check_oldest(node.id, now_s)
 
-    def answered(
-        self, node: NodeAddress, public_key: bytes, rtt_s: float, now_s: float, unix_ms: int
-    ) -> list[RoutingEffect]:
+    def answered(self, node: NodeAddress, public_key: bytes, rtt_s: float, now_s: float) -> list[RoutingEffect]:
         """The node answered a request of ours from this address: admit or refresh it."""
         if node.id == self._own_id:
             return []
@@ -99,7 +97,7 @@ class Routing:
         was_contact = known is not None and self._table.holds(known.id)
         member = known or TableNode(node.id, public_key, node.host, node.port)
         member.rtt_s = smoothed(member.rtt_s, rtt_s)
-        member.last_seen_s, member.last_seen_unix_ms, member.losses = now_s, unix_ms, 0
+        member.last_seen_s, member.losses = now_s, 0
         if not self._table.add(member):
             return [*effects, *self._check_oldest(node.id, now_s)]
         if not was_contact:
@@ -168,4 +166,4 @@ class Routing:
 
 
 def _contact(node: TableNode) -> Contact:
-    return Contact(node.id, node.public_key, node.ip, node.port, node.rtt_s, node.last_seen_unix_ms)
+    return Contact(node.id, node.public_key, node.ip, node.port, node.rtt_s, node.last_seen_s)

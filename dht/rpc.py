@@ -32,7 +32,7 @@ class TableNode:
     Not the library's own node, which takes twice the memory; a table holds hundreds.
     """
 
-    __slots__ = ("id", "ip", "last_seen_s", "last_seen_unix_ms", "losses", "port", "public_key", "rtt_s")
+    __slots__ = ("id", "ip", "last_seen_s", "losses", "port", "public_key", "rtt_s")
 
     def __init__(self, id: bytes, public_key: bytes, host: str, port: int) -> None:  # noqa: A002
         self.id = id
@@ -41,7 +41,6 @@ class TableNode:
         self.public_key = public_key
         self.rtt_s: float | None = None
         self.last_seen_s = 0.0
-        self.last_seen_unix_ms = 0
         self.losses = 0
 
     @property

@@ -5,7 +5,7 @@
 
 import asyncio
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, assert_never
@@ -101,11 +101,11 @@ class KademliaDiscovery:
         self._joiner = Joiner(own_id, self._endpoint, self._routing, self._searcher, config, rng=rng)
         self._bootstrap: dict[Address, None] = {}
         self._checking: set[NodeAddress] = set()
-        self._observed: deque[Address] = deque(maxlen=MAX_OBSERVED)
+        self._observed: list[Address] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._group: asyncio.TaskGroup | None = None
         self._main: asyncio.Task[None] | None = None
-        self._stopping = asyncio.Event()
+        self._stopping: asyncio.Future[None] | None = None
 
     async def start(self, addresses: Sequence[Address]) -> list[Address]:
         """Bind and begin; gives the bound addresses (port 0 takes any free one).
@@ -116,20 +116,22 @@ class KademliaDiscovery:
         if self._main is not None:
             raise LocalDhtError("this discovery was started already; make a new one")
         bound = await self._endpoint.open(addresses)
-        started = asyncio.Event()
-        self._main = asyncio.create_task(self._run(started), name="dht")
-        await started.wait()
+        loop = asyncio.get_running_loop()
+        started, self._stopping = loop.create_future(), loop.create_future()
+        self._main = loop.create_task(self._run(started, self._stopping), name="dht")
+        await asyncio.shield(started)
         return bound
 
     async def stop(self) -> None:
         """Withdraw what was published, as far as half a second allows, then end all tasks and close the sockets."""
-        if self._main is None:
+        if self._main is None or self._stopping is None:
             return
         if not self._main.done():
             with suppress(TimeoutError):
                 async with asyncio.timeout(FAREWELL_S):
                     await self._publisher.withdraw_all()
-        self._stopping.set()
+        if not self._stopping.done():
+            self._stopping.set_result(None)
         await self._main
 
     async def wait(self) -> None:
@@ -204,7 +206,7 @@ class KademliaDiscovery:
         """The address that most peers lately saw us at; None before any said so. One peer alone may lie."""
         return Counter(self._observed).most_common(1)[0][0] if self._observed else None
 
-    async def _run(self, started: asyncio.Event) -> None:
+    async def _run(self, started: "asyncio.Future[None]", stopping: "asyncio.Future[None]") -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -212,8 +214,8 @@ class KademliaDiscovery:
                     self._spawn(work)
                 for address in self._bootstrap:
                     self._spawn(self._joiner.knock(address))
-                started.set()
-                await self._stopping.wait()
+                started.set_result(None)
+                await stopping
                 for task in self._tasks:
                     task.cancel()
         finally:
@@ -230,9 +232,10 @@ class KademliaDiscovery:
 
     def _answered(self, answer: Answer) -> None:
         if isinstance(answer.body, Pong):
-            self._observed.append((answer.body.observed_host, answer.body.observed_port))
+            seen_at = (answer.body.observed_host, answer.body.observed_port)
+            self._observed = [*self._observed[1 - MAX_OBSERVED :], seen_at]
         now_s = asyncio.get_running_loop().time()
-        self._perform(self._routing.answered(answer.node, answer.public_key, answer.rtt_s, now_s, self._unix_ms()))
+        self._perform(self._routing.answered(answer.node, answer.public_key, answer.rtt_s, now_s))
 
     def _lost(self, node: NodeAddress) -> None:
         self._perform(self._routing.lost(node))

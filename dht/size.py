@@ -6,7 +6,6 @@ Whoever crowds around our own id could make the network look large, and so the r
 look-ups of random ids bound it. Those of a skill's key never count, for that is where crowding pays.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from dht.contacts import NodeAddress
@@ -27,13 +26,14 @@ class NetworkSize:
     def __init__(self, own_id: bytes, neighbours: Callable[[], Sequence[NodeAddress]]) -> None:
         self._own_id = own_id
         self._neighbours = neighbours
-        self._samples: deque[tuple[float, int]] = deque(maxlen=MAX_SAMPLES)
+        self._samples: list[tuple[float, int]] = []
         """(nodes in the network by this look-up, nodes that the look-up found)."""
 
     def note(self, target: bytes, closest: Sequence[NodeAddress]) -> None:
         """A look-up of a random target ended: these nodes answered, closest first."""
         if closest:
-            self._samples.append((_by_density(target, closest), len(closest)))
+            sample = (_by_density(target, closest), len(closest))
+            self._samples = [*self._samples[1 - MAX_SAMPLES :], sample]
 
     def forget(self) -> None:
         """Forget all look-ups: a new one is to replace them."""

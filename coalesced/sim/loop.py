@@ -35,6 +35,8 @@ class SimDeadlock(Exception):
 class SimTask(asyncio.Task[Any]):
     """A task whose hash is its number, so that sets of tasks iterate in the same order in every run."""
 
+    __slots__ = ("_number", "owner")
+
     def __init__(self, coro: Coroutine[Any, Any, Any], *, number: int, belongs_to: str, **options: Any) -> None:
         self._number = number  # First: the base class registers the task, which hashes it.
         self.owner = belongs_to

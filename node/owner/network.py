@@ -50,7 +50,8 @@ class Network:
         rows = []
         for key in {*known, *contacts, *sessions, *blocked}:
             contact, past, total = contacts.get(key), known.get(key), totals.get(key)
-            where, rtt_s, seen = _whereabouts(contact, past, sessions.get(key))
+            seen = _last_seen_unix_ms(contact, past, now)
+            where, rtt_s = _whereabouts(contact, past, sessions.get(key))
             rows.append(
                 PeerRow(
                     peer=short_id(key),
@@ -244,11 +245,16 @@ def _match_row(found: Found, success_ppm: int | None, reached_unix_ms: int | Non
     )
 
 
-def _whereabouts(
-    contact: Contact | None, past: KnownPeer | None, session: Session | None
-) -> tuple[str, float | None, int | None]:
-    """Address, round trip and last sight of a peer, from what is freshest."""
+def _whereabouts(contact: Contact | None, past: KnownPeer | None, session: Session | None) -> tuple[str, float | None]:
+    """Address and round trip of a peer, from what is freshest."""
     for known in (contact, past):
         if known is not None:
-            return str(Endpoint(known.host, known.port)), known.rtt_s, known.last_seen_unix_ms
-    return (str(session.remote) if session else ""), None, None
+            return str(Endpoint(known.host, known.port)), known.rtt_s
+    return (str(session.remote) if session else ""), None
+
+
+def _last_seen_unix_ms(contact: Contact | None, past: KnownPeer | None, now_unix_ms: int) -> int | None:
+    """When a peer last answered us."""
+    if contact is not None:
+        return now_unix_ms - round(1000 * (asyncio.get_running_loop().time() - contact.last_seen_s))
+    return past.last_seen_unix_ms if past is not None else None

@@ -22,7 +22,7 @@ def test_the_events_add_up_to_the_contacts(history: list[tuple[str, int, int]], 
         node = NodeAddress(PEERS[peer].node_id, "10.0.0.1", port)
         match move:
             case "answered":
-                effects = routing.answered(node, PEERS[peer].public_key, 0.1, float(number), number)
+                effects = routing.answered(node, PEERS[peer].public_key, 0.1, float(number))
             case "lost":
                 effects = routing.lost(node)
             case _:

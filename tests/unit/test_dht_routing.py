@@ -6,7 +6,6 @@ from dht.contacts import ContactJoined, ContactLeft, NodeAddress, address_group
 from dht.limits import BURST, RATE_PER_S, TokenBuckets
 from dht.routing import CONTACT_SENDS, STRANGER_SENDS, Check, Routing, RoutingEffect
 
-NOW_MS = 1_800_000_000_000
 OWN = Identity(b"\xff" * 32)
 PEERS = [Identity(number.to_bytes(32, "big")) for number in range(1, 60)]
 
@@ -17,7 +16,7 @@ def at(number: int, host: str = "10.0.0.1", port: int | None = None) -> NodeAddr
 
 def answer(routing: Routing, node: NodeAddress, rtt_s: float = 0.1, now_s: float = 0.0) -> list[RoutingEffect]:
     key = next(peer.public_key for peer in PEERS if peer.node_id == node.id)
-    return routing.answered(node, key, rtt_s, now_s, NOW_MS)
+    return routing.answered(node, key, rtt_s, now_s)
 
 
 def routing_of(config: DhtConfig | None = None) -> Routing:
@@ -106,7 +105,7 @@ def test_we_are_never_our_own_contact() -> None:
     routing = routing_of()
     own = NodeAddress(OWN.node_id, "10.0.0.1", 1)
     assert routing.heard(own, 0.0) == []
-    assert routing.answered(own, OWN.public_key, 0.1, 0.0, NOW_MS) == []
+    assert routing.answered(own, OWN.public_key, 0.1, 0.0) == []
 
 
 def test_a_full_bucket_checks_its_oldest_contact_when_a_newcomer_waits() -> None:
