@@ -123,7 +123,7 @@ def plural(unit: str) -> str:
     help="Only sellers whose work is good with this probability, .9 say.",
 )
 @click.option("--needs", multiple=True, metavar="TERM", help="Only agents that say they have it: hasResource/gpu, say.")
-@click.option("--explain", is_flag=True, help="Show what the fit is made of, and under which captions was looked.")
+@click.option("--explain", is_flag=True, help="Show what the fit is made of, how WHAT was read, and where was looked.")
 @command_options
 def find(
     face: Face, /, what: str, max_price: int | None, min_trust: float, needs: tuple[str, ...], explain: bool
