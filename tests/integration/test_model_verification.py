@@ -237,7 +237,7 @@ async def test_a_judge_that_takes_longer_than_its_task_has_counts_at_its_most(ma
     subject = Subject(
         skill="chat", work=work, effort="full", wanted=wanted_of(("judge",), "", None), min_score_ppm=500_000
     )
-    slow = await checking.verify(subject, answer, level="full", seed=bytes(32), timeout_s=0.5)
+    slow = await checking.verify(subject, answer, level="full", seed=bytes(32), timeout_s=1.0)
     assert slow.unmade
     assert slow.cost_micro == checking.most_micro(subject, answer, "full") > 0
     late = await checking.verify(subject, answer, level="full", seed=bytes(32), timeout_s=-1.0)
