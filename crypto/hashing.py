@@ -8,8 +8,7 @@ def tagged_hash(label: bytes, *parts: bytes) -> bytes:
 
     Every part is preceded by its length (8 bytes, big-endian): ("ab", "c") and ("a", "bc") differ.
     """
-    digest = hashlib.sha256(b"coalesced/" + label + b"/1\x00")
+    content = b"coalesced/" + label + b"/1\x00"
     for part in parts:
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.digest()
+        content += len(part).to_bytes(8, "big") + part
+    return hashlib.sha256(content).digest()

@@ -16,8 +16,13 @@ MAX_VALUES = 2**14
 """Most values in a message, keys and nested ones included; real ones have under 300. An empty list is one byte on the
 wire and 64 in memory: without this, a message of 2 MiB would fill 144 MiB and hold up the event loop for 0.2 s."""
 MAX_QUOTED_CHARS = 300
+QUICK_BYTES = MAX_ITEMS
+"""No list or map in so few bytes is longer than MAX_ITEMS, and no more than MAX_VALUES values fit."""
 
 T = TypeVar("T")
+_encode = msgspec.msgpack.Encoder().encode
+_decoders: dict[object, msgspec.msgpack.Decoder[Any] | None] = {}
+"""By type, what reads a struct in one go; None for other types, whose values may be anything."""
 
 
 class OneOf(Generic[T]):
@@ -70,6 +75,10 @@ def unpack_plain(data: bytes | memoryview, max_bytes: int = MAX_MESSAGE_BYTES) -
 
 def unpack(kind: type[T] | OneOf[T], data: bytes | memoryview, max_bytes: int = MAX_MESSAGE_BYTES) -> T:
     """Decode `data` as `kind`, strictly: unknown fields, wrong types and lengths are a RemoteProtocolError."""
+    if not isinstance(kind, OneOf) and len(data) <= min(QUICK_BYTES, max_bytes):
+        quick = _unpacked(kind, data)
+        if quick is not None:
+            return quick
     plain = unpack_plain(data, max_bytes)
     try:
         if isinstance(kind, OneOf):
@@ -77,6 +86,28 @@ def unpack(kind: type[T] | OneOf[T], data: bytes | memoryview, max_bytes: int = 
         return msgspec.convert(plain, kind, strict=True, builtin_types=(bytes,))
     except (ValueError, TypeError, RecursionError) as error:
         raise RemoteProtocolError("bad_message", f"not a valid message: {_brief(error)}") from error
+
+
+def _unpacked(kind: type[T], data: bytes | memoryview) -> T | None:
+    """The struct in `data` if it is packed as `pack` would: mostly, and in a tenth of the time. None says nothing.
+
+    What reads differently by another decoder, such as a key that comes twice, is not packed so.
+    """
+    decoder = _decoders[kind] if kind in _decoders else _decoder(kind)
+    if decoder is None:
+        return None
+    try:
+        found: T = decoder.decode(data)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found if _encode(found) == data else None
+
+
+def _decoder(kind: object) -> msgspec.msgpack.Decoder[Any] | None:
+    """Made once for each type: that takes longer than a hundred small messages."""
+    is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    _decoders[kind] = decoder = msgspec.msgpack.Decoder(kind) if is_struct else None
+    return decoder
 
 
 def _brief(error: Exception) -> str:

@@ -32,6 +32,7 @@ from protocol.signed import (
     RatingTerms,
     ReceiptTerms,
     ResultTerms,
+    check_signed,
     open_signed,
     sign,
     sign_body,
@@ -234,11 +235,12 @@ def rate(client: Identity, receipt: Receipt, acceptance: Signed[AcceptanceTerms]
 def open_rating(body: bytes, signature: bytes) -> tuple[Signed[RatingTerms], AcceptanceTerms]:
     """A rating and the acceptance it stands on: the contractor's signature on that, its client's on the whole."""
     terms = unpack(RatingTerms, body, MAX_BODY_BYTES)
-    named = unpack(AcceptanceTerms, terms.acceptance, MAX_BODY_BYTES)
-    acceptance = open_signed(AcceptanceTerms, terms.acceptance, terms.acceptance_signature, named.contractor)
+    acceptance = unpack(AcceptanceTerms, terms.acceptance, MAX_BODY_BYTES)
+    check_signed(AcceptanceTerms, terms.acceptance, terms.acceptance_signature, acceptance.contractor)
     if acceptance.client == acceptance.contractor:
         raise RemoteProtocolError("bad_rating", "client and contractor are the same key: nobody rates itself")
-    return Signed(open_signed(RatingTerms, body, signature, acceptance.client), body, signature), acceptance
+    check_signed(RatingTerms, body, signature, acceptance.client)
+    return Signed(terms, body, signature), acceptance
 
 
 def check_rating(rating: Signed[RatingTerms], receipt: Receipt) -> None:

@@ -189,7 +189,12 @@ def sign(identity: Identity, terms: Body) -> tuple[bytes, bytes]:
 
 def open_signed(kind: type[B], body: bytes, signature: bytes, signer: bytes) -> B:
     """Verify `signature` by `signer` over `body`, then decode it; RemoteProtocolError otherwise."""
+    check_signed(kind, body, signature, signer)
+    return unpack(kind, body)
+
+
+def check_signed(kind: type[Body], body: bytes, signature: bytes, signer: bytes) -> None:
+    """RemoteProtocolError unless `signature` is `signer`'s over `body`."""
     check = verify if len(body) > MAX_BODY_BYTES else _verify
     if not check(signer, LABELS[kind], body, signature):
         raise RemoteProtocolError("bad_signature", f"the signature on this {kind.__name__} is not its signer's")
-    return unpack(kind, body)

@@ -348,7 +348,7 @@ def open_transaction(tx: bytes) -> Opened:
     return Opened(
         terms,
         signers,
-        _id_of(envelope),
+        transaction_id(tx),
         _open_rating(terms) if isinstance(terms, RevealRating) else None,
         _open_delivery(terms) if isinstance(terms, FileUnrated) else None,
     )

@@ -32,11 +32,15 @@ def account_at(draft: Draft, account: AccountId) -> Account:
 
 def owner_of(draft: Draft, key: bytes) -> AccountId:
     """The account whose key this is, was or will never be again; Refused when it is nobody's."""
+    return _owner(draft, key)[0]
+
+
+def _owner(draft: Draft, key: bytes) -> tuple[AccountId, Name | None]:
     name = draft.find(Name, name_key(key))
     owner = AccountId(key if name is None else name.account)
     if draft.find(Account, account_key(owner)) is None:
         raise Refused(f"key {key.hex()} has no account on this chain: it has to join first")
-    return owner
+    return owner, name
 
 
 def active_owner(draft: Draft, key: bytes) -> AccountId:
@@ -52,8 +56,7 @@ def active_owner(draft: Draft, key: bytes) -> AccountId:
 
 def owner_on(draft: Draft, key: bytes, day: int) -> AccountId:
     """The account that acted by this key on `day`: what an old key signed in its time still counts."""
-    owner = owner_of(draft, key)
-    name = draft.find(Name, name_key(key))
+    owner, name = _owner(draft, key)
     if name is not None and name.until_unix_ms and day * DAY_MS > name.until_unix_ms:
         raise Refused(f"key {key.hex()} ended before day {day}, from which this signature is")
     return owner

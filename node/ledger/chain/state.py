@@ -321,7 +321,10 @@ class Draft:
     def find(self, kind: type[E], key: bytes) -> E | None:
         """The entry at `key`, or None."""
         seen = self._seen
-        found = seen[key] if key in seen else seen.setdefault(key, self.state.trie.get(key))
+        if key in seen:
+            found = seen[key]
+        else:
+            found = seen[key] = self.state.trie.get(key)
         # As `_as`, which every rule would call a dozen times.
         assert found is None or isinstance(found, kind), f"the state has no {kind.__name__} at {key.hex()}"
         return found
@@ -329,7 +332,8 @@ class Draft:
     def put(self, key: bytes, entry: Entry | None) -> None:
         """Write an entry."""
         if key not in self._undo:
-            self._undo[key] = self.find(Entry, key)
+            seen = self._seen
+            self._undo[key] = seen[key] if key in seen else self.state.trie.get(key)
         self._seen[key] = entry
 
     def remove(self, key: bytes) -> None:
@@ -360,7 +364,9 @@ class Draft:
     def retire(self, key: bytes) -> None:
         """Forget the entry at `key` once nothing may name it any more."""
         due = Retired(key, self.time_unix_ms + self.rules.retention_ms)
-        self.put(retired_key(self.chain.retired_next), due)
+        place = retired_key(self.chain.retired_next)
+        self._seen[place] = None  # as yet: that need not be looked up
+        self.put(place, due)
         self.chain = msgspec.structs.replace(self.chain, retired_next=self.chain.retired_next + 1)
 
     def forget_retired(self) -> None:

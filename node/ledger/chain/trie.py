@@ -5,15 +5,15 @@ left || right), where `bit` is the first at which the keys below differ, counted
 empty map has SHA-256 of nothing. Keys come out sorted. No key may be the beginning of another: the chain's begin with
 their kind, and all of a kind have one length.
 
-A change copies the branches above it, about log2(n) of them, and shares the rest; hashes are made when they are first
-asked for and then kept. So a change costs about log2(n) small objects and as many hashes, less what changes share:
-those of a block are made together (`update`), and copy what they have in common once.
+A change copies the branches above it, about log2(n) of them, and shares the rest. So it costs about log2(n) small
+objects and as many hashes, less what changes share: those of a block are made together (`update`), and copy and hash
+what they have in common once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +24,8 @@ V = TypeVar("V", bound=msgspec.Struct)
 
 MAX_KEY_BYTES = 128
 _BRANCH_HEADS: Final = tuple(b"\x01" + bit.to_bytes(2, "big") for bit in range(8 * MAX_KEY_BYTES))
+_FORMER_BITS: Final = tuple(0xFF00 >> bit & 0xFF for bit in range(8))
+"""Of a byte, what comes before a bit of it."""
 EMPTY_ROOT: Final = sha256(b"").digest()
 encode_value: Final = msgspec.msgpack.Encoder().encode
 """A value's bytes: msgpack, numbers as short as they go. Values hold nothing but integers, bytes and tuples of them."""
@@ -38,13 +40,7 @@ Step = tuple[Annotated[int, Meta(ge=0, lt=8 * MAX_KEY_BYTES)], Hash32]
 class _Leaf(msgspec.Struct, Generic[V], gc=False, eq=False):
     key: bytes
     value: V
-    digest: bytes | None = None
-    """Its hash, once somebody has asked."""
-
-    def hash(self) -> bytes:
-        if self.digest is None:
-            self.digest = _leaf_hash(self.key, encode_value(self.value))
-        return self.digest
+    digest: bytes
 
 
 class _Branch(msgspec.Struct, Generic[V], gc=False, eq=False):
@@ -53,19 +49,12 @@ class _Branch(msgspec.Struct, Generic[V], gc=False, eq=False):
     right: "_Node[V]"
     key: bytes
     """What all keys below begin with, up to `bit`; what comes after that says nothing."""
-    digest: bytes | None = None
-
-    def hash(self) -> bytes:
-        if self.digest is None:
-            left, right = self.left, self.right
-            below = (left.digest or left.hash()) + (right.digest or right.hash())
-            self.digest = sha256(_BRANCH_HEADS[self.bit] + below).digest()
-        return self.digest
+    digest: bytes
 
 
 _Node = _Leaf[V] | _Branch[V]
-_Change = tuple[bytes, _Leaf[V] | None]
-"""A key, and what is to stand there: None for one that is there and goes."""
+_Leaves = Sequence[_Leaf[V] | None]
+"""Beside a sequence of as many keys, what is to stand there: None for one that is there and goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +80,18 @@ class Trie(Generic[V]):
 
     def update(self, changes: Mapping[bytes, V | None]) -> "Trie[V]":
         """This map with all these values, and without the keys at None; ValueError when one key begins another."""
-        wanted = list[_Change[V]]()
+        keys, leaves = list[bytes](), list[_Leaf[V] | None]()
         for key in sorted(changes):
             value = changes[key]
-            if value is not None:
-                wanted.append((key, _Leaf(key, value)))
-            elif self.get(key) is not None:
-                wanted.append((key, None))
-        return Trie(_merged(self._top, wanted, 0, len(wanted))) if wanted else self
+            if value is None and self.get(key) is None:
+                continue
+            keys.append(key)
+            leaves.append(None if value is None else _Leaf(key, value, _leaf_hash(key, encode_value(value))))
+        return Trie(_merged(self._top, keys, leaves, 0, len(keys))) if keys else self
 
     def root(self) -> bytes:
         """The 32-byte commitment to everything in the map."""
-        return EMPTY_ROOT if self._top is None else self._top.hash()
+        return EMPTY_ROOT if self._top is None else self._top.digest
 
     def items(self, prefix: bytes = b"") -> Iterator[tuple[bytes, V]]:
         """All keys that begin with `prefix`, in order, with their values."""
@@ -169,7 +158,7 @@ class Trie(Generic[V]):
         node = self._top
         while isinstance(node, _Branch):
             on_right = _is_set(key, node.bit)
-            steps.append((node.bit, (node.left if on_right else node.right).hash()))
+            steps.append((node.bit, (node.left if on_right else node.right).digest))
             node = node.right if on_right else node.left
         return tuple(reversed(steps))
 
@@ -238,31 +227,30 @@ def _nearest(node: _Node[V], key: bytes) -> _Leaf[V]:
     return node  # type: ignore[return-value]  # a leaf, as there is nothing else
 
 
-def _merged(node: "_Node[V] | None", changes: Sequence[_Change[V]], lo: int, hi: int) -> "_Node[V] | None":
-    """`node` after changes[lo:hi], of which there is one at least; they are sorted and belong at this place."""
+def _merged(
+    node: "_Node[V] | None", keys: Sequence[bytes], leaves: _Leaves[V], lo: int, hi: int, known: int = 0
+) -> "_Node[V] | None":
+    """`node` after the changes lo to hi, of which there is one at least; sorted, and all belong at this place.
+
+    `known`: they and all that is here agree before this bit.
+    """
     if node is None:
-        return _built(changes, lo, hi)
+        return _built(keys, leaves, lo, hi)
     if hi - lo == 1:  # most often: below where the changes have parted
-        return _with_one(node, *changes[lo])
+        return _with_one(node, keys[lo], leaves[lo])
     if isinstance(node, _Leaf):
-        return _beside(node, changes, lo, hi)
-    # Where the changes and what is here part first; sorted, so the outermost two say it.
-    bit, key, first, last = node.bit, node.key, changes[lo][0], changes[hi - 1][0]
-    if not (_agree(key, first, bit) and _agree(key, last, bit)):
-        bit = min(bit, _parting(key, first), _parting(key, last))
-    middle = _split(changes, lo, hi, bit)
-    if bit == node.bit:
-        left = node.left if middle == lo else _merged(node.left, changes, lo, middle)
-        right = node.right if middle == hi else _merged(node.right, changes, middle, hi)
-    elif _is_set(node.key, bit):
-        left = _built(changes, lo, middle)
-        right = node if middle == hi else _merged(node, changes, middle, hi)
-    else:
-        left = node if middle == lo else _merged(node, changes, lo, middle)
-        right = _built(changes, middle, hi)
+        return _beside(node, keys, leaves, lo, hi)
+    bit = node.bit
+    if bit > known and not _agree(node.key, keys[lo], keys[hi - 1], bit):
+        # The changes and what is here part above; sorted, so the outermost two say where.
+        bit = min(bit, _parting(node.key, keys[lo]), _parting(node.key, keys[hi - 1]))
+    middle = _split(keys, lo, hi, bit)
+    here = (node.left, node.right) if bit == node.bit else _sides(node, bit)
+    left = here[0] if middle == lo else _merged(here[0], keys, leaves, lo, middle, bit + 1)
+    right = here[1] if middle == hi else _merged(here[1], keys, leaves, middle, hi, bit + 1)
     if left is None or right is None:
         return left or right
-    return _Branch(bit, left, right, left.key)
+    return _joined(bit, left, right)
 
 
 def _with_one(node: _Node[V], key: bytes, leaf: _Leaf[V] | None) -> "_Node[V] | None":
@@ -287,50 +275,62 @@ def _with_one(node: _Node[V], key: bytes, leaf: _Leaf[V] | None) -> "_Node[V] | 
         bit = _first_difference(key, node.key)
         while path and path[-1][0].bit > bit:
             node = path.pop()[0]
-        made = _Branch(bit, node, leaf, key) if _is_set(key, bit) else _Branch(bit, leaf, node, key)
+        made = _joined(bit, node, leaf) if _is_set(key, bit) else _joined(bit, leaf, node)
     for parent, side in reversed(path):
-        left, right = (parent.left, made) if side else (made, parent.right)
-        made = _Branch(parent.bit, left, right, key)
+        made = _joined(parent.bit, parent.left, made) if side else _joined(parent.bit, made, parent.right)
     return made
 
 
-def _beside(leaf: _Leaf[V], changes: Sequence[_Change[V]], lo: int, hi: int) -> "_Node[V] | None":
+def _beside(leaf: _Leaf[V], keys: Sequence[bytes], leaves: _Leaves[V], lo: int, hi: int) -> "_Node[V] | None":
     """A leaf among those that come; or that of them which takes its place."""
-    here = dict[bytes, _Leaf[V] | None]([(leaf.key, leaf), *changes[lo:hi]])
-    kept = sorted((key, one) for key, one in here.items() if one is not None)
-    return _built(kept, 0, len(kept)) if kept else None
+    here = {leaf.key: leaf, **dict(zip(keys[lo:hi], leaves[lo:hi], strict=True))}
+    kept = sorted(key for key, one in here.items() if one is not None)
+    return _built(kept, [here[key] for key in kept], 0, len(kept)) if kept else None
 
 
-def _built(changes: Sequence[_Change[V]], lo: int, hi: int) -> "_Node[V] | None":
-    """The tree of the leaves changes[lo:hi]: what goes is never among them, since it would be in a tree already."""
-    if hi - lo == 1:
-        return changes[lo][1]
-    bit = _first_difference(changes[lo][0], changes[hi - 1][0])
-    middle = _split(changes, lo, hi, bit)
-    left, right = _built(changes, lo, middle), _built(changes, middle, hi)
-    assert left is not None
-    assert right is not None
-    return _Branch(bit, left, right, left.key)
+def _built(keys: Sequence[bytes], leaves: _Leaves[V], lo: int, hi: int) -> _Node[V]:
+    """The tree of the leaves lo to hi: what goes is never among them, since it would be in a tree already.
+
+    From left to right: `waiting` are the branches whose right side is not whole, each with its bit and its left side.
+    """
+    waiting = list[tuple[int, _Node[V]]]()
+    node: _Node[V] = cast("_Leaf[V]", leaves[lo])
+    for at in range(lo + 1, hi):
+        bit = _first_difference(keys[at - 1], keys[at])
+        while waiting and waiting[-1][0] > bit:
+            node = _joined(*waiting.pop(), node)
+        waiting.append((bit, node))
+        node = cast("_Leaf[V]", leaves[at])
+    while waiting:
+        node = _joined(*waiting.pop(), node)
+    return node
 
 
-def _split(changes: Sequence[_Change[V]], lo: int, hi: int, bit: int) -> int:
+def _joined(bit: int, left: _Node[V], right: _Node[V]) -> _Branch[V]:
+    return _Branch(bit, left, right, left.key, sha256(_BRANCH_HEADS[bit] + left.digest + right.digest).digest())
+
+
+def _split(keys: Sequence[bytes], lo: int, hi: int, bit: int) -> int:
     """Where the keys begin that have this bit; all agree before it."""
     at, mask = bit >> 3, 1 << (7 - (bit & 7))
     while lo < hi:
         middle = (lo + hi) >> 1
-        if changes[middle][0][at] & mask:
+        if keys[middle][at] & mask:
             hi = middle
         else:
             lo = middle + 1
     return lo
 
 
-def _agree(one: bytes, two: bytes, bit: int) -> bool:
-    """Whether two keys surely agree before `bit`: False says nothing."""
+def _agree(here: bytes, first: bytes, last: bytes, bit: int) -> bool:
+    """Whether three keys surely agree before `bit`: False says nothing."""
     at = bit >> 3
-    return one[:at] == two[:at] and at < len(two) and not (one[at] ^ two[at]) >> (8 - (bit & 7))
+    head = here[:at]
+    if first[:at] != head or last[:at] != head or len(first) <= at or len(last) <= at:
+        return False
+    return not (first[at] ^ here[at] | last[at] ^ here[at]) & _FORMER_BITS[bit & 7]
 
 
-def _parting(one: bytes, two: bytes) -> int:
+def _parting(here: bytes, key: bytes) -> int:
     """As `_first_difference`; beyond every bit where both are the same."""
-    return 8 * MAX_KEY_BYTES if one == two else _first_difference(one, two)
+    return 8 * MAX_KEY_BYTES if here == key else _first_difference(here, key)
