@@ -311,12 +311,9 @@ def cosign(tx: bytes, signer: Identity) -> bytes:
 def transaction_id(tx: bytes) -> bytes:
     """32 bytes that all copies of a transaction share, however they are signed. Total: any bytes have one."""
     try:
-        return _id_of(_envelope(tx))
+        envelope = _envelope(tx)
     except RemoteProtocolError:
         return tagged_hash(b"not-a-transaction", tx)
-
-
-def _id_of(envelope: _Envelope) -> bytes:
     return tagged_hash(b"transaction", envelope.kind.encode(), envelope.body)
 
 
