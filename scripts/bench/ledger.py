@@ -6,8 +6,8 @@ bears two signatures, a promise one.
 
 Transactions are signed before the clock runs; submitting them and waiting for them is the members' own work. The limit
 is the lower of two: what signatures would allow, each member checking each signature once and nothing else on all cores
-of this machine, which is measured on all of them at once; and what the disk would, with all that is in flight in one block, which a member alone syncs once and one
-among several twice (its PREPARE, its COMMIT), all on one disk.
+of this machine, which is measured on all of them at once; and what the disk would, with all that is in flight in one
+block, which a member alone syncs once and one among several twice (its PREPARE, its COMMIT), all on one disk.
 """
 
 import argparse
