@@ -92,6 +92,9 @@ def draw_examined(view: shapes.Examined, out: TextIO) -> None:
         ("attested" if one["done"] else "asked", f"{units.moment(one['unix_ms'])}: {_attested(one)}")
         for one in view["attestations"]
     ]
+    for proof in view["proved"]:
+        what = f"at least {proof['at_least']} of {proof['name']}, as certified by {proof['issuer']}"
+        facts.append(("proved", f"{units.moment(proof['unix_ms'])}: {escaped(what)}"))
     for row in view["tests"]:
         asked = units.counted(row["good"] + row["bad"], "item")
         text = f"{units.moment(row['unix_ms'])}: {row['skill']} {row['verdict']}, {row['good']} of {asked} right"
@@ -113,6 +116,8 @@ def draw_examined(view: shapes.Examined, out: TextIO) -> None:
 def _attested(one: shapes.AttestedRow) -> str:
     """What came of an attestation, by whom, and why it was asked for."""
     held = f"by this node, at least {one['rate_gops']:.1f} billion operations a second"
+    if one["memory_mib"]:
+        held += f", {one['memory_mib']} MiB filled"
     what = held if one["holds"] else f"{'refused' if one['done'] else 'not done'}: {escaped(one['problem'])}"
     return what + (f" (asked for by itself: {escaped(one['reason'])})" if one["reason"] else "")
 

@@ -25,6 +25,7 @@ from node.views import (
     InputFile,
     LeakRequest,
     LeakView,
+    ProvedRow,
     SkillTestRequest,
     SkillTestView,
     TestedRow,
@@ -145,6 +146,7 @@ class Examiner:
         drift = await parts.reexaminer.look(key)
         since = (await parts.store.drifting.drifts([key])).get(key)
         attested = found.attested
+        shown = (await parts.store.shown.of([key], parts.env.unix_ms()))[key]
         return ExaminedView(
             peer=short_id(key),
             did=did_key(key),
@@ -169,6 +171,16 @@ class Examiner:
             attestations=tuple(map(_attested_row, found.attestations)),
             canaries=tuple(
                 CanaryRow(skill=one.skill, good=one.good, bad=one.bad, unix_ms=one.unix_ms) for one in found.canaries
+            ),
+            proved=tuple(
+                ProvedRow(
+                    name=one.claim.removeprefix("resource:"),
+                    at_least=one.amount,
+                    issuer=short_id(one.attester),
+                    unix_ms=one.shown_unix_ms,
+                )
+                for one in shown
+                if one.proof == "at-least" and one.claim
             ),
         )
 

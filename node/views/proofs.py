@@ -172,6 +172,16 @@ class CanaryRow(Part, frozen=True, kw_only=True):
     unix_ms: int
 
 
+class ProvedRow(Part, frozen=True, kw_only=True):
+    """That a peer proved to this node, at `unix_ms`, that it has at least so much of a resource."""
+
+    name: str
+    at_least: int
+    issuer: str
+    """Who certified the figure that this was proved of."""
+    unix_ms: int
+
+
 class ExaminedView(View, frozen=True, kw_only=True, tag="coalesced.examined/1"):
     """What this node found out about a peer by itself, with when."""
 
@@ -190,6 +200,8 @@ class ExaminedView(View, frozen=True, kw_only=True, tag="coalesced.examined/1"):
     attestations: tuple[AttestedRow, ...] = ()
     """The last 16 that were asked for, the latest first."""
     canaries: tuple[CanaryRow, ...] = ()
+    proved: tuple[ProvedRow, ...] = ()
+    """By `skills prove`, under certificates that have not ended."""
 
 
 class LeakRequest(View, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="coalesced.leak-report/1"):

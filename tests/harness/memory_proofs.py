@@ -13,6 +13,7 @@ from node.views import (
     LeakRequest,
     LeakView,
     OkView,
+    ProvedRow,
     SkillTestRequest,
     SkillTestView,
     StatementRow,
@@ -108,6 +109,7 @@ class MemoryProofs:
                 ),
             ),
             canaries=(CanaryRow(skill="risk", good=4, bad=1, unix_ms=NOW_UNIX_MS),),
+            proved=(ProvedRow(name="memory_gib", at_least=64, issuer="aaaa2222", unix_ms=NOW_UNIX_MS),),
         )
 
     async def test_skill(self, request: SkillTestRequest, /) -> SkillTestView:

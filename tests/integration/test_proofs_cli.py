@@ -76,6 +76,7 @@ def test_a_skill_is_tested_and_what_was_found_is_shown_with_the_peer(served: Ser
     shown = run(served, "show", "q7wdjo3b").out
     for said in (
         "by this node, at least 12.5 billion operations a second (asked for by itself: its machine was A and is B)",
+        "at least 64 of memory_gib, as certified by aaaa2222",
         "risk stands, 11 of 11 items",
         "risk, 4 of 5 canaries right",
         "what it showed before counts no more: risk: its jobs take longer",

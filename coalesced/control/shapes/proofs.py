@@ -132,6 +132,13 @@ class CanaryRow(TypedDict):
     unix_ms: int
 
 
+class ProvedRow(TypedDict):
+    name: str
+    at_least: int
+    issuer: str
+    unix_ms: int
+
+
 class Examined(TypedDict):
     schema: str
     peer: str
@@ -146,6 +153,7 @@ class Examined(TypedDict):
     tests: list[TestedRow]
     attestations: list[AttestedRow]
     canaries: list[CanaryRow]
+    proved: list[ProvedRow]
 
 
 class Leak(TypedDict):
