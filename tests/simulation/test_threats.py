@@ -3,23 +3,33 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import msgspec
 import pytest
 
+from coalesced.sim import node as sim_node
 from coalesced.sim import profile
 from coalesced.sim.frames import SimStream
-from coalesced.sim.loop import SimLoop, run
+from coalesced.sim.loop import SimLoop, owner, run
 from coalesced.sim.node import SimNode
+from coalesced.sim.profile import config_of
 from coalesced.sim.world import Plan, World
 from crypto.identity import did_key
 from node.daemon import Parts
 from node.examination.canaries import is_followed
 from node.examination.sequential import SequentialTest
+from node.execute.inline import BuiltinWork
 from node.net.errors import NetError
+from node.outsource.config import ClientConfig
+from node.outsource.contractor.contractor import Contractor
+from node.owner.examiner import Examiner
 from node.store.database import Database
 from node.store.migrations import NODE
 from node.store.spending import DAY_MS, Caps, Reservation, Spending
-from node.views import AskRequest, InputFile
+from node.store.tasks import TaskRow
+from node.views import AskRequest, InputFile, LeakRequest
+from protocol.specification import Effort
 
 SECRET = b"The merger closes on Friday, and it is a wonderful one."
 
@@ -40,6 +50,22 @@ def parts_of(node: SimNode) -> Parts:
     return node.parts
 
 
+def sellers_of(world: World, skill: str) -> list[SimNode]:
+    return [node for node in world.nodes[:-1] if parts_of(node).shop.sells(skill) and not node.profile.fabricates]
+
+
+async def asked(node: SimNode, seller: SimNode, text: bytes, **fields: Any) -> TaskRow:
+    """A task for that seller alone, to its end."""
+    life, parts = node.life, parts_of(node)
+    assert life is not None
+    file = InputFile(name="input", media_type="text/plain", data=text)
+    wish = {"privacy": "public", "only": did_key(seller.profile.identity.public_key), **fields}
+    task_id = await life.start_soon(parts.client.submit(AskRequest(skill="sentiment", files=(file,), **wish)))
+    while not (row := await parts.store.tasks.get(task_id)).finished_unix_ms:  # noqa: ASYNC110
+        await asyncio.sleep(1)
+    return row
+
+
 # --- man in the middle, prompt leeching
 
 
@@ -55,17 +81,9 @@ def test_who_taps_every_line_reads_neither_a_task_nor_its_result(monkeypatch: py
 
     async def main(world: World) -> None:
         seller, buyer = (parts_of(node) for node in world.nodes)  # the first of a world sells, and is honest
-        life = world.nodes[1].life
-        assert life is not None
-        file = InputFile(name="input", media_type="text/plain", data=SECRET)
-        request = AskRequest(
-            skill="sentiment", files=(file,), privacy="public", only=did_key(seller.identity.public_key)
-        )
-        task_id = await life.start_soon(buyer.client.submit(request))
-        while not (row := await buyer.store.tasks.get(task_id)).finished_unix_ms:  # noqa: ASYNC110
-            await asyncio.sleep(1)
+        row = await asked(world.nodes[1], world.nodes[0], SECRET)
         assert (row.state, row.peer) == ("completed", seller.identity.public_key)
-        result = (await buyer.client.result(task_id)).data
+        result = (await buyer.client.result(row.task_id)).data
         tapped = b"".join(sent)
         assert len(tapped) > 4_000
         for private in (SECRET, SECRET[:12], result, buyer.identity.public_key):
@@ -106,6 +124,52 @@ def test_every_frame_that_somebody_between_them_changes_ends_the_session(monkeyp
 
     in_world(2, main)
     assert (len(changed), ended) == (40, 40)
+
+
+async def nobody_named() -> set[bytes]:
+    return set()
+
+
+@pytest.fixture
+def private_buyers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes that plant honeytokens."""
+    client = ClientConfig(default_deadline_s=60.0, honeytokens=True)
+    monkeypatch.setattr(
+        sim_node, "config_of", lambda profile: msgspec.structs.replace(config_of(profile), client=client)
+    )
+
+
+@pytest.mark.usefixtures("private_buyers")
+def test_a_gate_keeps_a_text_from_every_seller_and_whoever_leaks_one_that_it_was_sent_is_named_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read, run_as_it_is = list[tuple[str, str]](), BuiltinWork.run
+
+    def reading(self: BuiltinWork, label: str, data: bytes, media_type: str, effort: Effort) -> bytes:
+        read.append((owner.get().partition("/")[0], data.decode(errors="replace")))
+        return run_as_it_is(self, label, data, media_type, effort)
+
+    monkeypatch.setattr(BuiltinWork, "run", reading)
+
+    async def main(world: World) -> None:
+        sellers, buyer = sellers_of(world, "sentiment"), parts_of(world.nodes[-1])
+        assert len(sellers) == 2
+        for seller in sellers * 3:
+            assert (await asked(world.nodes[-1], seller, b"Kept here.", proofs=("attestation",))).peer is None
+            assert await parts_of(seller).store.journal.tail(1) == []
+        examiner, named = Examiner(buyer, nobody_named), 0
+        for number in range(6):
+            seller = sellers[number % 2]
+            row = await asked(
+                world.nodes[-1], seller, f"Secret {number} is a good one.".encode(), privacy="confidential"
+            )
+            assert row.state == "completed", row
+            leaked = [text for who, text in read if who == str(seller.profile.number) and f"Secret {number} " in text]
+            leak = await examiner.report_leak(LeakRequest(text=leaked[0].splitlines()[-1]))
+            named += leak.dids == (did_key(seller.profile.identity.public_key),)
+        assert named == 6
+
+    in_world(4, main)
 
 
 # --- skill spoofing
@@ -202,5 +266,29 @@ def test_a_stranger_is_asked_no_more_of_once_others_of_its_subnet_hold_all_that_
             notes += [row.note for row in view.options if row.did == did_key(seller.identity.public_key)]
         assert "subnet" not in notes[0]
         assert "the cap on what is outstanding with unproven sellers of its subnet leaves $0.00" in notes[1]
+
+    in_world(2, main)
+
+
+# --- bait and switch
+
+
+def test_who_bills_more_than_it_quoted_is_paid_nothing_and_reported_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = Contractor._check_award
+
+    def dearer(self: Contractor, client: bytes, award: Any) -> Any:
+        quote, specification = check(self, client, award)
+        return msgspec.structs.replace(quote, price_micro=2 * quote.price_micro + 1), specification
+
+    monkeypatch.setattr(Contractor, "_check_award", dearer)
+
+    async def main(world: World) -> None:
+        seller, buyer = world.nodes
+        rows = [await asked(buyer, seller, SECRET) for _ in range(5)]
+        store = parts_of(buyer).store
+        kinds = [entry.kind for entry in await store.journal.tail(100)]
+        assert (kinds.count("award"), kinds.count("fault"), kinds.count("receipt")) == (5, 5, 0), kinds
+        assert {row.state for row in rows} == {"failed"}
+        assert await store.spending.day_used_micro(buyer.unix_ms()) == 0
 
     in_world(2, main)
