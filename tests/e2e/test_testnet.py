@@ -5,9 +5,9 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 from coalesced.testnet import processes
 from coalesced.testnet.manifest import Manifest, TestnetError, load
 from coalesced.testnet.runner import down, homes_below
-from tests.harness.processes import environment, run_cli, wait_until
+from tests.harness.processes import MODULE, child, run_cli, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -37,6 +37,12 @@ def testnet(place: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 testnet.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name begins with
+
+
+def runner_of(place: Path, nodes: int) -> AbstractContextManager["subprocess.Popen[bytes]"]:
+    """`testnet up`, under way."""
+    arguments = ("testnet", "up", "-n", str(nodes), "--dir", str(place))
+    return child(*MODULE, *arguments, log=place.with_suffix(".log"))
 
 
 def status_of(place: Path) -> dict[str, dict[str, Any]]:
@@ -78,8 +84,7 @@ def test_a_testnet_comes_up_is_disturbed_and_leaves_nothing(place: Path) -> None
 
 
 def test_a_killed_runner_leaves_what_down_can_clear_away(place: Path) -> None:
-    command = [sys.executable, "-m", "coalesced", "testnet", "up", "-n", "4", "--dir", str(place)]
-    with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL) as runner:
+    with runner_of(place, 4) as runner:
         wait_until(lambda: (place / "n2.process.json").exists(), 90, "the second node is started")
         runner.send_signal(signal.SIGKILL)
     manifest = load(place)
@@ -91,8 +96,7 @@ def test_a_killed_runner_leaves_what_down_can_clear_away(place: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_start_takes_everything_down(place: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "coalesced", "testnet", "up", "-n", "3", "--dir", str(place)]
-    with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL) as runner:
+    with runner_of(place, 3) as runner:
         wait_until(lambda: (place / "n1.process.json").exists(), 90, "the first node is started")
         manifest = load(place)
         os.kill(runner.pid, number)

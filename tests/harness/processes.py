@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -154,6 +155,21 @@ class Daemon:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
+@contextmanager
+def child(*command: str, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A program under way that writes to `log`, ended with the block; an error of the block says what it wrote."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment())
+    try:
+        yield process
+    except BaseException as error:
+        error.add_note(f"{shlex.join(command)} wrote:\n{log.read_text(errors='replace')}")
+        raise
+    finally:
+        process.kill()
+        process.wait(timeout=60)
+
+
 class Daemons:
     """Makes daemons on a network of their own."""
 
@@ -176,13 +192,19 @@ class Daemons:
                 daemon.kill()
 
 
+OPEN: list[Daemons] = []
+"""Those of the test that runs, for what is shown when it fails."""
+
+
 @contextmanager
 def daemons() -> Iterator[Daemons]:
     """Daemons in a directory of their own, with a path short enough for a control socket; gone afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="ce-"))
     made = Daemons(directory, f"e2e-{os.getpid()}-{directory.name[3:].lower().replace('_', '-')}"[:48])
+    OPEN.append(made)
     try:
         yield made
     finally:
+        OPEN.remove(made)
         made.end_all()
         shutil.rmtree(directory, ignore_errors=True)
