@@ -4,13 +4,21 @@ import os
 import signal
 import sys
 
+import pytest
+from hypothesis import HealthCheck, settings
 
-def pytest_configure() -> None:
+settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=(HealthCheck.too_slow,))
+"""Every run tries the same inputs, on any machine. `--hypothesis-profile=default` draws others."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Let an interrupt reach the processes that tests start, and let those share compiled code, however this one began.
 
     A shell without job control starts what it puts into the background (nohup, many build servers) with SIGINT ignored,
     and children inherit that; a signal with a handler is back at its default in them.
     """
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("same")
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Where this is set, every process that a test starts compiles the whole program anew: half a second of work each.

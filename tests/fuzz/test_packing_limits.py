@@ -26,7 +26,7 @@ def count(value: object) -> int:
     return 1 + sum(map(count, value)) if isinstance(value, list) else 1
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(values)
 def test_any_value_is_counted_to_its_exact_end(value: object) -> None:
     """What follows the value is not looked at; the count is right when filler brings it to the limit, and one over."""

@@ -1,7 +1,7 @@
 """Every parser takes its kept corpus and some hundreds of mutations, or refuses them with its own error."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import corpus
@@ -45,7 +45,7 @@ def test_mutations_of_the_corpus_are_handled(target: Target) -> None:
 
 
 @pytest.mark.parametrize("target", [one for one in ALL if one.share >= 1], ids=lambda target: target.name)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(data=st.binary(max_size=300))
 def test_any_bytes_are_handled(target: Target, data: bytes) -> None:
     with target.opened() as parse, watching(wall=False) as watch:

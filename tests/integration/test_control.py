@@ -249,7 +249,7 @@ async def test_any_body_gives_a_view_or_an_error_in_json(server: ControlServer, 
     ).map(msgspec.json.encode)
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(bodies, st.sampled_from(["/decide", "/offers", "/stop", "/tasks/x/answer", "/nothing", "/tasks/%00"]))
     def answers_in_json(body: bytes, path: str) -> None:
         _, answer = asyncio.run_coroutine_threadsafe(post(home, "/control/1" + path, body), loop).result(60)

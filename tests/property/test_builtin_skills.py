@@ -5,7 +5,7 @@ import json
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.execute import corpus
@@ -86,7 +86,7 @@ def test_a_projection_is_a_portfolio_and_leaves_portfolios_alone(values: list[fl
 
 
 @given(st.data(), st.sampled_from(sorted(SMALL)), st.sampled_from(["cheap", "full"]))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150)
 def test_a_check_gives_a_score_for_whatever_a_peer_puts_into_a_result(
     data: st.DataObject, label: str, level: str
 ) -> None:
@@ -124,7 +124,6 @@ JSONISH = st.recursive(
 @given(
     st.one_of(st.binary(max_size=200), JSONISH.map(lambda value: json.dumps(value).encode())), st.sampled_from(SKILLS)
 )
-@settings(deadline=None)
 def test_any_input_is_measured_or_refused_as_input(data: bytes, skill: object) -> None:
     for media_type in ("application/json", "text/plain", "text/csv", "image/png", ""):
         try:

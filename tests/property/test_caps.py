@@ -153,10 +153,10 @@ class Node(RuleBasedStateMachine):
 
 
 TestSpending = Node.TestCase
-TestSpending.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestSpending.settings = settings(max_examples=25, stateful_step_count=40)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(peers, amounts), min_size=1, max_size=40), st.booleans())
 def test_caps_hold_when_many_tasks_reserve_at_once(wanted: list[tuple[bytes, int]], give_some_back: bool) -> None:
     async def all_at_once() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -239,9 +239,7 @@ class Community(RuleBasedStateMachine):
 
 
 TestCommunity = Community.TestCase
-TestCommunity.settings = settings(
-    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestCommunity.settings = settings(max_examples=30, stateful_step_count=40)
 
 HISTORY = """
 from tests.harness.chains import *

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.decision.book import Book
@@ -17,10 +17,6 @@ from node.decision.policies.settings import PolicyConfig
 from node.decision.policies.two_kinds import belief
 from tests.harness.decisions import worlds
 
-GIVEN = settings(deadline=None, suppress_health_check=(HealthCheck.too_slow,))
-"""A busy machine is no fault of a property."""
-GIVEN_MORE = settings(GIVEN, max_examples=400)
-
 
 def among(world: Inputs, sellers: list[Candidate]) -> Decision:
     return decide(world.facts, world.local, sellers, world.options, world.config)
@@ -32,7 +28,6 @@ def changed(world: Inputs, index: int, **changes: Any) -> Decision:
     return among(world, some)
 
 
-@GIVEN
 @given(worlds())
 def test_a_hire_is_never_worse_than_local_by_its_own_estimate(world: Inputs) -> None:
     decision = replay(world)
@@ -47,7 +42,6 @@ def test_a_hire_is_never_worse_than_local_by_its_own_estimate(world: Inputs) -> 
         assert decision.ranking[0] == row.contractor
 
 
-@GIVEN
 @given(worlds())
 def test_every_seller_has_a_row_or_a_reason_and_its_terms_add_up(world: Inputs) -> None:
     decision = replay(world)
@@ -74,7 +68,6 @@ def test_every_seller_has_a_row_or_a_reason_and_its_terms_add_up(world: Inputs) 
             assert row.total_micro <= row.doubted_micro + 1e-9
 
 
-@GIVEN
 @given(worlds(), st.randoms(use_true_random=False))
 def test_the_order_of_sellers_and_levels_changes_nothing(world: Inputs, random: Any) -> None:
     decision = replay(world)
@@ -86,7 +79,6 @@ def test_the_order_of_sellers_and_levels_changes_nothing(world: Inputs, random: 
     assert [row.score_micro for row in other.rows] == [row.score_micro for row in decision.rows]
 
 
-@GIVEN
 @given(worlds(least=2), st.data())
 def test_a_higher_price_never_wins_a_seller_the_job(world: Inputs, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(world.candidates) - 1))
@@ -95,7 +87,6 @@ def test_a_higher_price_never_wins_a_seller_the_job(world: Inputs, data: st.Data
         assert replay(world).contractor == dearer.contractor
 
 
-@GIVEN
 @given(worlds(least=2), st.data())
 def test_more_good_receipts_never_lose_a_seller_the_job(world: Inputs, data: st.DataObject) -> None:
     decision = replay(world)
@@ -106,7 +97,6 @@ def test_more_good_receipts_never_lose_a_seller_the_job(world: Inputs, data: st.
     assert changed(world, index, successes=more).contractor == decision.contractor
 
 
-@GIVEN
 @given(worlds(least=2), st.data())
 def test_more_failures_slower_work_and_more_breaches_never_win_a_seller_the_job(
     world: Inputs, data: st.DataObject
@@ -127,7 +117,6 @@ def test_more_failures_slower_work_and_more_breaches_never_win_a_seller_the_job(
         assert replay(world).contractor == one.key
 
 
-@GIVEN
 @given(worlds(least=1), st.data())
 def test_a_dominated_seller_never_changes_the_choice(world: Inputs, data: st.DataObject) -> None:
     better = data.draw(st.sampled_from(world.candidates))
@@ -144,7 +133,6 @@ def test_a_dominated_seller_never_changes_the_choice(world: Inputs, data: st.Dat
     assert (beside.choice, beside.contractor, beside.level) == (decision.choice, decision.contractor, decision.level)
 
 
-@GIVEN
 @given(worlds(), st.sampled_from((2, 16, 1024)))
 def test_the_currency_does_not_matter(world: Inputs, rate: int) -> None:
     """Every amount of money in a unit `rate` times smaller: the same choice, and all totals `rate` times larger."""
@@ -171,7 +159,6 @@ def test_the_currency_does_not_matter(world: Inputs, rate: int) -> None:
     assert other.local.total_micro == decision.local.total_micro * rate
 
 
-@GIVEN
 @given(worlds())
 def test_a_decision_is_stored_exactly_and_made_again_to_the_last_bit(world: Inputs) -> None:
     decision = replay(world)
@@ -180,7 +167,6 @@ def test_a_decision_is_stored_exactly_and_made_again_to_the_last_bit(world: Inpu
     assert replay(stored.inputs) == decision
 
 
-@GIVEN
 @given(worlds())
 def test_every_decision_can_be_explained_and_each_line_adds_up(world: Inputs) -> None:
     decision = replay(world)
@@ -190,7 +176,7 @@ def test_every_decision_can_be_explained_and_each_line_adds_up(world: Inputs) ->
     assert explanation.sentences[0] == decision.reason
 
 
-@GIVEN_MORE
+@settings(max_examples=200)
 @given(worlds())
 def test_the_lean_path_and_the_explaining_path_choose_alike(world: Inputs) -> None:
     quick = Book(world.candidates, world.options, world.config).choose(world.facts, world.local)
@@ -202,7 +188,6 @@ def test_the_lean_path_and_the_explaining_path_choose_alike(world: Inputs) -> No
 COUNTS = st.floats(0, 1e6)
 
 
-@GIVEN
 @given(st.floats(0, 1), COUNTS, COUNTS, st.floats(0, 100))
 def test_belief_rises_with_good_jobs_falls_with_bad_ones_and_care_is_never_the_brighter(
     claim: float, good: float, bad: float, more: float
@@ -222,7 +207,6 @@ def test_belief_rises_with_good_jobs_falls_with_bad_ones_and_care_is_never_the_b
     assert 0 < now.careful[0] <= now.success[0] < 1
 
 
-@GIVEN
 @given(worlds(), st.floats(0, 1e6))
 def test_what_was_saved_only_ever_admits_sellers(world: Inputs, saved: float) -> None:
     poor = replay(msgspec.structs.replace(world, memory=PolicyMemory()))

@@ -125,7 +125,7 @@ async def run(root: Work) -> None:
 
 
 @given(TREES)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_tree_of_tasks_never_spends_more_than_its_root_may_whatever_fails_and_all_ends_with_its_parent(
     root: Work,
 ) -> None:

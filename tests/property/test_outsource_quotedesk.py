@@ -76,7 +76,7 @@ def test_any_request_that_decodes_gets_a_quote_or_a_decline(speed: float) -> Non
     async def check(node: Node) -> None:
         desk: QuoteDesk = node.parts.desk
 
-        @settings(deadline=None, max_examples=150)
+        @settings(max_examples=150)
         @given(requests)
         def answered(request: QuoteRequest) -> None:
             assert unpack(QuoteRequest, pack(request)) == request

@@ -47,7 +47,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 @given(plans(), st.integers(0, BUDGET // 4), st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_what_planning_cost_what_steps_may_spend_at_once_and_what_they_spent_never_exceeds_the_budget(
     plan: Plan, planning_micro: int, data: st.DataObject
 ) -> None:
@@ -142,7 +142,7 @@ def test_the_time_of_steps_that_follow_each_other_adds_up_to_no_more_than_the_de
 
 
 @given(plans(), st.sets(st.integers(0, 7)))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_step_on_unverified_input_is_verified_and_says_what_it_rests_on(plan: Plan, unverified: set[int]) -> None:
     levels: dict[str, str] = {}
 

@@ -46,7 +46,7 @@ MADE = document(MAKER)
 
 
 @given(st.lists(st.tuples(st.sampled_from(ENDINGS), st.integers(0, 1), st.integers(0, 89)), min_size=1, max_size=12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_leaf_of_a_document_is_what_its_place_says(drawn: list[tuple[Ending, int, int]]) -> None:
     probes = [
         probe(MAKER, (GOOD, BAD)[who], ending, number, NOW_MS - days * DAY_MS)

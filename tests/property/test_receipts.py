@@ -61,7 +61,6 @@ def changed(draw: st.DrawFn) -> bytes:
 
 
 @given(st.one_of(st.binary(max_size=300), changed()))
-@settings(deadline=None)
 def test_any_bytes_open_or_are_refused(data: bytes) -> None:
     for attempt in (
         lambda: open_receipt(data, RECEIPT.client_signature, RECEIPT.contractor_signature),
@@ -77,7 +76,7 @@ def test_any_bytes_open_or_are_refused(data: bytes) -> None:
 
 
 @given(st.integers(0, 10**15), st.integers(1, 2**60))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_any_agreed_job_ends_in_one_receipt(price_micro: int, number: int) -> None:
     offer = offer_receipt(CLIENT, receipt_terms(number, price_micro))
     signed = countersign(CONTRACTOR, offer.body, offer.signature, job(number, price_micro))

@@ -165,7 +165,7 @@ class HostilePeer(RuleBasedStateMachine):
         assert len(self.calls) <= LIMITS.max_calls
 
 
-HostilePeer.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+HostilePeer.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestAnyInputInAnyState = HostilePeer.TestCase
 
 
@@ -260,7 +260,7 @@ class TwoHonestSides(RuleBasedStateMachine):
                 assert sum(e.charge_bytes for e in unread if e.id == ask) <= WINDOW_BYTES + largest
 
 
-TwoHonestSides.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TwoHonestSides.TestCase.settings = settings(max_examples=60, stateful_step_count=50)
 TestHonestSidesNeverBlameEachOther = TwoHonestSides.TestCase
 
 

@@ -28,7 +28,7 @@ scenarios = st.builds(
 names = st.sampled_from(("expected-cost", "paper", "thompson", "linucb", "market-maker", "oracle", "local"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(scenarios, names, st.integers(0, 1000))
 def test_any_market_runs_and_its_books_balance(scene: Scenario, name: str, seed: int) -> None:
     log = simulate(scene, rule(name), seed, range(2))
@@ -42,7 +42,7 @@ def test_any_market_runs_and_its_books_balance(scene: Scenario, name: str, seed:
     assert ((summary.hired >= 0.0) & (summary.hired <= 100.0)).all()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(scenarios, names, st.integers(0, 1000))
 def test_a_simulation_repeats_to_the_last_bit(scene: Scenario, name: str, seed: int) -> None:
     one, other = (simulate(scene, rule(name), seed, range(2)) for _ in range(2))

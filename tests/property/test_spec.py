@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from node.decision.internal_cost import MachineRates
@@ -68,7 +68,6 @@ def work() -> LocalWork:
     return LocalWork(executor, calibrations, MachineRates(), VerificationConfig(), Env().unix_ms)
 
 
-@settings(deadline=None)
 @given(requests)
 def test_any_request_gives_a_specification_or_a_clear_refusal(request: AskRequest) -> None:
     config = ClientConfig()

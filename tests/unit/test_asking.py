@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from node.decision.asking import CHEAPER, FRESH_S, LEAST_ROUNDS, Asked, Past, after_round, nearly_affordable, needless
@@ -106,7 +106,6 @@ def test_sellers_are_asked_again_after_at_most_so_many_tasks(unasked_most: int, 
     assert unasked == tasks % (unasked_most + 1)
 
 
-@settings(deadline=None, suppress_health_check=(HealthCheck.too_slow,), max_examples=300)
 @given(worlds(least=1), st.floats(1.0 - CHEAPER + 1e-6, 2.0), st.lists(st.floats(1.0, 5.0), max_size=3))
 def test_nobody_goes_unasked_whom_a_quote_within_the_recent_range_would_have_won(
     world: Inputs, factor: float, others: list[float]
@@ -120,7 +119,6 @@ def test_nobody_goes_unasked_whom_a_quote_within_the_recent_range_would_have_won
         assert said(asked, world.local, facts=world.facts, config=world.config) == ""
 
 
-@settings(deadline=None, suppress_health_check=(HealthCheck.too_slow,), max_examples=300)
 @given(worlds(least=1), st.floats(0, 1e6))
 def test_where_the_overhead_is_too_much_nobody_would_have_been_hired_even_for_nothing(
     world: Inputs, saved: float

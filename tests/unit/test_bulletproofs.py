@@ -77,7 +77,7 @@ def test_libsodium_makes_the_same_proof_and_refuses_the_same() -> None:
     assert commit(sodium, VALUE, BLINDING) == COMMITMENT
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, len(PROOF) - 1), st.integers(1, 255))
 def test_a_proof_with_any_byte_changed_is_refused(at: int, difference: int) -> None:
     changed = bytearray(PROOF)
@@ -85,7 +85,7 @@ def test_a_proof_with_any_byte_changed_is_refused(at: int, difference: int) -> N
     assert not holds(bytes(changed), COMMITMENT, group=fastest_group())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.binary(max_size=1300))
 def test_any_bytes_are_refused_and_nothing_else_happens(data: bytes) -> None:
     assert not holds(data, COMMITMENT)

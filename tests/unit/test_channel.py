@@ -37,7 +37,7 @@ def test_payloads_up_to_the_limit_arrive(size: int) -> None:
 
 
 @given(st.lists(st.integers(0, 200_000), max_size=6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_sequence_of_payloads_arrives_in_order(sizes: list[int]) -> None:
     sender, receiver = open_channels()
     payloads = [bytes([number]) * size for number, size in enumerate(sizes)]

@@ -84,7 +84,7 @@ def test_an_items_file_that_is_none_is_refused_with_its_line(text: str) -> None:
 # --- canaries
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0.03, 0.3), st.floats(0.3, 1.0), st.floats(0.5, 1.0), st.integers(0, 2**32))
 def test_a_fabricator_is_found_after_as_many_orders_as_the_formula_says(
     share: float, fabricated: float, detection: float, seed: int
