@@ -154,11 +154,11 @@ def test_bookkeeping_parameters_are_ignored_and_those_of_the_answer_are_passed_o
     }
 
 
-def test_another_skill_gets_the_last_message_in_the_media_type_that_it_is() -> None:
-    for text, media_type in (("not bad", "text/plain"), ('{"texts": ["a"]}', "application/json")):
+def test_another_skill_gets_the_last_message_as_text() -> None:
+    for text in ("not bad", '{"texts": ["a"]}'):
         body, plain = read(messages=[{"role": "system", "content": "s"}, {"role": "user", "content": text}])
         [file] = chat_task(Target("sentiment"), chat_of(body, plain), body.coalesced, "").files
-        assert (file.media_type, file.data.decode()) == (media_type, text)
+        assert (file.media_type, file.data.decode()) == ("text/plain", text)
     body, plain = read(messages=[{"role": "assistant", "content": "me"}])
     with pytest.raises(RequestError, match="must be the user's"):
         chat_task(Target("sentiment"), chat_of(body, plain), body.coalesced, "")
