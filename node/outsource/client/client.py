@@ -184,8 +184,9 @@ class Client:
 
     async def _ask(self, request: AskRequest, skill: str, content: Content, *, plant: bool = False) -> Ask:
         """One task of the request. What is no label is looked for by what it means; UsageError when nothing fits."""
-        label, reading = (skill, "") if is_label(skill) else await self._finder.label(skill)
         task_id, wishes = self._env.entropy(16), wishes_of(request, self._config)
+        is_secret = wishes.privacy == "secret"
+        label, reading = (skill, "") if is_label(skill) else await self._finder.label(skill, is_secret=is_secret)
         content = self._work.as_taken(label, content)
         if plant:
             content = await self._honeytokens.plant(task_id, content, wishes.privacy)

@@ -99,10 +99,11 @@ class Finder:
         self._env = env
         self._timeout_s = timeout_s
 
-    async def find(self, text: str, needs: Sequence[str] = ()) -> Search:
+    async def find(self, text: str, needs: Sequence[str] = (), *, is_secret: bool = False) -> Search:
         """Everything that fits `text`, best first; nothing for a text without meaning, or when nothing is like it.
 
-        `needs`: resource terms, each of which an agent must say it has; UsageError for one that is none.
+        `needs`: resource terms, each of which an agent must say it has; UsageError for one that is none. Where the text
+        is secret, nobody is asked anything: this node's own skills are looked at, by its own table.
         """
         for need in needs:
             check_resource(need)
@@ -117,17 +118,18 @@ class Finder:
         looked: tuple[str, ...] = ()
         found: tuple[Found, ...] = ()
         for count in (ASKED, WIDENED):
-            await self._look(paths[len(looked) : count], posted)
-            looked = paths[:count]
+            if not is_secret:
+                await self._look(paths[len(looked) : count], posted)
+                looked = paths[:count]
             able = {pair: one for pair, one in posted.items() if all(has(one.terms, need) for need in needs)}
-            found = await self._ranked(text, able)
-            if sum(one.seller is not None for one in found) >= ENOUGH:
+            found = await self._ranked(text, able, is_secret=is_secret)
+            if is_secret or sum(one.seller is not None for one in found) >= ENOUGH:
                 break
         return Search(found, looked, about)
 
-    async def label(self, text: str) -> tuple[str, str]:
+    async def label(self, text: str, *, is_secret: bool) -> tuple[str, str]:
         """The label of the skill that fits best, and why as a sentence; UsageError when nothing fits."""
-        search = await self.find(text)
+        search = await self.find(text, is_secret=is_secret)
         shown = shortened(text)
         if not search.found:
             instead = advice(text, (skill.label for skill in self._executor.skills))
@@ -166,7 +168,9 @@ class Finder:
             for one in signpost.offers
         ]
 
-    async def _ranked(self, text: str, posted: dict[tuple[bytes, str], _Posted]) -> tuple[Found, ...]:
+    async def _ranked(
+        self, text: str, posted: dict[tuple[bytes, str], _Posted], *, is_secret: bool
+    ) -> tuple[Found, ...]:
         records = await self._records(posted)
         offsets = await self._places.load(posted)
         offered = [
@@ -174,8 +178,10 @@ class Finder:
             for pair, one in posted.items()
         ]
         ranked = await self._env.offload(rank, text, offered)
-        texts = [offer_text(offered[at].skill, offered[at].caption) for at, _ in ranked]
-        fits = await self._reader.refined(text, texts, [fit for _, fit in ranked])
+        fits: Sequence[Fit] = [fit for _, fit in ranked]
+        if not is_secret:
+            texts = [offer_text(offered[at].skill, offered[at].caption) for at, _ in ranked]
+            fits = await self._reader.refined(text, texts, fits)
         every = list(posted.values())
         found = [
             Found(

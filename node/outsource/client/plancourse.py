@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -121,7 +122,8 @@ class PlanCourse:
         )
         try:
             async with asyncio.timeout_at(ends_s):
-                made = await self._planner.plan(goal, request.by, find_label=self._finder.label, report=report)
+                find_label = partial(self._finder.label, is_secret=goal.is_secret)
+                made = await self._planner.plan(goal, request.by, find_label=find_label, report=report)
         except TimeoutError as error:
             late = f"the deadline of {wishes.deadline_s:g} s has passed before there was a plan"
             raise DeadlineError(late) from error
