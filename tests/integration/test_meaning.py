@@ -80,7 +80,8 @@ async def test_a_task_in_plain_words_is_hired_out_and_says_how_it_was_understood
         timeline = (await buyer.owner.why(task.id)).timeline
         (reading,) = [row.text for row in timeline if row.name == "understood"]
         assert reading.startswith(f"{WISH!r} was read as acme/babel")
-        with pytest.raises(UsageError, match="ask document-analysis"):  # Secret words are told nobody: its own fits best.
+        # Secret words are told nobody: the best of its own is meant.
+        with pytest.raises(UsageError, match="ask document-analysis"):
             await buyer.submit(WISH, "abc", privacy="secret")
 
 
