@@ -124,5 +124,4 @@ def _claims(checked: Checked, now_unix_ms: int) -> list[ShownClaim]:
                     until_unix_ms=certificate.exp * 1000,
                 )
             )
-    # Of several figures of one resource (tiers, hosts) the largest that was shown counts.
-    return sorted(claims, key=lambda claim: claim.amount)
+    return claims

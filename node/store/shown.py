@@ -22,23 +22,23 @@ class ShownClaim:
 
 
 def showed(connection: sqlite3.Connection, peer: bytes, claims: Sequence[ShownClaim]) -> None:
-    """Note that these held just now; of the same claim by the same attester the latest counts."""
+    """Note that these held just now: each amount of a claim by its attester, the last time that it was shown."""
     connection.executemany(
-        "INSERT OR REPLACE INTO shown_claims VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO shown_amounts VALUES (?, ?, ?, ?, ?, ?, ?)",
         [(peer, c.proof, c.claim, c.attester, c.amount, c.shown_unix_ms, c.until_unix_ms) for c in claims],
     )
 
 
 def withdrew(connection: sqlite3.Connection, peer: bytes, proof: str) -> None:
     """Forget what was shown by this kind of proof, before what is shown now is noted."""
-    connection.execute("DELETE FROM shown_claims WHERE peer = ? AND proof = ?", (peer, proof))
+    connection.execute("DELETE FROM shown_amounts WHERE peer = ? AND proof = ?", (peer, proof))
 
 
 def of(connection: sqlite3.Connection, peers: Iterable[bytes], now_unix_ms: int) -> dict[bytes, tuple[ShownClaim, ...]]:
     """What each peer showed that has not ended."""
     query = (
-        "SELECT proof, claim, attester, amount, shown_unix_ms, until_unix_ms FROM shown_claims"
-        " WHERE peer = ? AND until_unix_ms > ? ORDER BY proof, claim, attester"
+        "SELECT proof, claim, attester, amount, shown_unix_ms, until_unix_ms FROM shown_amounts"
+        " WHERE peer = ? AND until_unix_ms > ? ORDER BY proof, claim, attester, amount"
     )
     return {
         peer: tuple(

@@ -1,11 +1,18 @@
 """The security budget between real nodes: the gate that refused is named, a proof opens it, a task only narrows it."""
 
+from dataclasses import replace
+
 from crypto.identity import Identity, did_key
 from node.decision.evidence import Need
 from node.decision.security import Grant
 from node.decision.security_config import SecurityConfig
+from node.outsource.client.clearance import Clearance
 from node.outsource.config import ContractorConfig
-from node.store.shown import ShownClaim
+from node.store.database import Database
+from node.store.drifting import Drifting
+from node.store.examinations import Attested, Examinations
+from node.store.migrations import NODE
+from node.store.shown import ShownClaim, ShownProofs
 from node.views import AskRequest
 from tests.harness.nodes import world
 
@@ -84,3 +91,34 @@ async def test_a_budget_can_say_which_claim_by_whom_how_much_how_fresh_and_where
             assert missing in await refused(), wrong
         await shown.showed(seller.key, [certified("skill:sentiment", now)])
         assert (await buyer.owner.decide(asked)).choice == "outsource"
+
+
+def attested(unix_ms: int, size: int, rate_gops: int, memory_mib: int = 0, *, holds: bool = True) -> Attested:
+    return Attested(
+        unix_ms=unix_ms, holds=holds, size=size, rounds=8, memory_mib=memory_mib, rate_mops=rate_gops * 1000, problem=""
+    )
+
+
+async def test_what_shows_less_takes_back_nothing_and_what_fails_takes_back_all() -> None:
+    database, now = await Database.open(None, NODE), 1_000_000_000
+    shown, examinations = ShownProofs(database), Examinations(database)
+    clearance = Clearance(SecurityConfig(), shown, examinations, Drifting(database))
+    key = OTHER.public_key
+
+    async def counts(claim: str) -> list[tuple[float, float]]:
+        standing = (await clearance.standing([key], now))[key]
+        return [(one.amount, one.age_s) for one in standing.evidence if one.claim == claim]
+
+    for age_s, amount in ((60, 64), (50, 32), (40, 32)):
+        claim = certified("resource:memory_gib", now - age_s * 1000, amount=amount)
+        await shown.showed(key, [replace(claim, proof="at-least")])
+    assert await counts("resource:memory_gib") == [(32, 40), (64, 60)]
+    for one in (attested(now - 30_000, 2048, 40, 256), attested(now - 20_000, 256, 2), attested(now - 10_000, 256, 3)):
+        await examinations.attested(key, one)
+    assert await counts("compute") == [(3, 10), (40, 30)]
+    assert await counts("memory") == [(256, 30)]
+    await examinations.attested(key, attested(now - 5_000, 2048, 9))
+    assert await counts("compute") == [(9, 5)], "as large as before, and slower"
+    await examinations.attested(key, attested(now - 4_000, 256, 0, holds=False))
+    assert await counts("compute") == await counts("memory") == []
+    await database.close()

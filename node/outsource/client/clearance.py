@@ -102,9 +102,17 @@ def _certified(kept: Sequence[ShownClaim]) -> Iterator[_Shown]:
 
 
 def _attested(examined: Examined) -> Iterator[_Shown]:
-    """The last attestation, where it holds: one that failed takes away what an earlier one showed."""
-    last = examined.attested
-    if last is not None and last.holds:
-        yield _Shown("attestation", "compute", "", last.rate_mops / 1000, last.unix_ms)
-        if last.memory_mib:
-            yield _Shown("attestation", "memory", "", last.memory_mib, last.unix_ms)
+    """What attestations showed: of the work of each size the latest, unless one as large or larger came after it.
+
+    A small one takes back nothing that a large one showed; one that failed takes away all before it.
+    """
+    size = memory_mib = 0
+    for one in examined.attestations:
+        if one.done and not one.holds:
+            return
+        if one.done and one.size > size:
+            size = one.size
+            yield _Shown("attestation", "compute", "", one.rate_mops / 1000, one.unix_ms)
+        if one.done and one.memory_mib > memory_mib:
+            memory_mib = one.memory_mib
+            yield _Shown("attestation", "memory", "", one.memory_mib, one.unix_ms)
