@@ -7,6 +7,7 @@ database or any work: an answer is ready, tasks are kept in memory.
 
 import hashlib
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -75,6 +76,10 @@ def asked(text: str) -> Ask:
 
 async def _silent(*_: object) -> None:
     """Nobody listens."""
+
+
+async def _shown_to_all(key: bytes, regions: tuple[str, ...]) -> str:
+    return ""
 
 
 async def _no_answer(_: str) -> str:
@@ -234,9 +239,12 @@ async def over_a2a(text: str) -> AsyncIterator[Exchange]:
     handler = Handler(
         Contractor(), InMemoryTaskStore(), push_store=None, push_sender=None, allow_private=False, any_media_type=True
     )
+    listening = socket.create_server(("127.0.0.1", 0))
+    base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     door = Door(
         Callers({}, anonymous=False),
         RequestRates(10**6),
+        base_url=base_url,
         max_request_bytes=2**22,
         supported=frozenset({ECONOMICS}),
         unix_ms=ENV.unix_ms,
@@ -258,10 +266,8 @@ async def over_a2a(text: str) -> AsyncIterator[Exchange]:
     app.router.add_get("/.well-known/agent-card.json", shown)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    (host, port), *_ = runner.addresses
-    config = A2aSeller(card=f"http://{host}:{port}", skill=LABEL)
+    await web.SockSite(runner, listening).start()
+    config = A2aSeller(card=base_url, skill=LABEL)
     bought = A2aConfig(sellers=(config,))
     agents = A2aAgents(bought, Identity(b"b" * 32), ENV, network="bench", output_type=lambda _: "application/json")
     try:
@@ -269,7 +275,7 @@ async def over_a2a(text: str) -> AsyncIterator[Exchange]:
 
             async def exchange() -> None:
                 ask = asked(text)
-                (offer,), refusals = await agents.offers(ask, timeout_s=TIMEOUT_S)
+                (offer,), refusals = await agents.offers(ask, timeout_s=TIMEOUT_S, withheld=_shown_to_all)
                 assert not refusals
                 work = await agents.work(AgentJob(ask, offer, TIMEOUT_S, lambda *_: None, _no_answer))
                 assert isinstance(work, AgentWork), work

@@ -79,6 +79,7 @@ async def serve_aiohttp() -> None:
     door = Door(
         Callers({}, anonymous=True),
         RequestRates(10**6),
+        base_url="http://127.0.0.1",
         max_request_bytes=2**22,
         supported=frozenset(),
         unix_ms=Env().unix_ms,

@@ -45,6 +45,12 @@ def test_a_copy_of_a_signed_request_is_refused() -> None:
     assert callers.identify(signed("b"), "1.2.3.4", NOW_S + 1).is_known
 
 
+def test_what_was_signed_before_the_start_is_refused_for_it_may_be_a_copy() -> None:
+    with pytest.raises(UnknownCallerError, match="before this agent was started"):
+        Callers({}, anonymous=True, since_unix_s=NOW_S + 2).identify(signed("a"), "1.2.3.4", NOW_S + 3)
+    assert Callers({}, anonymous=True, since_unix_s=NOW_S).identify(signed("a"), "1.2.3.4", NOW_S).is_known
+
+
 def test_a_token_names_its_caller(tmp_path: Path) -> None:
     callers = Callers(read_tokens(tokens(tmp_path, "# who\nbob 0123456789abcdefghij\n\n")), anonymous=False)
     assert callers.identify(request(authorization="Bearer 0123456789abcdefghij"), "", NOW_S).name == "token:bob"

@@ -1,10 +1,16 @@
 """A caller cannot have this node send requests to where only this node can reach."""
 
+import asyncio
+
+import aiohttp
 import pytest
 
 pytest.importorskip("a2a")
 
-from coalesced.gateway.a2a.addresses import PublicResolver, is_public, url_check
+from coalesced.gateway.a2a.addresses import connector, is_public, url_check
+
+SEGMENTED_127 = "\U0001fbf1\U0001fbf2\U0001fbf7"
+"""127 in digits that the resolver of names does not know, and the HTTP client does."""
 
 
 @pytest.mark.parametrize(
@@ -26,7 +32,11 @@ from coalesced.gateway.a2a.addresses import PublicResolver, is_public, url_check
         "fc00::1",
         "::ffff:127.0.0.1",
         "2002:7f00:1::",
+        "64:ff9b::a9fe:a9fe",
         "64:ff9b:1::1",
+        "192.0.0.192",
+        "168.63.129.16",
+        "127.0.0.1.",
         "ff02::1",
         "no address",
     ],
@@ -50,6 +60,10 @@ def test_addresses_on_the_internet_are(address: str) -> None:
         "http://2130706433/",
         "http://0x7f.1/",
         "http://017700000001/",
+        "http://①②⑦.⓪.⓪.①/",
+        "http://127。0。0。1/",
+        f"http://{SEGMENTED_127}.0.0.1/",
+        "http://127.0.0.1\\@8.8.8.8/",
         "ftp://example.com/",
         "file:///etc/passwd",
         "http:///x",
@@ -69,6 +83,11 @@ async def test_an_address_outside_is_taken_and_loopback_where_the_owner_says_so(
     assert not await url_check(allow_private=True)("gopher://127.0.0.1/")
 
 
-async def test_a_name_that_leads_inside_is_refused_when_the_connection_is_opened() -> None:
-    with pytest.raises(OSError, match="not public"):
-        await PublicResolver().resolve("localhost", 80)
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", f"{SEGMENTED_127}.0.0.1", "0"])
+async def test_no_connection_is_opened_inside_however_its_address_is_written(host: str) -> None:
+    reached = asyncio.Event()
+    server = await asyncio.start_server(lambda *_: reached.set(), "127.0.0.1", 0)
+    async with server, aiohttp.ClientSession(connector=connector(allow_private=False)) as client:
+        with pytest.raises((aiohttp.ClientError, ValueError)):
+            await client.get(f"http://{host}:{server.sockets[0].getsockname()[1]}/")
+    assert not reached.is_set()

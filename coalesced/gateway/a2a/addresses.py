@@ -9,12 +9,13 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import urlsplit
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+import aiohttp
+from yarl import URL
 
 MAX_URL_CHARS: Final = 2048
+CLOUDS_OWN: Final = tuple(ipaddress.ip_network(one) for one in ("192.0.0.0/24", "168.63.129.16/32"))
+"""Where clouds tell a machine its secrets, though not every Python knows the addresses as private."""
 
 
 def is_public(address: str) -> bool:
@@ -26,57 +27,52 @@ def is_public(address: str) -> bool:
     if isinstance(parsed, ipaddress.IPv6Address):
         inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
         parsed = inner or parsed
+    if any(parsed in network for network in CLOUDS_OWN):
+        return False
     return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved and not parsed.is_unspecified
 
 
-class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses only; what the connection is opened to is what was looked at."""
+def connector(*, allow_private: bool) -> aiohttp.TCPConnector:
+    """What opens a client's connections: only to public addresses, however they were written, or to any."""
+    return aiohttp.TCPConnector(socket_factory=None if allow_private else public_socket, use_dns_cache=False)
 
-    def __init__(self) -> None:
-        self._inner = ThreadedResolver()
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """The addresses of `host`; OSError when one of them is not public."""
-        found = await self._inner.resolve(host, port, family)
-        if not all(is_public(one["host"]) for one in found):
-            raise OSError(None, f"{host} has an address that is not public")
-        return found
-
-    async def close(self) -> None:
-        """Nothing is held."""
-        await self._inner.close()
+def public_socket(towards: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket for a connection to an address that was resolved; OSError when it is not public."""
+    family, kind, protocol, _, where = towards
+    if not is_public(str(where[0])):
+        raise OSError(None, f"{where[0]} is not public")
+    return socket.socket(family, kind, protocol)
 
 
 def url_check(*, allow_private: bool) -> Callable[[str], Awaitable[bool]]:
     """What says, of an address that a caller names, whether it may be told."""
 
     async def check(url: str) -> bool:
-        if not _is_well_formed(url):
-            return False
-        host = urlsplit(url).hostname or ""
-        if allow_private:
-            return True
+        host = _host(url)
+        if not host or allow_private:
+            return bool(host)
         if _is_address(host):
             return is_public(host)
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            return True  # No name yet. When there is something to tell, the resolver above decides.
+            return True  # No name yet. When there is something to tell, its address is looked at.
         return all(is_public(str(one[4][0])) for one in found)
 
     return check
 
 
-def _is_well_formed(url: str) -> bool:
+def _host(url: str) -> str:
+    """The host of a URL as the HTTP client reads it, digits of any script included; empty when the URL will not do."""
+    if len(url) > MAX_URL_CHARS:
+        return ""
     try:
-        parts = urlsplit(url)
-        _ = parts.port
+        read = URL(url)
     except ValueError:
-        return False
-    has_login = parts.username is not None or parts.password is not None
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not has_login and len(url) <= MAX_URL_CHARS
+        return ""
+    has_login = read.user is not None or read.password is not None
+    return (read.raw_host or "") if read.scheme in ("http", "https") and not has_login else ""
 
 
 def _is_address(host: str) -> bool:

@@ -39,11 +39,17 @@ class Caller:
 class Callers:
     """Tells callers apart. Pure but for what it remembers: nonces that were used."""
 
-    def __init__(self, tokens: Mapping[bytes, str], *, anonymous: bool, by_address: bool = False) -> None:
-        """`tokens`: names by the SHA-256 of their tokens. `by_address`: an address is as good as credentials."""
+    def __init__(
+        self, tokens: Mapping[bytes, str], *, anonymous: bool, by_address: bool = False, since_unix_s: int = 0
+    ) -> None:
+        """`tokens`: names by the SHA-256 of their tokens. `by_address`: an address is as good as credentials.
+
+        `since_unix_s`: from when on nonces are remembered: what was signed before may be a copy.
+        """
         self._tokens = dict(tokens)
         self._anonymous = anonymous
         self._by_address = by_address
+        self._since_unix_s = since_unix_s
         self._nonces: OrderedDict[tuple[bytes, str], int] = OrderedDict()
 
     def identify(self, request: SignedRequest, address: str, now_unix_s: int) -> Caller:
@@ -61,6 +67,8 @@ class Callers:
             signer = verify_request(request, now_unix_s=now_unix_s)
         except SignatureError as error:
             raise UnknownCallerError(str(error)) from error
+        if signer.created_unix_s < self._since_unix_s:
+            raise UnknownCallerError("this request was signed before this agent was started: sign it anew")
         self._forget(now_unix_s)
         used = (signer.public_key, signer.nonce)
         if used in self._nonces:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 from a2a.auth.user import User
@@ -88,12 +89,14 @@ class Door:
         callers: Callers,
         rates: RequestRates,
         *,
+        base_url: str,
         max_request_bytes: int,
         supported: frozenset[str],
         unix_ms: Callable[[], int],
     ) -> None:
-        """`supported`: the extensions that this agent knows."""
+        """`base_url`: this agent's, as its card has it. `supported`: the extensions that it knows."""
         self._callers = callers
+        self._base = urlsplit(base_url)
         self._rates = rates
         self._max_request_bytes = max_request_bytes
         self._supported = supported
@@ -124,11 +127,23 @@ class Door:
         # Before the signature is looked at, which costs the most: by address. Then each caller by its own name.
         self._paced(f"from {address}")
         try:
-            caller = self._callers.identify(_signed(request, body), address, self._unix_ms() // 1000)
+            caller = self._callers.identify(self._signed(request, body), address, self._unix_ms() // 1000)
         except UnknownCallerError as error:
             raise refusal(HTTPStatus.UNAUTHORIZED, str(error), {"WWW-Authenticate": CHALLENGE}) from error
         self._paced(caller.name)
         return caller
+
+    def _signed(self, request: web.Request, body: bytes) -> SignedRequest:
+        """The request as one that was signed for the address on this agent's card.
+
+        Not for what its Host header says: an agent could send on to this one what its own callers signed for it.
+        """
+        path, _, query = request.raw_path.partition("?")
+        headers = {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers}
+        base = self._base
+        return SignedRequest(
+            request.method, base.scheme, base.netloc, base.path.rstrip("/") + path, query, headers, body
+        )
 
     def _paced(self, who: str) -> None:
         pace(self._rates, who, setting="a2a.requests_per_minute", refuse=refusal)
@@ -157,9 +172,3 @@ def _version(request: web.Request) -> str:
 def _release(version: str) -> str:
     """Major.Minor: a patch changes nothing on the wire."""
     return ".".join(version.split(".")[:2])
-
-
-def _signed(request: web.Request, body: bytes) -> SignedRequest:
-    path, _, query = request.raw_path.partition("?")
-    headers = {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers}
-    return SignedRequest(request.method, request.scheme, request.host, path, query, headers, body)

@@ -20,7 +20,9 @@ ALGORITHM: Final = "ed25519"
 MAX_HEADER_CHARS: Final = 4096
 MAX_COMPONENTS: Final = 32
 MAX_AGE_S: Final = 300
-"""How far the signer's clock and ours may be apart, and how long a request may be on its way."""
+"""How far the signer's clock may be behind ours, and how long a request may be on its way."""
+MAX_AHEAD_S: Final = 30
+"""How far it may be ahead: for that long after a restart a copy of such a signer's request could pass."""
 DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 _INPUT = re.compile(
@@ -186,9 +188,11 @@ def _moment(parameters: Mapping[str, str], now_unix_s: int) -> int:
     created, expires = parameters.get("created", ""), parameters.get("expires", "")
     if not created.isdigit():
         raise SignatureError("the signature does not say when it was created")
-    if abs(now_unix_s - int(created)) > MAX_AGE_S:
-        age_s = now_unix_s - int(created)
+    age_s = now_unix_s - int(created)
+    if age_s > MAX_AGE_S:
         raise SignatureError(f"the signature was created {age_s} s ago by this node's clock; the limit is {MAX_AGE_S}")
+    if -age_s > MAX_AHEAD_S:
+        raise SignatureError(f"the signature was created {-age_s} s from now by this node's clock: set the signer's")
     if expires.isdigit() and int(expires) < now_unix_s:
         raise SignatureError("the signature has expired")
     return int(created)

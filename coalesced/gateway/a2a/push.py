@@ -12,7 +12,7 @@ from a2a.types.a2a_pb2 import Task, TaskArtifactUpdateEvent, TaskPushNotificatio
 from a2a.utils.constants import A2A_JSON_MEDIA_TYPE
 from google.protobuf.json_format import MessageToDict
 
-from coalesced.gateway.a2a.addresses import PublicResolver, url_check
+from coalesced.gateway.a2a.addresses import connector, url_check
 from coalesced.gateway.a2a.taskstore import NodePushStore
 
 log = structlog.get_logger()
@@ -65,10 +65,8 @@ class PushSender(PushNotificationSender):
 
     def _session(self) -> aiohttp.ClientSession:
         if self._client is None:
-            resolver = None if self._allow_private else PublicResolver()
             self._client = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False),
-                cookie_jar=aiohttp.DummyCookieJar(),
+                connector=connector(allow_private=self._allow_private), cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._client
 

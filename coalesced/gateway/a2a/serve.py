@@ -59,10 +59,11 @@ class A2aServer:
         self._parts = parts
         self._tasks = parts.store.a2a
         unix_ms = parts.env.unix_ms
+        address = config.public_url or base_url
         self._cards = Cards(
             config,
             parts.identity,
-            base_url=config.public_url or base_url,
+            base_url=address,
             version=__version__,
             skills=self._skills,
             certificates=self._certificates,
@@ -82,8 +83,9 @@ class A2aServer:
         )
         tokens = read_tokens(Path(config.tokens_file)) if config.tokens_file else {}
         self._door = Door(
-            Callers(tokens, anonymous=config.anonymous, by_address=by_address),
+            Callers(tokens, anonymous=config.anonymous, by_address=by_address, since_unix_s=unix_ms() // 1000),
             RequestRates(config.requests_per_minute),
+            base_url=address,
             max_request_bytes=config.max_request_bytes,
             supported=required | {ECONOMICS},
             unix_ms=unix_ms,

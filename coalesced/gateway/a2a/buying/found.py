@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from coalesced.gateway.a2a.addresses import PublicResolver, url_check
+from coalesced.gateway.a2a.addresses import connector, url_check
 from coalesced.gateway.a2a.buying.agent import Agent, card_address
 from coalesced.gateway.a2a.buying.wire import AgentError
 from coalesced.gateway.a2a.config import A2aConfig, A2aSeller
@@ -76,7 +76,8 @@ class FoundAgents:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            resolver = None if self._config.find_at_private_addresses else PublicResolver()
-            connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False)
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(
+                connector=connector(allow_private=self._config.find_at_private_addresses),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
         return self._session
