@@ -45,7 +45,7 @@ def decode(data: bytes) -> Point:
     u1, u2 = 1 - ss, 1 + ss
     u2_squared = u2 * u2 % P
     v = (-_D * u1 * u1 - u2_squared) % P
-    was_square, inverse = _sqrt_ratio(1, v * u2_squared % P)
+    was_square, inverse = sqrt_ratio(1, v * u2_squared % P)
     den_x = inverse * u2 % P
     x = _absolute(2 * s * den_x % P)
     y = u1 * inverse * den_x * v % P
@@ -62,7 +62,7 @@ def encode(point: Point) -> bytes:
     u2 = x0 * y0 % P
     if not u2:
         return IDENTITY_ENCODED  # what the rest would give; checks end here
-    _, inverse = _sqrt_ratio(1, u1 * u2 * u2 % P)
+    _, inverse = sqrt_ratio(1, u1 * u2 * u2 % P)
     den1, den2 = inverse * u1 % P, inverse * u2 % P
     z_inverse = den1 * den2 * t0 % P
     if t0 * z_inverse % P & 1:
@@ -160,7 +160,7 @@ def _absolute(value: int) -> int:
     return P - value if value & 1 else value
 
 
-def _sqrt_ratio(u: int, v: int) -> tuple[bool, int]:
+def sqrt_ratio(u: int, v: int) -> tuple[bool, int]:
     """Whether u/v is a square, and the non-negative root of u/v, or of sqrt(-1) * u/v (section 4.2)."""
     v3 = v * v * v % P
     r = u * v3 * _to_p58(u * v3 * v3 * v % P) % P
@@ -210,7 +210,7 @@ def _map(t: int) -> Point:
     r = _SQRT_M1 * t * t % P
     u = (r + 1) * _ONE_MINUS_D_SQ % P
     v = (-1 - r * _D) * (r + _D) % P
-    was_square, s = _sqrt_ratio(u, v)
+    was_square, s = sqrt_ratio(u, v)
     c = P - 1
     if not was_square:
         s, c = -_absolute(s * t % P), r

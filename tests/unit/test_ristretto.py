@@ -22,6 +22,7 @@ from crypto.ristretto import (
     double,
     encode,
     from_uniform,
+    sqrt_ratio,
 )
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ristretto255_rfc9496.json").read_text())
@@ -60,6 +61,18 @@ def test_other_lengths_are_refused(data: bytes) -> None:
 @pytest.mark.parametrize(("text", "expected"), VECTORS["from_sha512"])
 def test_elements_from_uniform_bytes_are_those_of_the_rfc(text: str, expected: str) -> None:
     assert encode(from_uniform(hashlib.sha512(text.encode()).digest())) == bytes.fromhex(expected)
+
+
+@pytest.mark.parametrize("text", VECTORS["from_uniform_equal"]["inputs"])
+def test_unlike_bytes_that_the_rfc_maps_to_one_element_are_mapped_to_it(text: str) -> None:
+    assert encode(from_uniform(bytes.fromhex(text))).hex() == VECTORS["from_uniform_equal"]["output"]
+
+
+@pytest.mark.parametrize(("u", "v", "was_square", "root"), VECTORS["sqrt_ratio"])
+def test_square_roots_of_ratios_are_those_of_the_rfc(u: str, v: str, was_square: bool, root: str) -> None:
+    numerator, denominator = (int.from_bytes(bytes.fromhex(text), "little") for text in (u, v))
+    found, value = sqrt_ratio(numerator, denominator)
+    assert (found, value.to_bytes(32, "little").hex()) == (was_square, root)
 
 
 def test_the_order_times_the_generator_is_the_identity() -> None:
