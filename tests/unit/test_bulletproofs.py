@@ -45,8 +45,14 @@ def test_every_published_proof_verifies(bits: int, count: int, proof: bytes) -> 
         verify(fastest_group(), Transcript(b"another"), COMMITMENTS[:count], proof, bits=bits)
 
 
-def test_a_published_proof_verifies_in_plain_python() -> None:
-    bits, count, proof = CASES[5]
+@pytest.mark.parametrize(
+    ("bits", "count", "proof"),
+    [
+        pytest.param(*case, id=f"{case[0]}x{case[1]}", marks=() if case[0] * case[1] <= 64 else pytest.mark.long)
+        for case in CASES
+    ],
+)
+def test_every_published_proof_verifies_in_plain_python(bits: int, count: int, proof: bytes) -> None:
     verify(PYTHON, Transcript(VECTORS["transcript_label"].encode()), COMMITMENTS[:count], proof, bits=bits)
 
 
