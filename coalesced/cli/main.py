@@ -165,7 +165,7 @@ def _usage_text(error: click.ClickException) -> str:
     if not isinstance(error, click.UsageError):
         return str(error)
     path = error.ctx.command_path if error.ctx is not None else "coalesced"
-    text = error.format_message()
+    text = " ".join(error.format_message().split())
     return f"{text}{'' if text.endswith(('.', '?')) else '.'} Try: {path} --help"
 
 

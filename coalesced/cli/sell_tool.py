@@ -53,7 +53,10 @@ def tool(
     sold function gets (see: sell add --help). A tool with one required argument that is a text takes texts; any other
     takes a JSON object. Sell only what you would let a stranger call. Needs: pip install 'coalesced[mcp]'.
     """
-    started = shlex.split(command)
+    try:
+        started = shlex.split(command)
+    except ValueError as error:
+        raise CliError(f"--mcp {command!r} is not a command: {error}") from error
     if not started:
         raise CliError("--mcp names no command")
     if label is not None and len(tools) > 1:

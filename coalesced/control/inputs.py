@@ -13,6 +13,7 @@ from coalesced.control import shapes
 from coalesced.control.errors import ControlError
 
 MAX_INPUT_BYTES: Final = 2**30
+MIN_PIECE_BYTES: Final = 16
 """What this process is willing to hold; the daemon's own limit (control.max_request_bytes) is far lower."""
 KEPT_VARIABLES: Final = frozenset({"PATH", "VIRTUAL_ENV", "PYTHONPATH", "HOME", "LANG", "TMPDIR"})
 """And LC_*: where programs and modules are, whose files, in which language. None of them is a secret."""
@@ -68,9 +69,12 @@ def media_type_of(name: str, data: bytes) -> str:
 def chunked(files: Iterable[shapes.InputFile], most_bytes: int) -> list[shapes.InputFile]:
     """The files, each text that is larger cut into pieces of at most that size, at paragraphs where there are any.
 
-    The pieces are named in order (report.txt is report.1.txt, report.2.txt, ...) and together are the text.
-    ControlError (`usage`) when a file that is too large is no text.
+    The pieces are named in order (report.txt is report.1.txt, report.2.txt, ...) and together are the text, without
+    pieces in which nothing is written. ControlError (`usage`) when a file that is too large is no text, or when so
+    small a piece is no longer a text.
     """
+    if most_bytes < MIN_PIECE_BYTES:
+        raise ControlError("usage", f"pieces of {most_bytes} bytes are too small: {MIN_PIECE_BYTES} at least", 2)
     pieces: list[shapes.InputFile] = []
     for file in files:
         if len(file["data"]) <= most_bytes:
@@ -79,7 +83,8 @@ def chunked(files: Iterable[shapes.InputFile], most_bytes: int) -> list[shapes.I
         if not file["media_type"].startswith("text/"):
             raise ControlError("usage", f"{file['name']} is {file['media_type']}: only texts can be cut into pieces", 2)
         stem, dot, ending = file["name"].rpartition(".")
-        for number, data in enumerate(_cut(file["data"], most_bytes), 1):
+        written = (data for data in _cut(file["data"], most_bytes) if data.strip())
+        for number, data in enumerate(written, 1):
             name = f"{stem}.{number}.{ending}" if dot else f"{ending}.{number}"
             pieces.append({"name": name, "media_type": file["media_type"], "data": data})
     return pieces

@@ -22,6 +22,7 @@ needs it, not the plan).
 """
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,6 +40,12 @@ from protocol.specification import LEVELS, Level
 StepName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Word = Annotated[str, Meta(max_length=32)]
 MAX_STEPS = 256
+FORMS = {
+    "budget_usd": 'write dollars as a text, budget_usd = "0.01"',
+    "skill": "write its label, 1 to 64 of a-z, 0-9, '.', '_', '/' and '-'",
+    "name": "write 1 to 64 letters, digits, '.', '_' and '-'",
+}
+"""How a field is to be written, for those whose form is not plain from what is wrong with them."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,7 +101,9 @@ def parse_plan(plain: object, files: Iterable[str]) -> Plan:
     try:
         plan = msgspec.convert(plain, Plan)
     except msgspec.ValidationError as error:
-        raise UsageError(f"the plan is not valid: {error}") from error
+        field = re.search(r"\.(\w+)`$", str(error))
+        form = FORMS.get(field[1], "") if field else ""
+        raise UsageError(f"the plan is not valid: {error}{form and f': {form}'}") from error
     for problem in problems(plan, frozenset(files)):
         raise UsageError(problem)
     return plan

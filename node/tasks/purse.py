@@ -7,6 +7,7 @@ ended; what a step does not spend goes back to those that come after it.
 from collections.abc import Mapping
 
 from node.errors import UsageError
+from node.wording import usd
 
 
 class Purse:
@@ -18,7 +19,7 @@ class Purse:
         set_aside = sum(self._aside.values())
         if set_aside > total_micro:
             raise UsageError(
-                f"the steps' own budgets come to {set_aside} micro-dollars, over the plan's {total_micro}: "
+                f"the steps' own budgets come to {usd(set_aside)}, over the plan's {usd(total_micro)}: "
                 "raise --budget or lower theirs"
             )
         self._total = total_micro

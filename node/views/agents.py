@@ -13,7 +13,7 @@ MediaType = Annotated[str, Meta(pattern=r"\A[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80}\
 class AgentSource(Part, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="a2a", tag_field="via"):
     """A skill of an A2A agent. Plain values only, so that it is sold again after a restart, before the agent is up."""
 
-    card: Annotated[str, Meta(min_length=8, max_length=2048)]
+    card: Annotated[str, Meta(min_length=1, max_length=2048)]
     """Where its card is; an address without a path means /.well-known/agent-card.json there."""
     skill: Annotated[str, Meta(max_length=256)] = ""
     """The id of the skill on the card; empty takes the only one."""

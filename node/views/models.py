@@ -20,7 +20,7 @@ class TokenRate(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ModelSource(Part, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="openai", tag_field="via"):
     """A model behind an OpenAI-compatible endpoint. Plain values only, so that it is sold again after a restart."""
 
-    url: Annotated[str, Meta(min_length=8, max_length=2048)]
+    url: Annotated[str, Meta(min_length=1, max_length=2048)]
     """The base address, most often ending in /v1."""
     model: Annotated[str, Meta(min_length=1, max_length=256)]
     """As the endpoint calls it."""

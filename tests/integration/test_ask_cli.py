@@ -126,6 +126,16 @@ def test_large_texts_are_cut_into_pieces_that_are_done_apart(served: ServedNode,
     assert (asked.split, [file.name for file in asked.files]) == (False, ["long.txt"])
 
 
+def test_no_piece_of_a_text_is_blank_or_a_crumb(served: ServedNode, tmp_path: Path) -> None:
+    (tmp_path / "gap.txt").write_text("x" * 900 + "\n" * 3000 + "y" * 900)
+    assert Ran(served.home, "ask", "upper", "-f", str(tmp_path / "gap.txt"), "--chunk", "1K").code == 0
+    asked = served.on_loop(lambda node: node.asked)
+    assert asked is not None
+    assert [file.data.decode().strip()[:1] for file in asked.files] == ["x", "y"]
+    ran = Ran(served.home, "ask", "upper", "-f", str(tmp_path / "gap.txt"), "--chunk", "0")
+    assert (ran.code, "pieces of 0 bytes are too small: 16 at least" in ran.err) == (2, True)
+
+
 def test_a_plan_needs_no_skill_and_brings_its_files_along(served: ServedNode, tmp_path: Path) -> None:
     (tmp_path / "plan.toml").write_text(
         '[[step]]\nname = "a"\nskill = "upper"\nfiles = ["q1.txt", "sub/q2.txt", "q3.txt"]\n'

@@ -376,6 +376,15 @@ def test_a_usage_error_ends_its_sentence_before_it_points_at_the_help(tmp_path: 
     assert re.search(r"6 decimals at most\. Try: \S.* ask --help$", ran.err)
 
 
+def test_the_choices_of_a_missing_argument_are_one_line(tmp_path: Path) -> None:
+    assert "Choose from: claude-code, cursor, codex, vscode. Try:" in Ran(tmp_path, "connect").err
+
+
+def test_a_command_with_an_open_quote_is_a_mistake_and_no_bug(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, "sell", "--mcp", "'python server.py")
+    assert (ran.code, "is not a command: No closing quotation" in ran.err) == (2, True)
+
+
 def test_every_command_is_described_in_one_line_that_is_not_cut_off(tmp_path: Path) -> None:
     listed = [line for group in GROUPS for line in Ran(tmp_path, group).err.splitlines()]
     assert not [line for line in listed if line.endswith("...") and "[ARGS]" not in line]

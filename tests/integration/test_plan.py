@@ -101,6 +101,8 @@ async def test_a_step_that_fails_ends_the_plan_and_is_named() -> None:
         ([{"name": "a", "merge": True}], "merges nothing"),
         ([{"name": "a", "skill": "Sentiment!"}], "plan is not valid"),
         ([{"name": "a", "skill": "sentiment", "colour": "red"}], "plan is not valid"),
+        ([{"name": "a", "skill": "sentiment", "budget_usd": 0.01}], r'write dollars as a text, budget_usd = "0\.01"'),
+        ([{"name": "a", "skill": "Sentiment!"}], "write its label"),
         ([], "plan is not valid"),
     ],
 )
