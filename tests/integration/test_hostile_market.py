@@ -21,7 +21,7 @@ from tests.harness.dealing import Seller, on_sale
 from tests.harness.nodes import Node, world
 from tests.harness.peering import until
 
-GRACE_MS = 5_000
+GRACE_MS = 15_000
 """Beyond the deadline: an end is written down after it has come, by a process that a hundred others keep busy."""
 KEPT_BLOCKS = 100_000
 """What Python may hold more of afterwards, at about 100 bytes each: caches that fill once, and compiled code."""
@@ -84,7 +84,7 @@ async def asked(buyer: Node, number: int, deadline_s: float) -> TaskView:
     return await buyer.parts.tasks.view(task_id)
 
 
-@pytest.mark.parametrize(("asks", "deadline_s"), [(30, 5.0), pytest.param(100, 20.0, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("asks", "deadline_s"), [(30, 8.0), pytest.param(100, 20.0, marks=pytest.mark.long)])
 async def test_all_asks_among_hostile_sellers_end_and_leave_nothing_behind(
     tmp_path: Path, asks: int, deadline_s: float
 ) -> None:
@@ -113,7 +113,7 @@ async def test_all_asks_among_hostile_sellers_end_and_leave_nothing_behind(
         assert await buyer.parts.store.spending.open_reservations() == []
         assert await buyer.parts.store.blobs.live_tasks() == []
         assert (await buyer.owner.journal_verify()).ok
-        assert (await asked(buyer, 2, deadline_s)).state == "completed", "it goes on as before"
+        assert (await asked(buyer, 2, 60.0)).state == "completed", "it goes on as before"
 
 
 def check_ends(ends: list[TaskView]) -> None:

@@ -120,14 +120,14 @@ async def test_a_newcomer_with_a_prior_avoids_the_bad_seller_at_once_and_says_wh
         assert spent.get(here.bad.key, 0) == 0, "what is wrong is not paid"
         assert all(spent[node.key] > 0 for node in here.good)
 
-        for _ in range(3):  # on a busy machine the cheap one's quote may come too late
+        for _ in range(8):  # on a busy machine the cheap one's quote may come too late
             without = await here.buyer()
             first = await without.ask(SKILL, TEXT)
             timeline = [row.text for row in (await without.owner.why(first.id)).timeline]
             if any(f"to {short_id(here.bad.key)}" in text for text in timeline):
                 break
         else:
-            pytest.fail(f"three newcomers without a prior left the cheap one alone: {timeline}")
+            pytest.fail(f"eight newcomers without a prior left the cheap one alone: {timeline}")
 
         buyer = await here.buyer(makers=(did_key(here.maker.key),))
         task = await buyer.ask(SKILL, TEXT, least_level="full")  # what is accepted unseen says nothing of the maker
@@ -143,7 +143,8 @@ async def test_a_newcomer_with_a_prior_avoids_the_bad_seller_at_once_and_says_wh
         view = await buyer.owner.priors(SKILL)
         assert {row.peer for row in view.sellers} == {short_id(node.key) for node in (*here.good, here.bad)}
         (document,) = view.documents
-        assert (document.opened, document.paid_micro) == (8, 2 * 850)  # two orders, at an idle node's discount
+        assert document.opened == 8
+        assert 2 * 850 <= document.paid_micro <= 2 * 1_000, "two orders, at a discount while the maker is idle"
         (maker,) = view.makers
         assert (maker.named, maker.compared >= 1, maker.problem) == (True, True, "")
         probing = (await here.maker.owner.priors(None)).probing
