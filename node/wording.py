@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from collections.abc import Sequence
 
 HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that move a cursor, hide, reorder or break lines: controls, formats (bidi overrides, zero widths,
@@ -9,6 +10,8 @@ tags), surrogates, line and paragraph separators."""
 _UNITS = ((1.0, 0.001, "ms"), (120.0, 1.0, "s"), (7_200.0, 60.0, "min"), (172_800.0, 3_600.0, "h"))
 """Below which seconds, seconds in one, name."""
 _DAY_S = 86_400.0
+_NAMES = 8
+_NAME_CHARS = 64
 
 
 def usd(micro: float) -> str:
@@ -34,6 +37,12 @@ def duration(seconds: float, digits: int = 2) -> str:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """A number of things: "1 contact", "2 contacts", "1,200 entries"."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names of a list that somebody else wrote, quoted and cut to a length that a line bears."""
+    shown = [ascii(name if len(name) <= _NAME_CHARS else name[:_NAME_CHARS] + "...") for name in names[:_NAMES]]
+    return ", ".join([*shown, *([f"and {len(names) - _NAMES} more"] if len(names) > _NAMES else [])]) or "none"
 
 
 def visible_json(text: str, *, keep: str = "") -> str:

@@ -17,6 +17,7 @@ from coalesced.cli.params import DURATION, MONEY, SIZE
 from coalesced.control import shapes
 from coalesced.control.client import ControlClient
 from coalesced.control.inputs import kept_environment
+from node.wording import listed
 
 MODULE: Final = "coalesced.gateway.mcp.sold"
 LOOK_TIMEOUT_S: Final = 30.0
@@ -142,11 +143,10 @@ def _first(error: BaseException) -> str:
 def _chosen(there: list[Any], names: tuple[str, ...]) -> list[Any]:
     """The tools of those names; without names the only one."""
     by_name = {one.name: one for one in there}
-    listed = ", ".join(by_name) or "none"
     if unknown := [name for name in names if name not in by_name]:
-        raise CliError(f"the server has no tool {unknown[0]!r}; it has {listed}")
+        raise CliError(f"the server has no tool {unknown[0]!r}; it has {listed(list(by_name))}")
     if not names and len(there) != 1:
-        raise CliError(f"say which of its tools with --tool: it has {listed}")
+        raise CliError(f"say which of its tools with --tool: it has {listed(list(by_name))}")
     return [by_name[name] for name in names] if names else there
 
 

@@ -256,7 +256,7 @@ async def test_a_key_file_that_others_can_read_is_refused(
 
 async def test_an_endpoint_is_checked_before_it_is_sold(executor: ProcessExecutor, served: Backend) -> None:
     await offer(executor, served).check()
-    with pytest.raises(UsageError, match=r"has no model 'large-9'; it has small-1"):
+    with pytest.raises(UsageError, match=r"has no model 'large-9'; it has 'small-1'"):
         await offer(executor, served, model="large-9").check()
     served.api_key = "sk-test-1"
     with pytest.raises(UsageError, match="answered 401"):

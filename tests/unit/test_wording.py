@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.wording import check_name, counted, duration, usd
+from node.wording import check_name, counted, duration, listed, usd
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,10 @@ def test_one_is_singular() -> None:
 
 def test_a_level_is_named_as_a_check() -> None:
     assert [check_name(level) for level in ("none", "cheap")] == ["no check", "cheap check"]
+
+
+def test_names_that_others_chose_are_quoted_and_make_no_long_line() -> None:
+    assert listed([]) == "none"
+    assert listed(["small-1", "\x1b[31m\u202e"]) == r"'small-1', '\x1b[31m\u202e'"
+    long = listed(["x" * 100_000] * 1000)
+    assert (long.endswith("and 992 more"), len(long) < 1000) == (True, True)

@@ -31,6 +31,7 @@ from node.execute.openai.request import ChatRequest, read_chat, read_texts
 from node.execute.openai.retry import RetryBudget, pause_s
 from node.execute.skill import JSON, TEXT, Progress, Skill, worst_micro
 from node.views import ModelSource
+from node.wording import listed
 
 log = structlog.get_logger()
 
@@ -200,7 +201,7 @@ async def check_model(source: ModelSource) -> None:
     endpoint = Endpoint(source.url, read_key(source))
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S), session() as http:
-            listed = msgspec.json.decode(await fetch(http, endpoint, "models", None), type=_Models)
+            models = msgspec.json.decode(await fetch(http, endpoint, "models", None), type=_Models)
     except TimeoutError as error:
         raise UsageError(f"{source.url} did not answer within {CHECK_TIMEOUT_S:g} s") from error
     except EndpointError as error:
@@ -209,10 +210,9 @@ async def check_model(source: ModelSource) -> None:
         raise UsageError(f"{source.url}: {error}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"{source.url} is no OpenAI-compatible endpoint: it lists no models") from error
-    names = [row.id for row in listed.data or ()]
+    names = [row.id for row in models.data or ()]
     if names and source.model not in names:
-        shown = ", ".join(names[:8])
-        raise UsageError(f"{source.url} has no model {source.model!r}; it has {shown}")
+        raise UsageError(f"{source.url} has no model {source.model!r}; it has {listed(names)}")
 
 
 def _failure(error: EndpointError, attempts: int, *, has_form: bool) -> ExecutionError:

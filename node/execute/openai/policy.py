@@ -51,7 +51,8 @@ def check_endpoint(url: str) -> None:
     except ValueError as error:
         raise UsageError(f"{url[:200]!r} is not an address: {error}") from error
     if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(f"{url[:200]!r} is not an endpoint's address: write http://HOST:PORT or https://HOST, and its path")
+        form = "write http://HOST:PORT or https://HOST, and its path"
+        raise UsageError(f"{url[:200]!r} is not an endpoint's address: {form}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UsageError("an endpoint's address holds no key and no query: name the key with --key-env or --key-file")
     for name, whose in SUBSCRIPTION_HOSTS.items():

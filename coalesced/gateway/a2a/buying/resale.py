@@ -40,7 +40,7 @@ from node.execute.skill import JSON, TEXT, Progress, Skill
 from node.store.offers import SoldFunction
 from node.tasks.content import Content
 from node.views import AgentSource
-from node.wording import usd
+from node.wording import listed, usd
 
 log = structlog.get_logger()
 
@@ -282,8 +282,7 @@ def _only(card: Any, where: str) -> str:
     except CardError as error:
         raise UsageError(f"the card at {where} cannot be used: {error}") from error
     if len(named) != 1:
-        shown = ", ".join(ascii(name) for name in named[:8]) or "none"
-        raise UsageError(f"say which of its skills with --skill: the card at {where} has {shown}")
+        raise UsageError(f"say which of its skills with --skill: the card at {where} has {listed(named)}")
     return named[0]
 
 
