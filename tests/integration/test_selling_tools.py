@@ -134,7 +134,7 @@ async def test_a_call_that_takes_too_long_ends_with_its_server(command: str, tmp
     [
         (["--mcp", "no-such-command-at-all"], "cannot start no-such-command-at-all"),
         (["--mcp", f"{sys.executable} -c pass"], "is no MCP server"),
-        (["--mcp", "{hall}"], "say which of its tools with --tool: it has shout, hang"),
+        (["--mcp", "{hall}"], "say which of its tools with --tool: it has 'shout', 'hang'"),
         (["--mcp", "{hall}", "--tool", "whisper"], "no tool 'whisper'"),
         (["--mcp", " "], "names no command"),
         (["--mcp", "x", "--env", "NOT_SET_HERE"], "NOT_SET_HERE"),
