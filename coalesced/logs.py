@@ -1,8 +1,10 @@
 """The daemon's log: events named `noun.past_verb` with data as keys. Pretty on a terminal, NDJSON otherwise.
 
 Never keys, task text or results: `_withhold` replaces what carries such a name, and every bytes value by its length.
+Never what could steer the terminal of whoever reads it: what peers and agents say of a failure is logged, too.
 """
 
+import io
 import json
 import logging
 import sys
@@ -12,6 +14,9 @@ from typing import Any, Final, Literal, TextIO, cast
 
 import msgspec
 import structlog
+
+from coalesced.cli.escape import escaped, escaped_block
+from node.wording import visible_json
 
 WITHHELD: Final = frozenset(
     {
@@ -72,7 +77,7 @@ def configure(config: LogConfig, stream: TextIO | None = None) -> None:
         _withhold,
     ]
     final: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        [_harmless, structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=_traceback)]
         if pretty
         else [_TRACEBACKS, _as_json]
     )
@@ -106,9 +111,22 @@ def _withhold(
     return event
 
 
+def _harmless(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = escaped(value)
+    return event
+
+
+def _traceback(target: TextIO, error: structlog.typing.ExcInfo) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, error)
+    target.write(escaped_block(text.getvalue()))
+
+
 def _as_json(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
     try:
-        return msgspec.json.encode(event, enc_hook=repr).decode()
+        return visible_json(msgspec.json.encode(event, enc_hook=repr).decode())
     except UnicodeEncodeError:
         # Lone surrogates, as in a file name that is not UTF-8: the standard library writes them as escapes.
         return json.dumps(event, default=repr)

@@ -47,6 +47,8 @@ def listed(names: Sequence[str]) -> str:
 
 def visible_json(text: str, *, keep: str = "") -> str:
     """Encoded JSON with every harmful character but those of `keep` as JSON's own escape: it means what it meant."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(one if one in keep or unicodedata.category(one) not in HARMFUL else _in_json(one) for one in text)
 
 

@@ -3,14 +3,17 @@
 import io
 import logging
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
 import structlog
 
 from coalesced.logs import WITHHELD, LogConfig, configure
+from node.wording import HARMFUL
 
 
 @pytest.fixture
@@ -55,6 +58,22 @@ def test_what_carries_a_secret_name_is_withheld(stream: io.StringIO, name: str) 
     structlog.get_logger().info("task.ended", **{name: "hunter2"})
     assert "hunter2" not in stream.getvalue()
     assert lines(stream)[0][name] == "withheld"
+
+
+@pytest.mark.parametrize("form", ["json", "pretty"])
+def test_nothing_that_is_logged_can_steer_a_terminal(stream: io.StringIO, form: Literal["json", "pretty"]) -> None:
+    hostile = "\x1b[31mred\x9b1A\u202e\u200b\u2028\x7f\U000e0041"
+    configure(LogConfig(format=form), stream)
+    log = structlog.get_logger()
+    log.info("agent.failed", why=hostile, several=(hostile, {"a": hostile}))
+    logging.getLogger("a.library").warning("said %s", hostile)
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        log.exception("call.failed")
+    assert not {one for one in stream.getvalue() if one != "\n" and unicodedata.category(one) in HARMFUL}
+    if form == "json":
+        assert [line.get("why") for line in lines(stream)] == [hostile, None, None], "it still says what was said"
 
 
 def test_bytes_are_logged_by_length_and_long_text_is_cut(stream: io.StringIO) -> None:
