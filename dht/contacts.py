@@ -97,9 +97,8 @@ def packed_host(host: str) -> bytes:
         raise ValueError(f"{host!r} is not an IP address") from error
 
 
-@lru_cache(maxsize=8192)
 def unpacked_host(packed: bytes) -> str:
-    """The IP literal of 4 or 16 bytes; the same string again for the same address, of which every answer names some."""
+    """The IP literal of 4 or 16 bytes."""
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
