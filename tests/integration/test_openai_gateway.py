@@ -131,6 +131,9 @@ async def test_any_skill_can_be_asked_by_its_name_and_gets_the_last_message(
     reply = await chat(door, "Margins held up well. Sales were awful.", model="skill:sentiment")
     assert len(json.loads(reply.choices[0].message.content)["texts"][0]["sentences"]) == 2
     assert (await door.client.models.retrieve("skill:sentiment")).id == "skill:sentiment"
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string", "pattern": "(a+)+$"}}}
+    with pytest.raises(openai.BadRequestError, match="'pattern' at"):
+        await chat(door, model="skill:sentiment", response_format=form)
 
 
 async def test_embeddings_are_hired_under_their_models_name(some: World, served: Backend, doors: Any) -> None:

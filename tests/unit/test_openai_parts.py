@@ -159,6 +159,9 @@ def test_another_skill_gets_the_last_message_as_text() -> None:
         body, plain = read(messages=[{"role": "system", "content": "s"}, {"role": "user", "content": text}])
         [file] = chat_task(Target("sentiment"), chat_of(body, plain), body.coalesced, "").files
         assert (file.media_type, file.data.decode()) == ("text/plain", text)
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "array"}}}
+    body, plain = read(response_format=form)
+    assert chat_task(Target("sentiment"), chat_of(body, plain), body.coalesced, "").result_schema == '{"type":"array"}'
     body, plain = read(messages=[{"role": "assistant", "content": "me"}])
     with pytest.raises(RequestError, match="must be the user's"):
         chat_task(Target("sentiment"), chat_of(body, plain), body.coalesced, "")

@@ -12,6 +12,7 @@ from msgspec import Meta
 from coalesced.cli.units import micro_of
 from coalesced.gateway.openai.errors import RequestError
 from coalesced.gateway.openai.names import Target
+from node.execute.openai.material import schema_of
 from node.execute.openai.request import ChatRequest
 from node.views import AskRequest, InputFile, Preference
 from protocol.specification import Effort, Level, Privacy
@@ -99,13 +100,17 @@ def chat_of(body: ChatBody, plain: dict[str, Any]) -> ChatRequest:
 
 
 def chat_task(target: Target, chat: ChatRequest, wishes: Wishes, idempotency_key: str) -> AskRequest:
-    """The task that a chat becomes: the whole conversation for a model, the last message for any other skill."""
+    """The task that a chat becomes: the whole conversation for a model, the last message for any other skill.
+
+    A form that is asked for stands in the conversation; of another skill it is asked beside its input.
+    """
     if target.takes_chat:
         return _task(target, wishes, msgspec.json.encode(chat), JSON, idempotency_key)
     last = chat.messages[-1]
     if last.role != "user":
         raise RequestError("the last message must be the user's", param="messages")
-    return _task(target, wishes, last.text.encode(errors="replace"), TEXT, idempotency_key)
+    task = _task(target, wishes, last.text.encode(errors="replace"), TEXT, idempotency_key)
+    return msgspec.structs.replace(task, result_schema=schema_of(chat.response_format))
 
 
 def embeddings_task(target: Target, body: EmbeddingsBody, idempotency_key: str) -> AskRequest:

@@ -55,7 +55,11 @@ def answer_of(skill: str, result: Content) -> str:
 def schema_in(work: Content) -> str:
     """The text of the schema that a chat itself asks its answer to fit; "" where it asks for none."""
     found = _read(work)
-    wanted = found.response_format if isinstance(found, ChatRequest) else None
+    return schema_of(found.response_format) if isinstance(found, ChatRequest) else ""
+
+
+def schema_of(wanted: ResponseFormat | None) -> str:
+    """The text of the schema of a form; "" where it asks for none."""
     if wanted is None or wanted.type == "text":
         return ""
     if wanted.type == "json_object" or wanted.json_schema is None:
