@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from node.wording import usd
 from tests.harness.processes import Daemons, daemons, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -80,7 +81,7 @@ def test_what_a_function_hands_on_is_bounded_by_the_time_and_the_pay_of_its_own_
     pay = found["given"][1]
     assert 0 < pay <= 2000, "the price that was quoted, not the buyer's budget"
     assert found["inner_s"] <= 30
-    assert f"over the plan's {pay}" in found["said"]
+    assert f"over the plan's {usd(pay)}" in found["said"]
     own = seller.json("ask", "review", str(seller.home), "--budget", "0.01", "--deadline", "20s", "--prefer", "local")
     found = json.loads(json.loads(own["text"]) if own["text"].startswith('"') else own["text"])
     assert (found["given"][1], found["inner_s"] <= 20) == (10_000, True)

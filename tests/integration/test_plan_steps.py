@@ -83,7 +83,7 @@ async def test_a_step_spends_no_more_than_its_own_budget_nor_all_more_than_the_p
             found = await parts(buyer, task)
             assert found["poor"]["by"] == "this node"
             assert (found["rich"]["by"], len(seller.awards)) != ("this node", 0)
-            with pytest.raises(UsageError, match="over the plan's 70"):
+            with pytest.raises(UsageError, match=r"over the plan's \$0\.000070"):
                 await buyer.submit("plan", plan=plan(*steps), budget_micro=70)
 
 

@@ -42,7 +42,7 @@ def test_the_plan_that_a_model_answers_with_is_taken() -> None:
         (Slip.UNKNOWN_SKILL, "'mind-reading', which there is not; there are: ['sentiment', 'risk']"),
         (Slip.DANGLING, "needs 'nowhere', which is not a step"),
         (Slip.TOO_MANY, "over the limit of 64"),
-        (Slip.OVER_BUDGET, "over the plan's 100000"),
+        (Slip.OVER_BUDGET, "over the plan's $0.10"),
         (Slip.SKIPS_A_FILE, "no step reads the file '1.txt'"),
         (Slip.WRONG_TYPES, "does not match the schema"),
         (Slip.REFUSES, "not valid JSON"),
