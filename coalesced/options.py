@@ -6,7 +6,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any, Required, TypedDict
 
-from coalesced.cli.units import micro_of
+from coalesced.cli.units import parse_money
 from coalesced.control import shapes
 from coalesced.control.inputs import read_files
 
@@ -82,4 +82,4 @@ def request_of(skill: str, text: str, options: TaskOptions) -> shapes.AskRequest
 def micro_or_none(amount: Dollars | None) -> int | None:
     """An amount in micro-dollars; ValueError when it is not one."""
     # Through text: 0.1 means a tenth, not the binary fraction next to it.
-    return None if amount is None else micro_of(Decimal(str(amount)))
+    return None if amount is None else parse_money(str(amount))

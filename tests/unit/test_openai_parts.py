@@ -10,6 +10,7 @@ from coalesced.cli.units import parse_rate
 from coalesced.gateway.openai.errors import RequestError
 from coalesced.gateway.openai.names import Target, known_names, target_of
 from coalesced.gateway.openai.requests import ChatBody, chat_of, chat_task, decode
+from coalesced.options import micro_or_none
 from node.decision.hardware import ApiPrice
 from node.errors import UsageError
 from node.execute.openai.offer import cost_rate, label_of
@@ -152,6 +153,15 @@ def test_bookkeeping_parameters_are_ignored_and_those_of_the_answer_are_passed_o
         "temperature": 0.5,
         "max_tokens": 9,
     }
+
+
+@pytest.mark.parametrize("budget", ["a lot", -1, float("1e10"), "nan", ""])
+def test_a_budget_that_is_none_is_quoted_as_it_was_written(budget: str | float) -> None:
+    body, plain = read(coalesced={"budget": budget})
+    with pytest.raises(RequestError, match=r"coalesced\.budget: '.*' is (not an amount|out of range)"):
+        chat_task(Target("chat"), chat_of(body, plain), body.coalesced, "")
+    with pytest.raises(ValueError, match=r"'.*' is (not an amount|out of range)"):
+        micro_or_none(budget)
 
 
 def test_another_skill_gets_the_last_message_as_text() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from coalesced.cli.units import MICRO, micro_of
+from coalesced.cli.units import MICRO, parse_money
 from coalesced.control import shapes
 from coalesced.control.errors import ControlError
 from coalesced.control.inputs import media_type_of
@@ -131,6 +131,6 @@ def request_of(work: Work, *, max_budget_micro: int | None) -> shapes.AskRequest
 def micro_usd(amount: float | None) -> int | None:
     """Dollars as micro-dollars; ControlError when they are finer. Through text: 0.1 means a tenth."""
     try:
-        return None if amount is None else micro_of(Decimal(str(amount)))
+        return None if amount is None else parse_money(str(amount))
     except ValueError as error:
         raise ControlError("usage", str(error), 2) from error

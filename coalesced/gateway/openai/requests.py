@@ -3,13 +3,12 @@
 A parameter that would change the answer and cannot be honoured is refused; one that only keeps books is ignored.
 """
 
-from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from coalesced.cli.units import micro_of
+from coalesced.cli.units import parse_money
 from coalesced.gateway.openai.errors import RequestError
 from coalesced.gateway.openai.names import Target
 from node.execute.openai.material import schema_of
@@ -139,6 +138,6 @@ def _task(target: Target, wishes: Wishes, data: bytes, media_type: str, idempote
 
 def _micro(name: str, amount: Dollars | None) -> int | None:
     try:
-        return None if amount is None else micro_of(Decimal(str(amount)))
-    except (ValueError, ArithmeticError) as error:
+        return None if amount is None else parse_money(str(amount))
+    except ValueError as error:
         raise RequestError(f"coalesced.{name}: {error}", param=f"coalesced.{name}") from error
