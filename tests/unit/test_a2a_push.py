@@ -1,6 +1,8 @@
 """A caller cannot have this node send requests to where only this node can reach."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 import pytest
@@ -81,6 +83,18 @@ async def test_an_address_outside_is_taken_and_loopback_where_the_owner_says_so(
     assert await url_check(allow_private=False)("https://8.8.8.8/hook")
     assert await url_check(allow_private=True)("http://127.0.0.1:9/hook")
     assert not await url_check(allow_private=True)("gopher://127.0.0.1/")
+
+
+async def test_a_name_that_nobody_looks_up_holds_nobody_up() -> None:
+    with ThreadPoolExecutor(1) as resolver:
+        asyncio.get_running_loop().set_default_executor(resolver)
+        may_end = threading.Event()
+        resolver.submit(may_end.wait)
+        try:
+            async with asyncio.timeout(30):
+                assert await url_check(allow_private=False, resolve_s=0.05)("https://agent.example/hook")
+        finally:
+            may_end.set()
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", f"{SEGMENTED_127}.0.0.1", "0"])

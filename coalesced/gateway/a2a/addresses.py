@@ -14,6 +14,8 @@ import aiohttp
 from yarl import URL
 
 MAX_URL_CHARS: Final = 2048
+RESOLVE_S: Final = 5.0
+"""Whose name servers do not answer must not hold up whoever names the address."""
 CLOUDS_OWN: Final = tuple(ipaddress.ip_network(one) for one in ("192.0.0.0/24", "168.63.129.16/32"))
 """Where clouds tell a machine its secrets, though not every Python knows the addresses as private."""
 
@@ -45,8 +47,8 @@ def public_socket(towards: aiohttp.AddrInfoType) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
-def url_check(*, allow_private: bool) -> Callable[[str], Awaitable[bool]]:
-    """What says, of an address that a caller names, whether it may be told."""
+def url_check(*, allow_private: bool, resolve_s: float = RESOLVE_S) -> Callable[[str], Awaitable[bool]]:
+    """What says, of an address that a caller names, whether it may be told; a name is looked up for `resolve_s`."""
 
     async def check(url: str) -> bool:
         host = _host(url)
@@ -55,7 +57,8 @@ def url_check(*, allow_private: bool) -> Callable[[str], Awaitable[bool]]:
         if _is_address(host):
             return is_public(host)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            async with asyncio.timeout(resolve_s):
+                found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             return True  # No name yet. When there is something to tell, its address is looked at.
         return all(is_public(str(one[4][0])) for one in found)
