@@ -21,20 +21,19 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-
-import report  # noqa: E402
-from ledger_member import AUTHORS, NETWORK, author, member  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from coalesced.testnet.ports import free_ports  # noqa: E402
 from crypto.identity import Identity, verify  # noqa: E402
 from node.community.genesis_file import make_genesis, render_genesis  # noqa: E402
 from node.ledger.chain.genesis import Parameters  # noqa: E402
+from scripts.bench import report  # noqa: E402
+from scripts.bench.ledger_member import AUTHORS, NETWORK, author, member  # noqa: E402
 
 START_TIMEOUT_S = 60.0
 LINE_BYTES = 2**24
@@ -138,7 +137,7 @@ class Chain:
 
     async def _cpu_s(self) -> float:
         """What all members have used so far."""
-        return sum(answer["cpu_s"] for answer in await self.order({"do": "cpu"}))
+        return sum(float(answer["cpu_s"]) for answer in await self.order({"do": "cpu"}))
 
     async def promise(self, count: int) -> None:
         """Promise so many ratings for later; return when they can be shown."""
@@ -255,7 +254,7 @@ async def rows_of(
     count: int, synchronous: str, kinds: Sequence[str], batches: Sequence[int], seconds: float, machine: Machine
 ) -> list[tuple[str, ...]]:
     """The lines of one committee."""
-    chain, rows = Chain(count, synchronous), []
+    chain, rows, before = Chain(count, synchronous), [], machine.verified_a_second
     try:
         await chain.start()
         await chain.load("promises", 1, 1.0)
@@ -264,7 +263,10 @@ async def rows_of(
                 if kind == "ratings":
                     await chain.promise(round(seconds * RATINGS_A_SECOND))
                 got = await chain.load(kind, in_flight, seconds)
-                rows.append(row(got, count, synchronous, kind, in_flight, machine))
+                after = verifications_a_second()
+                around = replace(machine, verified_a_second=(before + after) / 2)
+                rows.append(row(got, count, synchronous, kind, in_flight, around))
+                before = after
                 print(report.table(rows[-1], []).splitlines()[0], flush=True, file=sys.stderr)
     finally:
         await chain.end()

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+sys.path.insert(0, str(ROOT))
 
-import report  # noqa: E402
 from pysyncobj import SyncObj, SyncObjConf, journal, replicated  # noqa: E402
 
 from coalesced.testnet.ports import free_ports  # noqa: E402
+from scripts.bench import report  # noqa: E402
 
 NODES = 3
 TX_BYTES = 230

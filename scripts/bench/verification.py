@@ -224,8 +224,8 @@ class Bench:
 async def measured(count: int) -> tuple[Bench, dict[str, Tally], Tally]:
     """All kinds of bad work and as much good work, `count` of each."""
     async with backend() as sound, backend(obeys_answers=True) as obedient:
-        judges = [JudgeModel(JudgeConfig(url=one.url, model="small-1"), {}) for one in (sound, obedient)]
-        bench = Bench(*judges)
+        judge, gullible = (JudgeModel(JudgeConfig(url=one.url, model="small-1"), {}) for one in (sound, obedient))
+        bench = Bench(judge, gullible)
         bad, good = {kind: Tally() for kind in KINDS}, Tally()
         for seed in range(count):
             text, rng = text_of(seed), random.Random(seed)
