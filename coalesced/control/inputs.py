@@ -13,8 +13,9 @@ from coalesced.control import shapes
 from coalesced.control.errors import ControlError
 
 MAX_INPUT_BYTES: Final = 2**30
-MIN_PIECE_BYTES: Final = 16
 """What this process is willing to hold; the daemon's own limit (control.max_request_bytes) is far lower."""
+MIN_PIECE_BYTES: Final = 16
+"""Of a text that is cut: smaller pieces are crumbs that no skill can make anything of."""
 KEPT_VARIABLES: Final = frozenset({"PATH", "VIRTUAL_ENV", "PYTHONPATH", "HOME", "LANG", "TMPDIR"})
 """And LC_*: where programs and modules are, whose files, in which language. None of them is a secret."""
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80}")

@@ -48,10 +48,10 @@ def outside_checks(config: Config, parts: Parts, agents: Agents) -> Mapping[str,
         label = config.client.planner
         if not label:
             return await all_of({}, "")
-        from node.outsource.client.planner import drafters_tariff
+        from node.outsource.client.planner import drafter
 
         async def has_model() -> None:
-            drafters_tariff(parts.work, label)
+            drafter(parts.work, label)
 
         return await all_of({label: has_model}, "see planner in [client]; or put that model on sale")
 

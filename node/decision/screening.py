@@ -1,5 +1,7 @@
 """Who is out before any cost is compared: hard limits of the task, the owner and this node's policy."""
 
+from functools import partial
+
 from crypto.identity import did_key
 from node.decision.config import DecisionConfig
 from node.decision.decision import Excluded, ExclusionCode
@@ -21,10 +23,7 @@ def exclusion(
     facts: TaskFacts, candidate: Candidate, allowed: tuple[VerificationOption, ...], config: DecisionConfig
 ) -> Excluded | None:
     """Why this seller is not considered; None when it is."""
-
-    def out(code: ExclusionCode, text: str) -> Excluded:
-        return Excluded(contractor=candidate.key, name=candidate.name, code=code, text=text)
-
+    out = partial(_excluded, candidate)
     if (kept := _kept_from(facts, candidate, config)) is not None:
         return kept
     if candidate.skill_match < config.theta:
@@ -58,10 +57,7 @@ def withheld(
 
 def _kept_from(facts: TaskFacts, candidate: Candidate, config: DecisionConfig) -> Excluded | None:
     """Why its privacy or its regions keep a task from this seller; None when they do not."""
-
-    def out(code: ExclusionCode, text: str) -> Excluded:
-        return Excluded(contractor=candidate.key, name=candidate.name, code=code, text=text)
-
+    out = partial(_excluded, candidate)
     privacy = PRIVACY_LEVELS.index(facts.privacy)
     if privacy > PRIVACY_LEVELS.index(config.most_private_outsourced):
         return out("privacy", f"{facts.privacy} data never leaves this node")
@@ -98,7 +94,7 @@ def unsafe(facts: TaskFacts, candidate: Candidate, value_micro: float, grants: t
         drift=candidate.drift,
     )
     text = gate(grants, facts.demand, what, to)
-    return Excluded(contractor=candidate.key, name=candidate.name, code="security", text=text) if text else None
+    return _excluded(candidate, "security", text) if text else None
 
 
 def affordable(facts: TaskFacts, candidate: Candidate, option: VerificationOption, time_s: float) -> bool:
@@ -106,3 +102,7 @@ def affordable(facts: TaskFacts, candidate: Candidate, option: VerificationOptio
     spent = candidate.price_micro * (1.0 + option.price_share) + option.charged_micro
     within_cap = facts.spend_left_micro is None or spent <= facts.spend_left_micro
     return spent <= facts.budget_micro and within_cap and time_s + option.time_s <= facts.deadline_s
+
+
+def _excluded(candidate: Candidate, code: ExclusionCode, text: str) -> Excluded:
+    return Excluded(contractor=candidate.key, name=candidate.name, code=code, text=text)

@@ -122,9 +122,7 @@ class Inspection:
         try:
             done = await self._work.run(subject.skill, task, subject.effort, timeout_s=timeout_s)
         except NodeError as error:
-            failure = NoGradeError(f"{name} could not be done again here: {error}")
-            failure.cost_micro = error.spent_micro
-            raise failure from error
+            raise NoGradeError(f"{name} could not be done again here: {error}", error.spent_micro) from error
         charged_micro = 0
         if self._work.is_charged(subject.skill):
             units = await self._work.units(subject.skill, task)

@@ -48,8 +48,10 @@ class Grade:
 class NoGradeError(Exception):
     """What came back is no grade: the judge is at fault and not whom it judged."""
 
-    cost_micro: int = 0
-    """What whoever was asked charges all the same."""
+    def __init__(self, text: str, cost_micro: int = 0) -> None:
+        """`cost_micro`: what whoever was asked charges all the same."""
+        super().__init__(text)
+        self.cost_micro = cost_micro
 
 
 def judge_request(task: str, answer: str, nonce: str, max_tokens: int) -> dict[str, Any]:

@@ -70,9 +70,7 @@ class JudgeModel:
         except FormatError:
             raise
         except NodeError as error:
-            failure = NoGradeError(f"the judge cannot be asked: {error}")
-            failure.cost_micro = error.spent_micro
-            raise failure from error
+            raise NoGradeError(f"the judge cannot be asked: {error}", error.spent_micro) from error
 
 
 def grade_in(reply: Execution, nonce: str) -> Grade:

@@ -19,7 +19,7 @@ from node.env import Env
 from node.errors import DeadlineError, VerificationError
 from node.outsource.client.agents import AgentOffer, Agents
 from node.outsource.client.attempt import Attempts
-from node.outsource.client.deadend import listed, nothing_left
+from node.outsource.client.deadend import nothing_left, with_tried
 from node.outsource.client.decisionview import decision_view
 from node.outsource.client.enquiry import LOOKING_SHARE, Enquiry
 from node.outsource.client.finder import Finder
@@ -149,7 +149,7 @@ class Course:
                     decision = self._surveyor.decide(survey, remaining_s=left_s, spent_micro=spent_micro)
         except TimeoutError as error:
             deadline_s = ask.specification.constraints.deadline_ms / 1000
-            raise DeadlineError(listed(f"the deadline of {deadline_s:g} s has passed", tried)) from error
+            raise DeadlineError(with_tried(f"the deadline of {deadline_s:g} s has passed", tried)) from error
         finally:
             self._on_the_way.ended(ask.task_id)
             self._agents.release(quoted - taken)

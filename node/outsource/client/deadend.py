@@ -23,7 +23,7 @@ def nothing_left(survey: Survey, decision: Decision, tried: list[Failed], near: 
     """
     codes = {failure.code for failure in tried}
     if tried:
-        text = listed("nothing is left to try", tried)
+        text = with_tried("nothing is left to try", tried)
         if VerificationError.code in codes or "bad_result" in codes:
             return VerificationError(text)
         if codes == {RefusedError.code}:
@@ -50,5 +50,6 @@ def _all_declined(survey: Survey) -> NodeError:
     return RefusedError(text) if codes <= OWN_LIMITS else NoOfferError(text)
 
 
-def listed(text: str, tried: list[Failed]) -> str:
+def with_tried(text: str, tried: list[Failed]) -> str:
+    """What went wrong, and what was tried before."""
     return f"{text}; tried: {', then '.join(failure.text.rstrip('.') for failure in tried)}" if tried else text

@@ -128,11 +128,10 @@ class Planner:
     async def _draft(self, goal: Goal, rows: list[DraftRow], report: Report) -> Plan:
         """The model's plan, of the first or the second attempt."""
         try:
-            tariff = drafters_tariff(self._work, self._model)
+            skill, tariff = drafter(self._work, self._model)
         except UsageError as error:
             raise _NoDraftError(str(error)) from error
-        skill = self._work.skill(self._model)
-        if goal.is_secret and (tariff.cost is not None or (skill is not None and skill.sent_to)):
+        if goal.is_secret and (tariff.cost is not None or skill.sent_to):
             raise _NoDraftError(f"the goal is secret, and {self._model} runs elsewhere")
         ends_s = asyncio.get_running_loop().time() + SHARE * goal.deadline_s
         brief = self._brief(goal)
@@ -237,12 +236,12 @@ class Planner:
         return True
 
 
-def drafters_tariff(work: LocalWork, model: str) -> Tariff:
-    """How the tokens of the model that drafts plans are charged; UsageError where this node has no such model."""
+def drafter(work: LocalWork, model: str) -> tuple[Skill, Tariff]:
+    """The model that drafts plans, and how its tokens are charged; UsageError where this node has no such model."""
     skill = work.skill(model)
     if skill is None or skill.tariff is None or not skill.tariff.max_written:
         raise UsageError(f"{model} is no model that this node has: `coalesced sell ls` lists those on sale")
-    return skill.tariff
+    return skill, skill.tariff
 
 
 def allowance(
