@@ -53,6 +53,9 @@ def start(
 
     Without --listen and without a --bootstrap on another machine, only this machine can reach it.
     """
+    from coalesced.plain_structlog import load_structlog
+
+    load_structlog()
     from coalesced.config import ConfigError, Source, load
     from node.errors import NodeError
 

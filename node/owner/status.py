@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from crypto.identity import did_key, short_id
 from node.community.community import ASKING
 from node.daemon import Daemon
-from node.metrics import render
 from node.owner.ledger import brief
 from node.owner.priors import maker_problems
 from node.owner.registries import registry_problems
@@ -101,6 +100,8 @@ class StatusDesk:
 
     def metrics(self) -> bytes:
         """Prometheus text."""
+        from node.metrics import render  # prometheus_client, 1 MiB, which a node that nobody watches does without
+
         parts, dht = self._daemon.parts, self._daemon.parts.discovery.stats
         gauges = {
             "contacts": ("Nodes in the routing table.", float(len(parts.discovery.contacts()))),

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from coalesced.control.lock import hold_lock
+from coalesced.paths import find_paths
 from tests.harness.served_node import ServedNode, serve
 
 COALESCED = [sys.executable, "-m", "coalesced"]
@@ -54,11 +56,19 @@ def test_clients_import_none_of_the_inner_packages(module: str) -> None:
     assert {"node", "dht", "protocol", "crypto"} & {name.split(".")[0] for name in ran.stdout.split()} == set()
 
 
-def test_a_daemon_that_has_decided_nothing_has_not_loaded_numpy() -> None:
-    code = "import sys, coalesced.app; print(*sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert "node.decision.inputs" in ran.stdout.split()
-    assert "numpy" not in ran.stdout.split()
+def test_a_daemon_that_was_asked_nothing_has_not_loaded_what_its_memory_is_spared(tmp_path: Path) -> None:
+    code = "import sys; from coalesced.cli.main import run; run(sys.argv[1:]); print(*sys.modules)"
+    with hold_lock(find_paths(tmp_path, environ={}).lock_file):  # with all loaded, it ends at the lock
+        ran = subprocess.run(
+            [sys.executable, "-c", code, "--home", str(tmp_path), "start"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    assert "already running" in ran.stderr
+    assert {"coalesced.app", "node.decision.inputs", "structlog"} <= set(ran.stdout.split())
+    assert {"numpy", "rich", "pygments", "prometheus_client"} & set(ran.stdout.split()) == set()
 
 
 def test_an_interrupted_ask_cancels_its_task(served: ServedNode) -> None:
