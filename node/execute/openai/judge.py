@@ -8,6 +8,7 @@ from node.decision.verification import JudgeConfig
 from node.errors import NodeError
 from node.execute.errors import FormatError
 from node.execute.execution import Execution
+from node.execute.openai.form import WishedForm
 from node.execute.openai.model import OpenAiModel
 from node.execute.openai.offer import cost_rate, skill_of
 from node.execute.openai.reply import ChatResult
@@ -45,17 +46,12 @@ class JudgeModel:
         assert skill.tariff is not None
         self.tariff: Tariff = skill.tariff
         self._model = OpenAiModel(source, skill)
+        self._form = WishedForm()
 
     async def ask(self, task: str, answer: str, nonce: str, *, timeout_s: float) -> Execution:
         """The judge's reply, for `grade_in`. NoGradeError when there is none to be had."""
         request = judge_request(task, answer, nonce, self.config.max_tokens)
-        try:
-            done = await self._asked(request, timeout_s)
-        except FormatError:
-            # Some servers know no schema; the form is asked for in words as well, and checked here.
-            del request["response_format"]
-            done = await self._asked(request, timeout_s)
-        return done
+        return await self._form.asked(request, lambda sent: self._asked(sent, timeout_s))
 
     def most_micro(self, task: str, answer: str) -> int:
         """The most that its endpoint can charge for one grade."""

@@ -9,6 +9,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -17,6 +18,7 @@ import structlog
 from node.decision.tokens import FRAME_TOKENS, MILLION, Tariff, Usage, charge_micro
 from node.errors import NodeError, UsageError
 from node.execute.errors import FormatError, InputError
+from node.execute.openai.form import WishedForm
 from node.execute.skill import JSON, TEXT, Skill
 from node.outsource.localwork import LocalWork
 from node.outsource.taskview import planned
@@ -84,8 +86,7 @@ class Planner:
     def __init__(self, work: LocalWork, model: str) -> None:
         self._work = work
         self._model = model
-        self._takes_schema = True
-        """Until the endpoint refuses one."""
+        self._form = WishedForm()
 
     async def plan(
         self, goal: Goal, by: Literal["auto", "model", "rule"], *, find_label: FindLabel, report: Report
@@ -136,9 +137,11 @@ class Planner:
         ends_s = asyncio.get_running_loop().time() + SHARE * goal.deadline_s
         brief = self._brief(goal)
         messages = conversation(brief)
+        ask = partial(self._asked, tariff, goal, rows, ends_s)
         for number in range(DRAFTS):
             await report(f"{self._model} {'drafts a plan' if number == 0 else 'repairs its draft'}")
-            answer, call = await self._asked(tariff, messages, brief, goal, rows, ends_s)
+            request = {"messages": messages, "response_format": response_format(brief)}
+            answer, call = await self._form.asked(request, ask)
             # The steps may spend what is left after this call, which is known only now.
             left_micro = goal.budget_micro - call.cost_micro - sum(row.cost_micro for row in rows)
             brief = msgspec.structs.replace(brief, budget_micro=max(0, left_micro))
@@ -155,19 +158,13 @@ class Planner:
         raise _NoDraftError(f"neither draft of {self._model} was a plan: {rows[-1].text}")
 
     async def _asked(
-        self,
-        tariff: Tariff,
-        messages: list[dict[str, str]],
-        brief: Brief,
-        goal: Goal,
-        rows: list[DraftRow],
-        ends_s: float,
+        self, tariff: Tariff, goal: Goal, rows: list[DraftRow], ends_s: float, request: dict[str, Any]
     ) -> tuple[_Answer, DraftRow]:
-        """The model's answer and what it took; _NoDraftError, and a row for what it may have cost, where none comes."""
+        """The model's answer and what it took; _NoDraftError, and a row for what it may have cost, where none comes.
+
+        FormatError where the endpoint takes no such form; that costs nothing.
+        """
         loop = asyncio.get_running_loop()
-        request: dict[str, Any] = {"messages": messages}
-        if self._takes_schema:
-            request["response_format"] = response_format(brief)
         left_micro = SHARE * goal.budget_micro - sum(row.cost_micro for row in rows)
         second_micro, request_bytes = self._time_micro(1.0), len(msgspec.json.encode(request))
         left_s = ends_s - loop.time()
@@ -179,8 +176,7 @@ class Planner:
         try:
             execution = await self._work.run(self._model, content, "full", timeout_s=allowed.timeout_s)
         except FormatError:
-            self._takes_schema = False
-            return await self._asked(tariff, messages, brief, goal, rows, ends_s)
+            raise
         except NodeError as error:
             spent_s = loop.time() - began_s
             cost = self._time_micro(spent_s) if tariff.cost is None else allowed.most_micro
