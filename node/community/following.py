@@ -13,7 +13,7 @@ from node.community.directory import Directory
 from node.community.facts import Facts
 from node.community.inbox import Inbox
 from node.community.links import Links
-from node.community.shell import MakeShell, Shell
+from node.community.shell import MakeShell, Shell, Surroundings
 from node.community.waiters import Done, NotCommittedError, Waiters
 from node.env import Env
 from node.errors import NodeError
@@ -166,8 +166,16 @@ class Following:
         if self.problem:
             await self.store.check_room()
             self.problem = ""
-        parts = self.store, self.links, self.inbox, self._waiters, self._peers, self._env, self._report
-        shell = self._make_shell(core, *parts)
+        around = Surroundings(
+            store=self.store,
+            links=self.links,
+            inbox=self.inbox,
+            waiters=self._waiters,
+            peers=self._peers,
+            env=self._env,
+            report=self._report,
+        )
+        shell = self._make_shell(core, around)
         self._shell = shell
         log.info("ledger.following", chain=self.machine.chain.hex(), height=loaded.head.height, role=shell.facts.role)
         if loaded.forgot:

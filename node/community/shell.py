@@ -7,6 +7,7 @@ disk does: the loop ends with the StorageError, the core is thrown away, and wha
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 import structlog
@@ -56,35 +57,38 @@ MakeProof = Callable[[State], bytes | None]
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What one chain's core works with; its successor, too."""
+
+    store: LedgerStore
+    links: Links
+    inbox: Inbox
+    waiters: Waiters
+    peers: Peers
+    env: Env
+    report: Report
+    """Told of members that voted twice."""
+
+
 class Shell:
     """One core at work. It is replaced, never repaired."""
 
-    def __init__(
-        self,
-        core: Core[State],
-        store: LedgerStore,
-        links: Links,
-        inbox: Inbox,
-        waiters: Waiters,
-        peers: Peers,
-        env: Env,
-        report: Report,
-    ) -> None:
-        """`report` is told of members that voted twice."""
+    def __init__(self, core: Core[State], around: Surroundings) -> None:
         self._core = core
-        self._store = store
-        self._links = links
-        self._inbox = inbox
-        self._waiters = waiters
-        self._peers = peers
-        self._env = env
+        self._store = around.store
+        self._links = around.links
+        self._inbox = around.inbox
+        self._waiters = around.waiters
+        self._peers = around.peers
+        self._env = around.env
         self.facts: Facts = facts_of(core)
         self.state: State = core.replica.state
         """After the last stored block."""
         self.halted = ""
         """Why this replica has stopped for good, if it has."""
-        self._report = report
-        self._serving = Serving(store, env, (), 0)
+        self._report = around.report
+        self._serving = Serving(around.store, around.env, (), 0)
         self._make_proof: MakeProof = lambda state: None
 
     async def run(self, loaded: Loaded, keep_blocks: int, make_proof: MakeProof) -> None:
@@ -200,5 +204,5 @@ class Shell:
             self._peers.charge(offence.peer, offence.error.code)
 
 
-MakeShell = Callable[[Core[State], LedgerStore, Links, Inbox, Waiters, Peers, Env, Report], Shell]
+MakeShell = Callable[[Core[State], Surroundings], Shell]
 """What brings a core to work: `Shell`, or in a testnet one that does something else with what the core says."""

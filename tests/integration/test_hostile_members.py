@@ -2,14 +2,13 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from coalesced.testnet.byzantine.shell import HostileShell, only_on
 from coalesced.testnet.byzantine.witness import FILE, Witness
 from coalesced.testnet.manifest import LIES, Lie
-from node.community.shell import Shell
+from node.community.shell import Shell, Surroundings
 from node.ledger.chain.genesis import chain_id
 from node.ledger.chain.state import State
 from node.ledger.pbft.core import Core
@@ -20,8 +19,8 @@ from tests.harness.communities import Neighbour, Neighbourhood, community, until
 async def test_three_honest_members_agree_beside_one_that_is_a(kind: Lie, tmp_path: Path) -> None:
     witness = Witness(tmp_path / FILE)
 
-    def hostile(core: Core[State], *parts: Any) -> Shell:
-        return only_on(core.replica.chain, kind, witness)(core, *parts)
+    def hostile(core: Core[State], around: Surroundings) -> Shell:
+        return only_on(core.replica.chain, kind, witness)(core, around)
 
     async with community(tmp_path, last_shell=hostile) as four:
         *honest, liar = four.members
@@ -35,8 +34,8 @@ async def test_three_honest_members_agree_beside_one_that_is_a(kind: Lie, tmp_pa
 async def test_peers_that_are_heard_while_a_conduct_works_off_the_loop_do_not_break_it(tmp_path: Path) -> None:
     witness, shells = Witness(tmp_path / FILE), list[HostileShell]()
 
-    def hostile(core: Core[State], *parts: Any) -> Shell:
-        shells.append(HostileShell(core, *parts, kind="liar", witness=witness))
+    def hostile(core: Core[State], around: Surroundings) -> Shell:
+        shells.append(HostileShell(core, around, kind="liar", witness=witness))
         return shells[-1]
 
     async with community(tmp_path, last_shell=hostile) as four:

@@ -3,26 +3,21 @@
 import asyncio
 from collections.abc import Sequence
 from random import Random
-from typing import Any, assert_never
+from typing import assert_never
 
 from coalesced.testnet.byzantine.conduct import Conduct, Outgoing, Situation
 from coalesced.testnet.byzantine.kinds import CONDUCTS
 from coalesced.testnet.byzantine.witness import Witness
 from coalesced.testnet.manifest import Lie
-from node.community.inbox import Inbox, Incoming
-from node.community.links import Links
-from node.community.shell import MakeShell, Report, Shell
+from node.community.inbox import Incoming
+from node.community.shell import MakeShell, Shell, Surroundings
 from node.community.turn import Outgoing as Said
 from node.community.turn import Turn
-from node.community.waiters import Waiters
-from node.env import Env
 from node.errors import UsageError
 from node.ledger.chain.state import State
 from node.ledger.pbft.core import Core
 from node.ledger.pbft.effects import Broadcast, Send, SendBlocks, SendPieces, SendSnapshot
 from node.ledger.pbft.state import Now
-from node.net.peers import Peers
-from node.store.ledger_store import LedgerStore
 from protocol.consensus import AnyConsensus, decode_consensus, encode_consensus
 from protocol.errors import RemoteProtocolError
 
@@ -30,31 +25,18 @@ from protocol.errors import RemoteProtocolError
 class HostileShell(Shell):
     """As Shell; its core lives, votes and writes down as an honest one, and somebody else speaks for it."""
 
-    def __init__(
-        self,
-        core: Core[State],
-        store: LedgerStore,
-        links: Links,
-        inbox: Inbox,
-        waiters: Waiters,
-        peers: Peers,
-        env: Env,
-        report: Report,
-        *,
-        kind: Lie,
-        witness: Witness,
-    ) -> None:
-        super().__init__(core, store, links, inbox, waiters, peers, env, report)
+    def __init__(self, core: Core[State], around: Surroundings, *, kind: Lie, witness: Witness) -> None:
+        super().__init__(core, around)
         loop = asyncio.get_running_loop()
         self._conduct: Conduct[State] = CONDUCTS[kind](
             Situation(
                 identity=core.replica.identity,
                 chain=core.replica.chain,
-                rng=Random(env.entropy(16)),
+                rng=Random(around.env.entropy(16)),
                 core=lambda: core,
                 known=lambda: self._known,
                 # Conducts run off the loop, where no loop is running.
-                now=lambda: Now(loop.time(), env.unix_ms()),
+                now=lambda: Now(loop.time(), around.env.unix_ms()),
             )
         )
         self._witness = witness
@@ -127,9 +109,9 @@ class HostileShell(Shell):
 def only_on(chain: bytes, kind: Lie, witness: Witness) -> MakeShell:
     """Makes hostile shells for the one chain that lies are allowed on."""
 
-    def make(core: Core[State], *parts: Any) -> Shell:
+    def make(core: Core[State], around: Surroundings) -> Shell:
         if core.replica.chain != chain:
             raise UsageError(f"chain {core.replica.chain.hex()} is not this testnet's: nobody lies on it")
-        return HostileShell(core, *parts, kind=kind, witness=witness)
+        return HostileShell(core, around, kind=kind, witness=witness)
 
     return make
