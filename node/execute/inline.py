@@ -16,6 +16,7 @@ from node.execute.errors import ExecutionError, InputError, TimeLimitError
 from node.execute.execution import Execution
 from node.execute.executor import check_effort, judge_form
 from node.execute.lanes import LanedExecutor
+from node.execute.remote import RemoteJob
 from node.execute.skill import Progress, Skill
 from node.execute.user import UserFunction, UserSkill
 from node.tasks.verify import Finding, Judgement, judge
@@ -113,7 +114,8 @@ class InlineExecutor(LanedExecutor):
         check_effort(skill, effort)
         limit_s = min(timeout_s, self._config.time_limit_s)
         if label in self._remotes:
-            return await self._run_elsewhere(label, input, media_type, limit_s, on_progress, ask)
+            job = RemoteJob(input=input, media_type=media_type, timeout_s=limit_s, on_progress=on_progress, ask=ask)
+            return await self._run_elsewhere(label, job)
         try:
             async with asyncio.timeout(limit_s) as limit, self._work.slot():
                 output = self._output(label, input, media_type, effort)

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from node.execute import catalogue
 from node.execute.config import ExecuteConfig
-from node.execute.conversation import Ask
 from node.execute.errors import BusyError, InputError, OutOfOrderError, TimeLimitError, UnknownSkillError
 from node.execute.execution import Execution
-from node.execute.remote import Remote
-from node.execute.skill import Progress, Skill, worst_micro
+from node.execute.remote import Remote, RemoteJob
+from node.execute.skill import Skill, worst_micro
 
 OUT_OF_ORDER_S = 30.0
 """How long nothing is sold of what did not work elsewhere: a local server restarts, a hosted one's limit resets."""
@@ -128,24 +128,22 @@ class LanedExecutor:
         """The queue that runs of that label wait in."""
         return self._remotes[label][1] if label in self._remotes else self._work
 
-    async def _run_elsewhere(
-        self, label: str, data: bytes, media_type: str, limit_s: float, on_progress: Progress | None, ask: Ask | None
-    ) -> Execution:
+    async def _run_elsewhere(self, label: str, job: RemoteJob) -> Execution:
         """One run of what is done elsewhere, its queue included."""
         remote, lane = self._remotes[label]
-        until_s = asyncio.get_running_loop().time() + limit_s
+        until_s = asyncio.get_running_loop().time() + job.timeout_s
         has_begun = False
         try:
             async with asyncio.timeout_at(until_s) as limit, lane.slot():
                 has_begun = True
                 left_s = until_s - asyncio.get_running_loop().time()
-                return await remote.run(data, media_type, timeout_s=left_s, on_progress=on_progress, ask=ask)
+                return await remote.run(replace(job, timeout_s=left_s))
         except OutOfOrderError:
             lane.close_for(OUT_OF_ORDER_S)
             raise
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            late = TimeLimitError(f"the work did not end within {limit_s:g} s and was given up")
-            late.spent_micro = worst_micro(remote.skill, len(data)) if has_begun else 0
+            late = TimeLimitError(f"the work did not end within {job.timeout_s:g} s and was given up")
+            late.spent_micro = worst_micro(remote.skill, len(job.input)) if has_begun else 0
             raise late from error

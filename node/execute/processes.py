@@ -20,6 +20,7 @@ from node.execute.frames import Header
 from node.execute.lanes import Lane, LanedExecutor
 from node.execute.pool import Pool
 from node.execute.process import Launch, builtin_launch
+from node.execute.remote import RemoteJob
 from node.execute.skill import Progress, Skill
 from node.execute.user import UserFunction, UserSkill, launch_of, skill_of, split_target, user_launch
 from node.tasks.verify import Finding, Judgement, judge
@@ -92,7 +93,8 @@ class ProcessExecutor(LanedExecutor):
         memory = min(memory_bytes or self._config.memory_limit_bytes, self._config.memory_limit_bytes)
         limit_s = min(timeout_s, self._config.time_limit_s)
         if label in self._remotes:
-            return await self._run_elsewhere(label, input, media_type, limit_s, on_progress, ask)
+            job = RemoteJob(input=input, media_type=media_type, timeout_s=limit_s, on_progress=on_progress, ask=ask)
+            return await self._run_elsewhere(label, job)
         order = {**self._order("run", skill, media_type, limit_s), "effort": effort, "memory_bytes": memory}
         order |= {"budget_micro": budget_micro, "token": token}
         header, output = await self._carry_out(

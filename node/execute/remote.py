@@ -3,11 +3,23 @@
 It takes none of this node's workers: `skill.slots` says how many may run at once, and its executor sees to that.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from node.execute.conversation import Ask
 from node.execute.execution import Execution
 from node.execute.skill import Progress, Skill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteJob:
+    """One task for it."""
+
+    input: bytes
+    media_type: str
+    timeout_s: float
+    on_progress: Progress | None = None
+    ask: Ask | None = None
 
 
 class Remote(Protocol):
@@ -18,14 +30,6 @@ class Remote(Protocol):
         """What it is. `slots` is set."""
         ...  # pragma: no cover
 
-    async def run(
-        self,
-        input: bytes,  # noqa: A002  (the contract's word)
-        media_type: str,
-        *,
-        timeout_s: float,
-        on_progress: Progress | None,
-        ask: Ask | None,
-    ) -> Execution:
-        """Have one task done within `timeout_s`. InputError, ExecutionError, TimeLimitError; cancelling ends it."""
+    async def run(self, job: RemoteJob) -> Execution:
+        """Have one task done within its time. InputError, ExecutionError, TimeLimitError; cancelling ends it."""
         ...  # pragma: no cover

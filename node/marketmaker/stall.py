@@ -10,10 +10,10 @@ import msgspec
 
 from crypto.identity import Identity
 from node.env import Env
-from node.execute.conversation import Ask
 from node.execute.errors import InputError
 from node.execute.execution import Execution
-from node.execute.skill import JSON, Progress, Skill
+from node.execute.remote import RemoteJob
+from node.execute.skill import JSON, Skill
 from node.priors.config import MarketMakerConfig
 from node.priors.document import SKILL, Made, Probe, make
 from node.priors.forms import Reply, Wanted, decode_wanted, opened_reply
@@ -74,22 +74,14 @@ class Stall:
             slots=SLOTS,
         )
 
-    async def run(
-        self,
-        input: bytes,  # noqa: A002  (the contract's word)
-        media_type: str,
-        *,
-        timeout_s: float,
-        on_progress: Progress | None,
-        ask: Ask | None,
-    ) -> Execution:
+    async def run(self, job: RemoteJob) -> Execution:
         """See Remote."""
         began_s = time.perf_counter()
         try:
-            wanted = decode_wanted(input)
+            wanted = decode_wanted(job.input)
         except (msgspec.DecodeError, ValueError) as error:
             raise InputError(f'this is no request ({error}): write {{"skill": "risk"}}') from error
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(job.timeout_s):
             reply = await self._opened(wanted) if wanted.root else await self._document(wanted.skill)
         wall_s = time.perf_counter() - began_s
         return Execution(msgspec.json.encode(reply), JSON, wall_s, wall_s, 0)

@@ -12,6 +12,7 @@ from node.execute.openai.form import WishedForm
 from node.execute.openai.model import OpenAiModel
 from node.execute.openai.offer import cost_rate, skill_of
 from node.execute.openai.reply import ChatResult
+from node.execute.remote import RemoteJob
 from node.execute.skill import JSON, worst_micro
 from node.verification.judging import Grade, NoGradeError, judge_request, read_grade
 from node.views import ModelSource
@@ -60,9 +61,8 @@ class JudgeModel:
 
     async def _asked(self, request: dict[str, object], timeout_s: float) -> Execution:
         try:
-            return await self._model.run(
-                msgspec.json.encode(request), JSON, timeout_s=timeout_s, on_progress=None, ask=None
-            )
+            job = RemoteJob(input=msgspec.json.encode(request), media_type=JSON, timeout_s=timeout_s)
+            return await self._model.run(job)
         except FormatError:
             raise
         except NodeError as error:

@@ -12,7 +12,6 @@ import structlog
 
 from node.decision.tokens import Usage, charge_micro, doubt
 from node.errors import NodeError, UsageError
-from node.execute.conversation import Ask
 from node.execute.errors import ExecutionError, FormatError, OutOfOrderError
 from node.execute.execution import Execution
 from node.execute.openai.credentials import read_key
@@ -29,6 +28,7 @@ from node.execute.openai.reply import (
 )
 from node.execute.openai.request import ChatRequest, read_chat, read_texts
 from node.execute.openai.retry import RetryBudget, pause_s
+from node.execute.remote import RemoteJob
 from node.execute.skill import JSON, TEXT, Progress, Skill, worst_micro
 from node.views import ModelSource
 from node.wording import listed
@@ -58,24 +58,15 @@ class OpenAiModel:
         self._pace = Pace(source.per_minute)
         self._dialect = _Dialect()
 
-    async def run(
-        self,
-        input: bytes,  # noqa: A002  (the contract's word)
-        media_type: str,
-        *,
-        timeout_s: float,
-        on_progress: Progress | None,
-        ask: Ask | None,
-    ) -> Execution:
+    async def run(self, job: RemoteJob) -> Execution:
         """One task. InputError, TimeLimitError, and ExecutionError when the endpoint fails for good."""
-        until_s = asyncio.get_running_loop().time() + timeout_s
+        until_s = asyncio.get_running_loop().time() + job.timeout_s
         if self._source.kind == "embeddings":
-            return await self._embed(input, media_type, until_s)
-        request = read_chat(input, media_type)
+            return await self._embed(job.input, job.media_type, until_s)
+        request = read_chat(job.input, job.media_type)
         most = min(self._source.max_tokens, request.max_tokens or self._source.max_tokens)
-        progress = _Progress(on_progress, most)
-
-        bill = _Bill(self.skill, len(input))
+        progress = _Progress(job.on_progress, most)
+        bill = _Bill(self.skill, len(job.input))
 
         async def once(http: aiohttp.ClientSession, endpoint: Endpoint) -> Assembly:
             assembly = Assembly(most * MOST_BYTES_PER_TOKEN)
@@ -87,9 +78,9 @@ class OpenAiModel:
             return assembly
 
         reply, wall_s = await self._persist(once, until_s, bill, has_form=request.response_format is not None)
-        usage = self._usage(reply.usage, len(input), reply.written_bytes, self._source.max_tokens)
+        usage = self._usage(reply.usage, len(job.input), reply.written_bytes, self._source.max_tokens)
         output, output_type = reply.text.encode(errors="replace"), TEXT
-        if media_type == JSON:
+        if job.media_type == JSON:
             output_type = JSON
             result = ChatResult(
                 content=reply.text,

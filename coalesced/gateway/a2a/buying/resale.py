@@ -30,13 +30,13 @@ from coalesced.gateway.a2a.economics import EconomicsError
 from crypto.identity import Identity, parse_did_key
 from node.background import completed
 from node.errors import NodeError, UsageError
-from node.execute.conversation import Ask
 from node.execute.envelope import Envelope, is_envelope
 from node.execute.errors import ExecutionError, InputError, OutOfOrderError, TimeLimitError
 from node.execute.execution import Execution
 from node.execute.openai.credentials import key_from_file
 from node.execute.openai.policy import check_endpoint, host_away, is_near
-from node.execute.skill import JSON, TEXT, Progress, Skill
+from node.execute.remote import RemoteJob
+from node.execute.skill import JSON, TEXT, Skill
 from node.store.offers import SoldFunction
 from node.tasks.content import Content
 from node.views import AgentSource
@@ -106,28 +106,20 @@ class SoldAgent:
         self._identity = identity
         self._unix_ms = unix_ms
 
-    async def run(
-        self,
-        input: bytes,  # noqa: A002  (the contract's word)
-        media_type: str,
-        *,
-        timeout_s: float,
-        on_progress: Progress | None,
-        ask: Ask | None,
-    ) -> Execution:
+    async def run(self, job: RemoteJob) -> Execution:
         """One task. InputError, TimeLimitError, and ExecutionError when the agent does not do it."""
-        parts, loop = parts_in(input, media_type), asyncio.get_running_loop()
+        parts, loop = parts_in(job.input, job.media_type), asyncio.get_running_loop()
 
         async def question(text: str) -> str:
-            if ask is None:
+            if job.ask is None:
                 raise ExecutionError("the agent asks something, and this client takes no questions")
-            return await ask(text)
+            return await job.ask(text)
 
         def progress(text: str) -> None:
-            if on_progress is not None:
-                on_progress(0, text)
+            if job.on_progress is not None:
+                job.on_progress(0, text)
 
-        started_s = loop.time()
+        timeout_s, started_s = job.timeout_s, loop.time()
         billed_micro = 0
         try:
             async with asyncio.timeout(timeout_s), _session() as http:
