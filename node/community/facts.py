@@ -5,6 +5,7 @@ from typing import Literal
 
 from node.ledger.chain.state import State
 from node.ledger.pbft.core import Core
+from node.ledger.pbft.peers import lag
 from node.ledger.pbft.quorum import tolerated
 from node.ledger.pbft.state import Stage
 
@@ -27,7 +28,7 @@ class Facts:
     waiting: int
     """Transactions in the pool."""
     ahead: int
-    """How many blocks more than here some peer says it has."""
+    """How many blocks more than here the members have (node/ledger/pbft/peers.py)."""
     forgot: bool
     """A member that does not know what it voted for, and does not vote until that is settled."""
     fetching: int
@@ -55,5 +56,5 @@ def facts_of(core: Core[State]) -> Facts:
         waiting=len(replica.pool),
         forgot=replica.forgot,
         fetching=replica.fetch.height if replica.fetch is not None else 0,
-        ahead=max(0, max(replica.asking.ahead.values(), default=0) - replica.head.height),
+        ahead=lag(replica),
     )

@@ -46,7 +46,7 @@ def note_ahead(r: Replica[S], now: Now, peer: bytes, height: int) -> None:
     if peer == r.me or height <= r.head.height:
         return
     asking = r.asking
-    if peer in asking.ahead or len(asking.ahead) < MAX_PEERS_KNOWN:
+    if peer in asking.ahead or peer in r.committee or len(asking.ahead) < MAX_PEERS_KNOWN:
         asking.ahead[peer] = max(height, asking.ahead.get(peer, 0))
     if asking.until_s is None or (asking.peer is None and height > r.height):
         if height > r.height:
@@ -66,15 +66,41 @@ def ask_another(r: Replica[S], now: Now) -> None:
     asking = r.asking
     if asking.peer is not None:
         asking.ahead.pop(asking.peer, None)
+        asking.in_vain.pop(asking.peer, None)
+        asking.in_vain[asking.peer] = None
+        if len(asking.in_vain) > MAX_PEERS_KNOWN:
+            del asking.in_vain[next(iter(asking.in_vain))]
     asking.peer = asking.until_s = None
     if asking.ahead:
-        request_blocks(r, now, max(asking.ahead, key=lambda peer: (asking.ahead[peer], peer)))
+        request_blocks(r, now, _next_asked(r))
+
+
+def _next_asked(r: Replica[S]) -> bytes:
+    """Of those who say that they are ahead, one never asked in vain, else the one for whom that was longest ago.
+
+    Anybody may say so, under any number of keys, and never help: after a stranger it is a member's turn.
+    """
+    asking = r.asking
+    turns = {peer: turn for turn, peer in enumerate(asking.in_vain)}
+    is_members_turn = bool(turns) and next(reversed(turns)) not in r.committee
+    members = [peer for peer in asking.ahead if peer in r.committee] if is_members_turn else []
+    return min(members or asking.ahead, key=lambda peer: (turns.get(peer, -1), -asking.ahead[peer], peer))
+
+
+def lag(r: Replica[S]) -> int:
+    """How many blocks are missing here, as far as known: a height that two members have named, one where none may lie.
+
+    No stranger's word, and no single liar's, makes a replica look as if it were behind.
+    """
+    named = sorted((height for peer, height in r.asking.ahead.items() if peer in r.committee), reverse=True)
+    needed = min(r.committee.f + 1, 2)
+    return named[needed - 1] - r.head.height if len(named) >= needed else 0
 
 
 def prune_ahead(r: Replica[S]) -> None:
     """After a step onwards: forget who is ahead no more."""
     ahead = {peer: height for peer, height in r.asking.ahead.items() if height > r.head.height}
-    r.asking = Asking(ahead, r.asking.peer, r.asking.until_s) if ahead else Asking()
+    r.asking = Asking(ahead, r.asking.peer, r.asking.until_s, r.asking.in_vain) if ahead else Asking()
 
 
 def help_behind(r: Replica[S], now: Now, peer: bytes, head_height: int, view: int) -> None:

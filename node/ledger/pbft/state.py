@@ -123,6 +123,8 @@ class Asking:
     """Peers, and how far they say they are."""
     peer: bytes | None = None
     until_s: float | None = None
+    in_vain: dict[bytes, None] = field(default_factory=dict)
+    """Peers that were asked and did not help, the last one last."""
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ def waits(r: Replica[S]) -> bool:
         return False
     if r.stage is Stage.CHANGING:
         return members_at(r, r.view) >= r.committee.q
-    return len(r.pool) > 0 or r.stage is not Stage.IDLE or r.votes.is_voted_on(r.view)
+    return len(r.pool) > 0 or r.stage is not Stage.IDLE or r.votes.is_voted_on(r.view, r.committee)
 
 
 def tick(r: Replica[S], now: Now) -> None:

@@ -38,9 +38,10 @@ class Votes:
                 del self._first[phase, view]
             self._reported.discard((signer, phase, view))
 
-    def is_voted_on(self, view: int) -> bool:
-        """Whether anybody voted in `view`."""
-        return bool(self._first.get(("prepare", view)) or self._first.get(("commit", view)))
+    def is_voted_on(self, view: int, committee: Committee) -> bool:
+        """Whether the primary of `view` voted in it, or f + 1 members: fewer may vote for what nobody proposed."""
+        voters = {*self._first.get(("prepare", view), ()), *self._first.get(("commit", view), ())}
+        return committee.primary(view) in voters or len(voters) > committee.f
 
     def certificate(self, phase: Phase, view: int, block: bytes, committee: Committee) -> OpenCertificate | None:
         """The votes for `block` in `view`, if they are q."""

@@ -1,0 +1,51 @@
+"""What a stranger with many keys, or one member that lies, cannot do to a replica: single ones, driven by hand."""
+
+from coalesced.sim.ledger.node import identity_of
+from coalesced.sim.ledger.table import Table
+from coalesced.testnet.byzantine import forge
+from crypto.identity import short_id
+from node.ledger.pbft.effects import Send
+from node.ledger.pbft.peers import lag
+from node.ledger.pbft.state import Stage
+from protocol.consensus import Status
+from tests.harness.replicas import at, core_of
+
+
+def test_peers_that_say_they_are_ahead_and_never_help_keep_no_member_from_being_asked() -> None:
+    core, honest = core_of(3, 4), identity_of(0).public_key
+    strangers = [identity_of(50 + number).public_key for number in range(250)]
+    asked = list[bytes]()
+    for tenth in range(1, 200):  # they speak up again at once: first two of them, then more than are remembered
+        for stranger in strangers[:2] if tenth < 100 else strangers:
+            effects = core.step(at(tenth / 10), stranger, Status(height=2**40, view=0))
+            asked += [effect.to for effect in effects if isinstance(effect, Send)]
+        if tenth % 50 == 0:
+            core.step(at(tenth / 10), honest, Status(height=5, view=0))
+        asked += [effect.to for effect in core.tick(at(tenth / 10)) if isinstance(effect, Send)]
+    assert asked.count(honest) >= 2, [short_id(key) for key in asked]
+
+
+def test_who_is_behind_is_for_the_members_to_say_and_not_for_one_that_lies() -> None:
+    core = core_of(3, 4)
+    said = ((50, 2**53, 0), (0, 2**53, 0), (1, 7, 7), (2, 9, 9))  # a stranger, a liar, two honest members
+    for who, height, lagging in said:
+        core.step(at(0), identity_of(who).public_key, Status(height=height, view=0))
+        assert lag(core.replica) == lagging, who
+    alone = core_of(1, 2)  # of two members none may lie: one is enough
+    alone.step(at(0), identity_of(0).public_key, Status(height=7, view=0))
+    assert lag(alone.replica) == 7
+
+
+def test_votes_of_one_member_for_what_nobody_proposed_replace_no_primary() -> None:
+    t = Table(4)
+    t.submit(0, "first")
+    t.settle()
+    chain, height = t.replica(0).chain, t.replica(0).height
+    t.lie(3, forge.vote(t.key(3), "prepare", chain, height, 0, bytes([7]) * 32), 0, 1, 2)
+    for _ in range(3):
+        t.pass_s(3.0, 0, 1, 2)
+        t.settle(among=(0, 1, 2))
+    assert [(t.replica(who).view, t.replica(who).patience) for who in range(3)] == [(0, 0)] * 3
+    t.lie(0, forge.vote(t.key(0), "prepare", chain, height, 0, bytes([7]) * 32), 1)
+    t.pass_s(3.0, 1)
+    t.expect_stage(Stage.CHANGING, 1)  # of the primary itself a vote without its block is enough
