@@ -75,12 +75,17 @@ class Rater:
         await following.submit(sign_transaction(terms, self._identity), timeout_s=SUBMIT_TIMEOUT_S)
 
     async def run(self, following: Following) -> None:
-        """Promise and show what can be, for ever."""
+        """Promise and show what can be, for ever; what is refused for now holds nothing up that comes after it."""
+        last: OwnRating | None = None
         while True:
             self._wanted.clear()
             try:
-                waiting = await following.store.own_ratings.waiting(AT_A_TIME)
-                await asyncio.gather(*(self._advance(following, own) for own in waiting))
+                epoch = self._epoch(following, self._env.unix_ms())
+                some = await following.store.own_ratings.after(last, AT_A_TIME, epoch=epoch)
+                advanced = await asyncio.gather(*(self._advance(following, own) for own in some))
+                last = some[-1] if len(some) == AT_A_TIME else None
+                if last is not None and all(advanced):
+                    continue
             except StorageError as error:
                 log.warning("rating.waits", reason=str(error))
             try:
@@ -89,10 +94,9 @@ class Rater:
             except TimeoutError:
                 continue
 
-    async def _advance(self, following: Following, own: OwnRating) -> None:
+    async def _advance(self, following: Following, own: OwnRating) -> bool:
+        """Whether a step was taken; False when the chain takes none for now."""
         try:
-            if own.epoch is not None and self._epoch(following, self._env.unix_ms()) == own.epoch:
-                return  # Promised in this epoch, to be shown in the next: nothing can have come of it yet.
             if self._is_over(following, own):
                 await following.store.own_ratings.forget(own.promise)
             elif own.epoch is None:
@@ -101,6 +105,8 @@ class Rater:
                 await self._show(following, own)
         except NotCommittedError as error:
             log.info("rating.waits", promise=own.promise.hex()[:16], reason=str(error))
+            return False
+        return True
 
     def _is_over(self, following: Following, own: OwnRating) -> bool:
         """Whether it is on the chain, or can never be."""

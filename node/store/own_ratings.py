@@ -31,9 +31,9 @@ class OwnRatings:
         """Keep a rating until it is on the chain."""
         await self._database.write(_add, own)
 
-    async def waiting(self, limit: int) -> list[OwnRating]:
-        """The oldest first."""
-        return await self._database.read(_waiting, limit)
+    async def after(self, last: OwnRating | None, limit: int, *, epoch: int) -> list[OwnRating]:
+        """The next ones, oldest first, without those that were promised in `epoch`: they wait for a later one."""
+        return await self._database.read(_after, last, limit, epoch)
 
     async def promised(self, promise: bytes, epoch: int) -> None:
         """The promise stands on the chain since this epoch."""
@@ -50,8 +50,13 @@ def _add(connection: sqlite3.Connection, own: OwnRating) -> None:
         connection.execute("INSERT INTO own_ratings VALUES (?, ?, ?, ?, ?, ?)", astuple(own))
 
 
-def _waiting(connection: sqlite3.Connection, limit: int) -> list[OwnRating]:
-    rows = connection.execute("SELECT * FROM own_ratings ORDER BY unix_ms LIMIT ?", (limit,))
+def _after(connection: sqlite3.Connection, last: OwnRating | None, limit: int, epoch: int) -> list[OwnRating]:
+    place = (-1, b"") if last is None else (last.unix_ms, last.promise)
+    rows = connection.execute(
+        "SELECT * FROM own_ratings WHERE (epoch IS NULL OR epoch < ?) AND (unix_ms, promise) > (?, ?) "
+        "ORDER BY unix_ms, promise LIMIT ?",
+        (epoch, *place, limit),
+    )
     return [OwnRating(*row) for row in rows]
 
 

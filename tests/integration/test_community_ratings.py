@@ -10,12 +10,18 @@ from coalesced.cli.ledger_files import check_file, read_genesis
 from crypto.identity import Identity, short_id
 from node.community.config import LedgerConfig
 from node.community.genesis_file import make_genesis, render_genesis
+from node.community.rater import AT_A_TIME
 from node.env import Env
 from node.errors import UsageError
 from node.ledger.chain.genesis import Parameters
-from node.ledger.chain.state import Account, State, account_key
+from node.ledger.chain.state import Account, AccountId, State, account_key
+from node.store.own_ratings import OwnRating
 from node.views import AskRequest
-from tests.harness.communities import QUICK
+from protocol.receipts import DAY_MS
+from protocol.signed import RatingTerms, sign
+from protocol.transactions import rating_commitment
+from tests.harness.chains import acceptance
+from tests.harness.communities import PEOPLE, QUICK, Neighbourhood, until
 from tests.harness.nodes import LIMIT_S, NETWORK, Node, world
 
 TEXT = "The room was not clean, but the staff were wonderful. " * 40
@@ -110,3 +116,31 @@ async def test_a_hired_job_ends_as_one_rating_on_the_chain_of_both(tmp_path: Pat
         # Its own words are no news to the buyer, and nobody else has said anything.
         view = await buyer.owner.decide(AskRequest(skill="sentiment", text=TEXT, privacy="public"))
         assert any(f"Others say nothing of {short_id(seller.key)}" in reason for reason in view.reasons)
+
+
+async def test_more_ratings_than_are_promised_at_a_time_are_promised_in_one_epoch(tmp_path: Path) -> None:
+    member, count = PEOPLE[0], 3 * AT_A_TIME + 1
+    now = Env().unix_ms()
+    alone, own = Neighbourhood(tmp_path, 1), account_key(AccountId(member.public_key))
+    try:
+        node = await alone.start(alone.neighbour(0))
+        await until(lambda: node.facts is not None, "it has read its file")
+        for number in range(count):
+            body, signature = acceptance(PEOPLE[1], member, number, now // DAY_MS)
+            terms = RatingTerms(
+                acceptance=body,
+                acceptance_signature=signature,
+                receipt_commitment=bytes(32),
+                deadline_met=True,
+                outcome="ok",
+                score=90,
+                explored=False,
+                sequence=number,
+            )
+            rating, rating_signature = sign(member, terms)
+            promise, salt = rating_commitment(bytes(16), rating), bytes(16)
+            await node.store.own_ratings.add(OwnRating(promise, rating, rating_signature, salt, now))
+        node.community._rater._wanted.set()  # as each rating does
+        await until(lambda: node.state.the(Account, own).epoch_used == count, f"{count} ratings are promised")
+    finally:
+        await alone.end()
