@@ -5,11 +5,13 @@ the last block, and can give that after the block which its first one follows.
 """
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from node.ledger.chain.state import Entry, State, decode_entry
 from node.ledger.chain.trie import Trie, encode_value
+from node.store.ledger_blocks import drop_blocks
 from protocol.consensus import Certificate, CommitteeLink, decode_header
 from protocol.packing import pack, unpack
 
@@ -31,23 +33,15 @@ class Point:
         return decode_header(self.header).height
 
 
-def write_state(connection: sqlite3.Connection, before: Trie[Entry], after: State) -> None:
-    """Turn the stored state, which is `before`, into `after`; note what the latest point needs to go back."""
-    changes = after.changes(before)
+def note_before(connection: sqlite3.Connection, before: Trie[Entry], keys: Iterable[bytes]) -> None:
+    """The stored state, which is `before`, changes at these keys: note what the latest point needs to go back."""
     (point,) = connection.execute("SELECT max(height) FROM points").fetchone()
     if point is not None:
-        olds = ((key, before.get(key)) for key in changes)
+        olds = ((key, before.get(key)) for key in keys)
         connection.executemany(
             "INSERT OR IGNORE INTO before VALUES (?, ?, ?)",
             ((point, key, None if old is None else encode_value(old)) for key, old in olds),
         )
-    connection.executemany(
-        "DELETE FROM state WHERE key = ?", ((key,) for key, value in changes.items() if value is None)
-    )
-    connection.executemany(
-        "INSERT OR REPLACE INTO state VALUES (?, ?)",
-        sorted((key, encode_value(value)) for key, value in changes.items() if value is not None),
-    )
 
 
 def add_point(connection: sqlite3.Connection, height: int, header: bytes, certificate: Certificate) -> None:
@@ -62,8 +56,7 @@ def prune(connection: sqlite3.Connection) -> None:
     """Forget all blocks up to the older of two points."""
     count, lowest = connection.execute("SELECT count(*), min(height) FROM points").fetchone()
     if count == MAX_POINTS:
-        connection.execute("DELETE FROM transactions WHERE height <= ?", (lowest,))
-        connection.execute("DELETE FROM blocks WHERE height <= ?", (lowest,))
+        drop_blocks(connection, lowest)
 
 
 def load_points(connection: sqlite3.Connection, state: State) -> tuple[Point, ...]:

@@ -13,25 +13,24 @@ from pathlib import Path
 from typing import assert_never
 
 from node.ledger.chain.machine import ChainMachine
-from node.ledger.chain.state import State, imported
+from node.ledger.chain.state import Entry, State, imported
+from node.ledger.chain.trie import Trie
 from node.ledger.pbft.certified import open_header
 from node.ledger.pbft.effects import Commit, Install, KeepPiece, Persist, Recovered
 from node.ledger.pbft.records import AnyRecord, AskedView, EnteredView, RecordError, decode_record, encode_record
 from node.ledger.pbft.state import Head
+from node.store import ledger_blocks as blocks
 from node.store import vote_mark
 from node.store.database import Database
 from node.store.errors import damaged
-from node.store.ledger_points import Point, add_link, add_point, load_links, load_points, prune, write_state
+from node.store.ledger_points import Point, add_link, add_point, load_links, load_points, note_before, prune
+from node.store.ledger_state import StateWriter, stored_entries
 from node.store.memory_disk import MemoryFile
 from node.store.migrations import LEDGER
 from node.store.own_deliveries import OwnDeliveries
 from node.store.own_ratings import OwnRatings
 from node.store.vote_mark import ANY_CHAIN, UNKNOWN, Mark, VoteMark, misses_votes
 from protocol.consensus import (
-    MAX_BLOCK_TXS,
-    MAX_PAGE_BLOCKS,
-    PAGE_BYTES,
-    Block,
     Blocks,
     Certificate,
     Committed,
@@ -40,15 +39,10 @@ from protocol.consensus import (
     decode_header,
 )
 from protocol.errors import RemoteProtocolError
-from protocol.packing import pack, unpack
-from protocol.transactions import transaction_id
 
-PAGE_TXS = 2 * MAX_BLOCK_TXS
-"""In one page, so that it stays below the number of values that one message may hold."""
 ROOM_BYTES = 2**18
 """About what a few blocks take."""
 Write = Persist | Commit[State] | Install[State] | KeepPiece | Recovered
-_BLOCK_COLUMNS = "header, txs, certificate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +69,6 @@ class Loaded:
     """Votes were sent of which this file knows nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a transaction is."""
-
-    height: int
-    place: int
-
-
 def _changes_committee(writes: Sequence[Write], before: State) -> bool:
     """Whether others may rely on this node never to need again whom a block lets go."""
     return any(isinstance(write, Commit | Install) and write.state.members != before.members for write in writes)
@@ -98,6 +84,7 @@ class LedgerStore:
         self._chain = b""
         self._instance = b""
         self._keep_blocks = 0
+        self._state = StateWriter()
         self.own_ratings = OwnRatings(database)
         self.own_deliveries = OwnDeliveries(database)
 
@@ -130,7 +117,7 @@ class LedgerStore:
         self._keep_blocks, self._chain = keep_blocks, machine.chain
         mark = self._mark.read()
         try:
-            self._instance, forgot = await self._database.write(_remember, mark, machine.chain)
+            self._instance, forgot = await self._database.write(_remember, mark, machine.chain, self._state)
             return await self._database.read(_load, machine, forgot)
         except (RemoteProtocolError, RecordError) as error:
             raise damaged(self._name, f"{error}; what this node has voted for is not known") from error
@@ -142,9 +129,9 @@ class LedgerStore:
         `before` is the state after the last block that was stored.
         """
         if not any(isinstance(write, Persist) for write in writes) and not _changes_committee(writes, before):
-            await self._database.write_relaxed(_append, writes, before, self._keep_blocks)
+            await self._database.write_relaxed(_append, writes, before, self._keep_blocks, self._state)
             return
-        votes = await self._database.write(_append, writes, before, self._keep_blocks)
+        votes = await self._database.write(_append, writes, before, self._keep_blocks, self._state)
         self._mark.write(Mark(self._chain, self._instance, votes))
 
     async def check_room(self) -> None:
@@ -154,19 +141,19 @@ class LedgerStore:
 
     async def height(self) -> int:
         """Of the last stored block; 0 without one."""
-        return await self._database.read(_height)
+        return await self._database.read(blocks.last_height)
 
     async def page(self, height: int) -> Blocks:
         """One page of blocks from `height` on, as it is sent to a peer that lacks them."""
-        return await self._database.read(_page, height)
+        return await self._database.read(blocks.page_from, height)
 
     async def block(self, height: int) -> Committed | None:
         """The block at `height` with its certificate."""
-        return await self._database.read(_block, height)
+        return await self._database.read(blocks.block_at, height)
 
     async def header(self, height: int) -> tuple[bytes, Certificate] | None:
         """The header at `height` with its certificate: of a block, or of a state that is kept to be given to others."""
-        return await self._database.read(_header, height)
+        return await self._database.read(blocks.header_at, height)
 
     async def pages(self, first: int = 1) -> AsyncIterator[tuple[Committed, ...]]:
         """All blocks from `first` on that are stored, a page at a time."""
@@ -175,9 +162,9 @@ class LedgerStore:
             yield page
             first += len(page)
 
-    async def find(self, tx_id: bytes) -> Place | None:
+    async def find(self, tx_id: bytes) -> blocks.Place | None:
         """Where a transaction is, if it was committed."""
-        return await self._database.read(_find, tx_id)
+        return await self._database.read(blocks.find, tx_id)
 
     async def links(self, before_height: int, after_height: int = 0) -> tuple[CommitteeLink, ...]:
         """What leads from the committee after one block to that of another: each block after which it was another."""
@@ -195,11 +182,11 @@ class LedgerStore:
 
     async def state_entries(self) -> list[tuple[bytes, bytes]]:
         """Key and value of every entry of the state after the last block."""
-        return await self._database.read(_entries)
+        return await self._database.read(stored_entries)
 
     async def first_height(self) -> int:
         """Of the first stored block; what was before it is pruned. One above the head where there is none."""
-        return await self._database.read(_first)
+        return await self._database.read(blocks.first_height)
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""
@@ -214,7 +201,7 @@ def _pinned(connection: sqlite3.Connection) -> Pinned | None:
 
 def _pin(connection: sqlite3.Connection, chosen: Pinned) -> bytes:
     """Which file this is."""
-    assert _height(connection) == 0, "a chain with blocks is not given up"
+    assert blocks.last_height(connection) == 0, "a chain with blocks is not given up"
     connection.execute("DELETE FROM votes")
     connection.execute(
         "INSERT OR REPLACE INTO pinned (one, genesis, origin, unix_ms) VALUES (1, ?, ?, ?)",
@@ -224,8 +211,12 @@ def _pin(connection: sqlite3.Connection, chosen: Pinned) -> bytes:
     return bytes(instance)
 
 
-def _remember(connection: sqlite3.Connection, mark: Mark | None, chain: bytes) -> tuple[bytes, bool]:
+def _remember(
+    connection: sqlite3.Connection, mark: Mark | None, chain: bytes, state: StateWriter
+) -> tuple[bytes, bool]:
     """Which file this is, and whether votes were sent of which it knows nothing: that stays so until it is settled."""
+    state.open(connection)
+    blocks.complete_contents(connection)
     instance, forgot = connection.execute("SELECT instance, forgot FROM memory").fetchone()
     if not forgot and misses_votes(mark, chain, instance, _votes(connection)):
         connection.execute("UPDATE memory SET forgot = 1")
@@ -242,11 +233,11 @@ def _votes(connection: sqlite3.Connection) -> int:
 def _load(connection: sqlite3.Connection, machine: ChainMachine, forgot: bool) -> Loaded:
     records = tuple(decode_record(record) for (record,) in connection.execute("SELECT record FROM votes ORDER BY id"))
     pieces = tuple(piece for (piece,) in connection.execute("SELECT piece FROM pieces ORDER BY id"))
-    first, height = _first(connection), _height(connection)
+    first, height = blocks.first_height(connection), blocks.last_height(connection)
     if height == 0:
         head, state = Head(0, machine.chain, machine.genesis.time_unix_ms), machine.start()
         return Loaded(head, state, records, pieces, forgot=forgot)
-    last = _header(connection, height)
+    last = blocks.header_at(connection, height)
     if last is None:
         raise RemoteProtocolError("bad_ledger", f"block {height} is missing")
     header, certificate = last
@@ -254,7 +245,7 @@ def _load(connection: sqlite3.Connection, machine: ChainMachine, forgot: bool) -
     (count,) = connection.execute("SELECT count(*) FROM blocks").fetchone()
     if (opened.height, count) != (height, height - first + 1):
         raise RemoteProtocolError("bad_ledger", f"{count} blocks from {first} to {height}, the last of {opened.height}")
-    state = imported(_entries(connection))
+    state = imported(stored_entries(connection))
     if machine.root(state) != opened.state_root:
         raise RemoteProtocolError("bad_ledger", f"its scores are not those that block {height} certifies")
     points = load_points(connection, state)
@@ -265,16 +256,9 @@ def _load(connection: sqlite3.Connection, machine: ChainMachine, forgot: bool) -
     return Loaded(head, state, records, pieces, points, forgot)
 
 
-def _header(connection: sqlite3.Connection, height: int) -> tuple[bytes, Certificate] | None:
-    """Header and certificate of a block, or of the state that was installed in its place."""
-    for table in ("blocks", "points"):
-        row = connection.execute(f"SELECT header, certificate FROM {table} WHERE height = ?", (height,)).fetchone()  # noqa: S608
-        if row is not None:
-            return row[0], unpack(Certificate, row[1])
-    return None
-
-
-def _append(connection: sqlite3.Connection, writes: Sequence[Write], before: State, keep_blocks: int) -> int:
+def _append(
+    connection: sqlite3.Connection, writes: Sequence[Write], before: State, keep_blocks: int, state: StateWriter
+) -> int:
     """The number of records ever written, for the mark."""
     # Before the first block nothing is stored: that state follows from the genesis.
     stored, after = (before.trie if before.chain.height else State().trie), before
@@ -289,12 +273,12 @@ def _append(connection: sqlite3.Connection, writes: Sequence[Write], before: Sta
                 _store_block(connection, write, is_turn=write.state.members != after.members)
                 after = write.state
                 if keep_blocks and block.header.height % keep_blocks == 0:
-                    write_state(connection, stored, after)
+                    _write_state(connection, state, stored, after)
                     stored = after.trie
                     add_point(connection, block.header.height, block.block.header, certificate.certificate)
                     prune(connection)
             case Install():
-                _install(connection, write)
+                _install(connection, write, state)
                 stored, after = write.state.trie, write.state
             case KeepPiece(piece=piece):
                 connection.execute("INSERT INTO pieces (piece) VALUES (?)", (piece,))
@@ -302,35 +286,33 @@ def _append(connection: sqlite3.Connection, writes: Sequence[Write], before: Sta
                 connection.execute("UPDATE memory SET forgot = 0")
             case _:
                 assert_never(write)
-    write_state(connection, stored, after)
+    _write_state(connection, state, stored, after)
     return _votes(connection)
 
 
-def _install(connection: sqlite3.Connection, install: Install[State]) -> None:
+def _write_state(connection: sqlite3.Connection, state: StateWriter, before: Trie[Entry], after: State) -> None:
+    changes = after.changes(before)
+    note_before(connection, before, changes)
+    state.write(connection, changes, after)
+
+
+def _store_block(connection: sqlite3.Connection, commit: Commit[State], *, is_turn: bool) -> None:
+    header, certificate = commit.block.block.header, commit.certificate.certificate
+    blocks.add_block(connection, commit.block, commit.certificate)
+    if is_turn:
+        add_link(connection, CommitteeLink(header=header, certificate=certificate, members=commit.state.members))
+    _drop_votes(connection, commit.block.header.height)
+
+
+def _install(connection: sqlite3.Connection, install: Install[State], state: StateWriter) -> None:
     """A state in place of all that is stored; the changes of the committee stay, for proofs."""
-    for table in ("blocks", "transactions", "points", "before", "pieces", "state"):
+    for table in ("blocks", "contents", "points", "before", "pieces"):
         connection.execute(f"DELETE FROM {table}")  # noqa: S608
-    connection.executemany("INSERT INTO state VALUES (?, ?)", install.state.export())
+    state.replace(connection, install.state.export())
     for link in install.links:
         add_link(connection, link)
     height = decode_header(install.header).height
     add_point(connection, height, install.header, install.certificate)
-    _drop_votes(connection, height)
-
-
-def _store_block(connection: sqlite3.Connection, commit: Commit[State], *, is_turn: bool) -> None:
-    block, height = commit.block.block, commit.block.header.height
-    connection.execute(
-        "INSERT INTO blocks VALUES (?, ?, ?, ?, ?)",
-        (height, commit.block.hash, block.header, pack(block.txs), pack(commit.certificate.certificate)),
-    )
-    connection.executemany(
-        "INSERT OR IGNORE INTO transactions VALUES (?, ?, ?)",
-        sorted((transaction_id(tx), height, place) for place, tx in enumerate(block.txs)),
-    )
-    if is_turn:
-        certificate = commit.certificate.certificate
-        add_link(connection, CommitteeLink(header=block.header, certificate=certificate, members=commit.state.members))
     _drop_votes(connection, height)
 
 
@@ -347,55 +329,3 @@ def _fill(connection: sqlite3.Connection) -> None:
 
 def _unfill(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM room")
-
-
-def _height(connection: sqlite3.Connection) -> int:
-    for table in ("blocks", "points"):
-        (height,) = connection.execute(f"SELECT max(height) FROM {table}").fetchone()  # noqa: S608
-        if height is not None:
-            return int(height)
-    return 0
-
-
-def _first(connection: sqlite3.Connection) -> int:
-    (first,) = connection.execute("SELECT min(height) FROM blocks").fetchone()
-    return int(first) if first is not None else _height(connection) + 1
-
-
-def _page(connection: sqlite3.Connection, height: int) -> Blocks:
-    blocks: list[Committed] = []
-    size = txs = 0
-    first = _first(connection)
-    if height < first:
-        return Blocks(first_height=first, head_height=_height(connection), blocks=())
-    for row in connection.execute(
-        f"SELECT {_BLOCK_COLUMNS} FROM blocks WHERE height >= ? ORDER BY height LIMIT ?",  # noqa: S608
-        (height, MAX_PAGE_BLOCKS),
-    ):
-        committed = _committed(row)
-        size += sum(map(len, row))
-        txs += len(committed.block.txs)
-        if blocks and (size > PAGE_BYTES or txs > PAGE_TXS):
-            break
-        blocks.append(committed)
-    return Blocks(first_height=first, head_height=_height(connection), blocks=tuple(blocks))
-
-
-def _block(connection: sqlite3.Connection, height: int) -> Committed | None:
-    row = connection.execute(f"SELECT {_BLOCK_COLUMNS} FROM blocks WHERE height = ?", (height,)).fetchone()  # noqa: S608
-    return None if row is None else _committed(row)
-
-
-def _committed(row: tuple[bytes, bytes, bytes]) -> Committed:
-    header, txs, certificate = row
-    block = Block(header=header, txs=unpack(tuple[bytes, ...], txs))
-    return Committed(block=block, certificate=unpack(Certificate, certificate))
-
-
-def _find(connection: sqlite3.Connection, tx_id: bytes) -> Place | None:
-    row = connection.execute("SELECT height, place FROM transactions WHERE tx_id = ?", (tx_id,)).fetchone()
-    return None if row is None else Place(*row)
-
-
-def _entries(connection: sqlite3.Connection) -> list[tuple[bytes, bytes]]:
-    return connection.execute("SELECT key, value FROM state ORDER BY key").fetchall()
