@@ -38,14 +38,9 @@ from node.net.endpoint import parse_endpoint
 from node.net.websocket import WebSocketTransport
 from node.outsource.client.agents import Agents
 from node.owner.doctor import Doctor
-from node.owner.ledger import LedgerDesk
-from node.owner.market import MarketDesk
 from node.owner.network import Network
 from node.owner.owner import Owner
-from node.owner.records import Records
 from node.owner.status import StatusDesk
-from node.owner.tasks import TaskDesk
-from node.owner.trust import TrustDesk
 from node.store import keyfile
 from node.store.store import Store
 
@@ -155,19 +150,12 @@ async def _live(
 
 def _owner(config: Config, built: Built, agents: Agents, reloader: Reloader, status: StatusDesk) -> Owner:
     daemon, parts = built.daemon, built.daemon.parts
-    records = Records(parts)
+    home = None if config.node.in_memory else config.paths.home
     return Owner(
         daemon,
         status=status,
         network=Network(parts, built.listings, config.decision),
-        market=MarketDesk(parts),
-        tasks=TaskDesk(parts, records),
-        records=records,
-        ledger=LedgerDesk(parts),
-        trust=TrustDesk(parts),
-        doctor=Doctor(
-            daemon, None if config.node.in_memory else config.paths.home, outside_checks(config, parts, agents)
-        ),
+        doctor=Doctor(daemon, home, outside_checks(config, parts, agents)),
         reload=reloader.reload,
     )
 

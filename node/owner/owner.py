@@ -71,26 +71,22 @@ class Owner:
         *,
         status: StatusDesk,
         network: Network,
-        market: MarketDesk,
-        tasks: TaskDesk,
-        records: Records,
-        ledger: LedgerDesk,
-        trust: TrustDesk,
         doctor: Doctor,
         reload: Callable[[], Awaitable[str]],
     ) -> None:
+        parts = daemon.parts
         self._daemon = daemon
         self._status = status
         self._network = network
-        self._market = market
-        self._tasks = tasks
-        self._records = records
-        self._ledger = ledger
-        self._trust = trust
         self._doctor = doctor
-        self._proofs = ProofDesk(daemon.parts, network.keys)
-        self._examiner = Examiner(daemon.parts, network.keys)
-        self._priors = PriorsDesk(daemon.parts, network.keys)
+        self._market = MarketDesk(parts)
+        self._records = Records(parts)
+        self._tasks = TaskDesk(parts, self._records)
+        self._ledger = LedgerDesk(parts)
+        self._trust = TrustDesk(parts)
+        self._proofs = ProofDesk(parts, network.keys)
+        self._examiner = Examiner(parts, network.keys)
+        self._priors = PriorsDesk(parts, network.keys)
         self._reload = reload
 
     # A line a method: the names and the views say it all.

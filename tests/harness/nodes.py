@@ -43,14 +43,9 @@ from node.outsource.client.agents import Agents
 from node.outsource.client.offers import order_id
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.owner.doctor import Doctor
-from node.owner.ledger import LedgerDesk
-from node.owner.market import MarketDesk
 from node.owner.network import Network
 from node.owner.owner import Owner
-from node.owner.records import Records
 from node.owner.status import StatusDesk
-from node.owner.tasks import TaskDesk
-from node.owner.trust import TrustDesk
 from node.store.store import Store
 from node.views import AskRequest, EventView, SellRequest, TaskView
 
@@ -274,21 +269,16 @@ class Node:
 
 
 def _owner(config: Config, built: Built, agents: Agents, home: Path | None) -> Owner:
-    records = Records(built.daemon.parts)
+    daemon = built.daemon
 
     async def reload() -> str:
         return "nothing has changed"
 
     return Owner(
-        built.daemon,
-        status=StatusDesk(built.daemon, version="test", home=str(home or "")),
-        network=Network(built.daemon.parts, built.listings, config.decision),
-        market=MarketDesk(built.daemon.parts),
-        tasks=TaskDesk(built.daemon.parts, records),
-        records=records,
-        ledger=LedgerDesk(built.daemon.parts),
-        trust=TrustDesk(built.daemon.parts),
-        doctor=Doctor(built.daemon, home, outside_checks(config, built.daemon.parts, agents)),
+        daemon,
+        status=StatusDesk(daemon, version="test", home=str(home or "")),
+        network=Network(daemon.parts, built.listings, config.decision),
+        doctor=Doctor(daemon, home, outside_checks(config, daemon.parts, agents)),
         reload=reload,
     )
 

@@ -32,14 +32,9 @@ from node.execute.processes import ProcessExecutor
 from node.net.addresses import Addresses
 from node.net.endpoint import Endpoint
 from node.net.memory import MemoryNetwork, MemoryTransport
-from node.owner.ledger import LedgerDesk
-from node.owner.market import MarketDesk
 from node.owner.network import Network
 from node.owner.owner import Owner
-from node.owner.records import Records
 from node.owner.status import StatusDesk
-from node.owner.tasks import TaskDesk
-from node.owner.trust import TrustDesk
 from node.store.store import Store
 from node.store.tasks import TaskRow
 from node.views import AskRequest, DoctorView, EventView, OfferView, SellRequest
@@ -108,16 +103,10 @@ class Served:
             built = build(config, _ground(store, group))
             await _fill(store, built.daemon.parts.tasks)
             parts, daemon = built.daemon.parts, built.daemon
-            own_records = Records(parts)
             owner = CarefulOwner(
                 daemon,
                 status=StatusDesk(daemon, version="0.0.0", home=str(self._home)),
                 network=Network(parts, built.listings, config.decision),
-                market=MarketDesk(parts),
-                tasks=TaskDesk(parts, own_records),
-                records=own_records,
-                ledger=LedgerDesk(parts),
-                trust=TrustDesk(parts),
                 doctor=None,  # type: ignore[arg-type]  # never asked: see above
                 reload=Reloader(config, parts).reload,
             )
