@@ -11,7 +11,6 @@ read here comes from a peer: what is wrong with it is a RemoteProtocolError.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -24,12 +23,13 @@ from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.fields import MAX_MILLIS, Hash32, Id16, Key32, Signature64, SignedBody, UnixMillis
 from protocol.packing import pack, unpack
 from protocol.receipts import acceptance_commitment, commitment, open_rating
+from protocol.remembered import remembered
 from protocol.signed import AcceptanceTerms, AwardTerms, Body, RatingTerms, open_signed
 
 MAX_CREDITS = 10**15
 """As for money: sums of a thousand of these stay inside 64 bits."""
 REMEMBERED: Final = 8192
-"""Transactions whose id and content are not worked out again: what waits in a full pool, some 12 MB of it."""
+"""Transactions whose id and content are not worked out again, if they are small: what waits in a full pool."""
 
 Credits = Annotated[int, Meta(ge=0, le=MAX_CREDITS)]
 PositiveCredits = Annotated[int, Meta(ge=1, le=MAX_CREDITS)]
@@ -307,7 +307,7 @@ def cosign(tx: bytes, signer: Identity) -> bytes:
     return pack(msgspec.structs.replace(envelope, signatures=(*envelope.signatures, signature)))
 
 
-@lru_cache(maxsize=REMEMBERED)
+@remembered(REMEMBERED)
 def transaction_id(tx: bytes) -> bytes:
     """32 bytes that all copies of a transaction share, however they are signed. Total: any bytes have one."""
     try:
@@ -317,13 +317,13 @@ def transaction_id(tx: bytes) -> bytes:
     return tagged_hash(b"transaction", envelope.kind.encode(), envelope.body)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _envelope(tx: bytes) -> _Envelope:
     """Taken apart once for what it says and for its id, which are asked for one after the other."""
     return unpack(_Envelope, tx, MAX_TX_BYTES)
 
 
-@lru_cache(maxsize=REMEMBERED)
+@remembered(REMEMBERED)
 def open_transaction(tx: bytes) -> Opened:
     """What a transaction says, every signature in it checked; RemoteProtocolError otherwise.
 
