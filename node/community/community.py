@@ -144,8 +144,9 @@ class Community:
         if batch.chain != following.machine.chain:
             raise Refusal("other_chain", f"this node follows chain {following.machine.chain.hex()}")
         following.links.heard(peer)
+        is_stranger = following.facts is None or peer not in following.facts.members
         for message in batch.messages:
-            following.inbox.put(peer, message)
+            following.inbox.put(peer, message, from_stranger=is_stranger)
         return Ok()
 
     def genesis(self) -> Message:

@@ -29,7 +29,8 @@ class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     costs its transactions, about 300 bytes each, and only who has all blocks can show a newcomer how the state came to
     be. Who keeps few serves a certified state instead."""
     inbox_messages: Count = 4096
-    """Messages that wait here; what comes beyond is dropped and counted. About a second of signatures to check."""
+    """Messages that wait here, half of them from peers that are no members; what comes beyond is dropped and counted.
+    About a second of signatures to check."""
     inbox_messages_per_peer: Count = 1024
     """So that one peer cannot fill it."""
     queue_messages: Count = 512

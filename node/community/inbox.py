@@ -1,4 +1,4 @@
-"""What waits to be judged: bounded in all, in bytes, and by sender; what does not fit is dropped and counted."""
+"""What waits to be judged: bounded in all, in bytes, by sender and for strangers; what does not fit is dropped."""
 
 import asyncio
 from collections import Counter
@@ -35,13 +35,16 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, sender: bytes | None, data: bytes) -> bool:
-        """Add a message; False when there is no room for it."""
-        config = self._config
+    def put(self, sender: bytes | None, data: bytes, *, from_stranger: bool = False) -> bool:
+        """Add a message; False when there is no room for it.
+
+        Strangers, who may have any number of keys, find room in half of it only: members' votes have the rest.
+        """
+        config, share = self._config, 2 if from_stranger else 1
         is_full = (
-            len(self._waiting) >= config.inbox_messages
+            len(self._waiting) >= config.inbox_messages // share
             or self._by_sender[sender] >= config.inbox_messages_per_peer
-            or self._bytes + len(data) > MAX_BYTES
+            or self._bytes + len(data) > MAX_BYTES // share
         )
         if is_full:
             self.dropped += 1

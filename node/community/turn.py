@@ -49,6 +49,9 @@ class Turn:
     """After the last block that is stored."""
     writes: list[Write] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
+    answered: dict[bytes, int] = field(default_factory=dict)
+    """Peers that are given blocks or a state, and where in `outgoing`. Each is given the last that it asked for: a
+    question of some bytes costs up to a megabyte to read and to send."""
     rejected: list[Reject] = field(default_factory=list)
     offences: list[Offence] = field(default_factory=list)
     evidence: list[Equivocation] = field(default_factory=list)
@@ -61,7 +64,12 @@ class Turn:
             match effect:
                 case Persist() | Commit() | Install() | KeepPiece() | Recovered():
                     self.writes.append(effect)
-                case Send() | Broadcast() | SendBlocks() | SendSnapshot() | SendPieces():
+                case Send() | Broadcast():
+                    self.outgoing.append(effect)
+                case SendBlocks(to=to) | SendSnapshot(to=to) | SendPieces(to=to) if to in self.answered:
+                    self.outgoing[self.answered[to]] = effect
+                case SendBlocks(to=to) | SendSnapshot(to=to) | SendPieces(to=to):
+                    self.answered[to] = len(self.outgoing)
                     self.outgoing.append(effect)
                 case Reject():
                     self.rejected.append(effect)

@@ -5,8 +5,11 @@ import asyncio
 import pytest
 
 from node.community.config import LedgerConfig
-from node.community.inbox import Inbox, Incoming
+from node.community.inbox import MAX_BYTES, Inbox, Incoming
+from node.community.turn import Turn
 from node.community.waiters import NotCommittedError, Waiters
+from node.ledger.chain.state import State
+from node.ledger.pbft.effects import SendBlocks, SendSnapshot
 
 ID = bytes(32)
 
@@ -53,6 +56,24 @@ async def test_a_wait_that_is_given_up_does_not_spoil_the_next() -> None:
     inbox.put(None, b"mine")
     await inbox.wait(None)
     assert len(inbox) == 1
+
+
+def test_strangers_with_many_keys_leave_members_half_of_the_room() -> None:
+    inbox = Inbox(LedgerConfig(inbox_messages=8, inbox_messages_per_peer=2))
+    taken = [inbox.put(bytes([number]), b"said", from_stranger=True) for number in range(8)]
+    assert taken == [True] * 4 + [False] * 4
+    assert inbox.put(b"a member", b"vote")
+    large = Inbox(LedgerConfig())
+    assert large.put(b"a stranger", bytes(MAX_BYTES // 2), from_stranger=True)
+    assert not large.put(b"another", b"said", from_stranger=True)
+    assert large.put(b"a member", bytes(MAX_BYTES // 2))
+
+
+def test_who_asks_for_blocks_many_times_at_once_is_given_the_last_ones_once() -> None:
+    turn = Turn(State())
+    turn.add([SendBlocks(b"greedy", height) for height in range(1, 100)])
+    turn.add([SendBlocks(b"other", 1), SendSnapshot(b"greedy", 0)])
+    assert turn.outgoing == [SendSnapshot(b"greedy", 0), SendBlocks(b"other", 1)]
 
 
 async def test_all_who_wait_for_a_transaction_are_told_and_who_gave_up_is_forgotten() -> None:
