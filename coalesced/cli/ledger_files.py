@@ -12,7 +12,7 @@ import msgspec
 from coalesced.cli.errors import CliError, unreadable
 from crypto.identity import did_key, short_id
 from node.community.audit import Audit
-from node.community.genesis_file import make_genesis, parse_genesis, render_genesis
+from node.community.genesis_file import load_genesis, make_genesis, render_genesis
 from node.env import Env
 from node.errors import NodeError
 from node.ledger.chain.genesis import Parameters, chain_id
@@ -112,7 +112,7 @@ def found_testnet(name: str, network: str, homes: Sequence[Path], validators: in
 def read_genesis(path: Path) -> bytes:
     """The packed genesis of a file; CliError says what is wrong with it."""
     try:
-        return parse_genesis(path.read_bytes(), str(path))
+        return load_genesis(path)
     except OSError as error:
         raise unreadable(path, error) from error
     except NodeError as error:
@@ -146,7 +146,7 @@ def check_file(path: Path, genesis: bytes) -> Checked:
             first = file.readline(MAX_LINE_BYTES)
             start = _object(first, path) if first.strip() not in (b"", b"{") else {}
             if start.get("schema") == EXPORT:
-                return _check_export(file, path, genesis)
+                return _check_export(file, path, genesis, start.get("genesis"))
             rest = file.read(MAX_LINE_BYTES)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -156,15 +156,19 @@ def check_file(path: Path, genesis: bytes) -> Checked:
     return _check_proof(found, path, genesis)
 
 
-def _check_export(lines: BinaryIO, path: Path, genesis: bytes) -> Checked:
+def _check_export(lines: BinaryIO, path: Path, genesis: bytes, own: object) -> Checked:
     audit = Audit(ChainMachine(genesis))
-    for line in lines:
+    if own != genesis.hex():
+        audit.problem = f"the genesis in {path} is not the one that it is checked against"
+    while not audit.problem and (line := lines.readline(MAX_LINE_BYTES)):
         try:
             block = unpack(Committed, _base64(_object(line, path).get("block")))
+        except CliError:
+            audit.problem = f"block {audit.height + 1}: its line in {path} is cut off or damaged"
         except RemoteProtocolError as error:
             audit.problem = f"block {audit.height + 1}: {error.text}"
-        if audit.problem or not audit.feed([block]):
-            break
+        else:
+            audit.feed([block])
     view: dict[str, object] = {
         "schema": "coalesced.ledger-verify/1",
         "ok": not audit.problem,

@@ -4,6 +4,7 @@ What counts is the packed genesis that follows from the file, so spaces and the 
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -80,10 +81,16 @@ def render_genesis(packed: bytes) -> str:
     return msgspec.json.format(msgspec.json.encode(file), indent=2).decode() + "\n"
 
 
+def load_genesis(path: Path) -> bytes:
+    """The packed genesis of a file, of which no more is read than one may have; OSError, or UsageError as below."""
+    with path.open("rb") as file:
+        return parse_genesis(file.read(MAX_FILE_BYTES + 1), str(path))
+
+
 def parse_genesis(text: bytes, where: str) -> bytes:
     """The packed genesis of a file's text; UsageError says what is wrong with it."""
     if len(text) > MAX_FILE_BYTES:
-        raise UsageError(f"{where} has {len(text)} bytes: a genesis file has {MAX_FILE_BYTES} at most")
+        raise UsageError(f"{where} is no genesis file: that has {MAX_FILE_BYTES} bytes at most")
     try:
         file = msgspec.json.decode(text, type=_File)
         packed = encode_genesis(

@@ -12,7 +12,7 @@ import structlog
 from crypto.identity import Identity, short_id
 from dht.contacts import Contact
 from dht.service import KademliaDiscovery
-from node.community.genesis_file import make_genesis, parse_genesis
+from node.community.genesis_file import load_genesis, make_genesis
 from node.env import Env
 from node.errors import NodeError, UsageError
 from node.ledger.chain.genesis import chain_id, decode_genesis
@@ -77,10 +77,9 @@ class Joining:
 
     async def _from_file(self, file: str, pinned: Pinned | None) -> Pinned:
         try:
-            text = await self._env.offload(Path(file).read_bytes)
+            genesis = await self._env.offload(load_genesis, Path(file))
         except OSError as error:
             raise UsageError(f"the genesis file {file} cannot be read: {error.strerror}") from error
-        genesis = parse_genesis(text, file)
         self._check_network(genesis, file)
         if pinned is None or (pinned.genesis != genesis and await self._is_unused(pinned)):
             return await self._pin(genesis, FILE)

@@ -6,12 +6,23 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from msgspec.structs import replace as changed
 
 from coalesced.cli.errors import CliError
-from coalesced.cli.ledger_files import check_file, rating_in
+from coalesced.cli.ledger_files import (
+    MAX_LINE_BYTES,
+    check_file,
+    export_header,
+    export_line,
+    rating_in,
+    read_genesis,
+)
 from coalesced.cli.trust import OBJECTIONS
 from crypto.identity import did_key
+from node.ledger.chain.genesis import decode_genesis, encode_genesis
 from node.ledger.chain.proofs import Anchor, prove_account, prove_transaction
+from protocol.consensus import Block, Committed, block_hash, decode_header
+from protocol.packing import pack
 from protocol.transactions import Objection
 from tests.harness.chains import MEMBERS, PEOPLE, World, certified, header_of
 
@@ -83,3 +94,44 @@ def test_the_rating_in_a_proof_is_found_and_what_is_none_is_refused(proof: Proof
 
 def test_the_objections_that_can_be_typed_are_those_of_the_protocol() -> None:
     assert get_args(Objection) == OBJECTIONS
+
+
+class Export:
+    """Two blocks in a file, and their genesis."""
+
+    def __init__(self, file: Path) -> None:
+        world, self.file = World(), file
+        self.genesis, previous, lines = world.genesis, world.machine.chain, list[bytes]()
+        for number in range(2):
+            tx = world.rating(CLIENT, CONTRACTOR, number).commit
+            world.block(tx, after_ms=1)
+            header = pack(changed(decode_header(header_of(world, [tx])), previous=previous))
+            block = Committed(block=Block(header=header, txs=(tx,)), certificate=certified(header, MEMBERS[:3]))
+            lines.append(export_line(number + 1, base64.b64encode(pack(block)).decode()))
+            previous = block_hash(header)
+        self.lines = [export_header(world.genesis.hex()), *lines]
+
+    def problem(self, content: bytes, genesis: bytes | None = None) -> tuple[int, str]:
+        """How far a file with this content is good, and what is wrong with what comes after."""
+        self.file.write_bytes(content)
+        view = check_file(self.file, genesis or self.genesis).view
+        assert isinstance(view["height"], int)
+        return view["height"], str(view["problem"])
+
+
+def test_an_export_that_is_cut_off_damaged_or_of_another_chain_is_good_up_to_there(tmp_path: Path) -> None:
+    export = Export(tmp_path / "export.jsonl")
+    whole = b"".join(export.lines)
+    assert export.problem(whole) == (2, "")
+    broken = f"block 2: its line in {export.file} is cut off or damaged"
+    assert export.problem(whole[:-9]) == (1, broken)
+    assert export.problem(b"".join(export.lines[:2]) + b"\xff" * 100) == (1, broken)
+    endless = b'{"height":2,"block":"' + b"A" * (2 * MAX_LINE_BYTES)
+    assert export.problem(b"".join(export.lines[:2]) + endless) == (1, broken)
+    height, why = export.problem(export.lines[0], encode_genesis(changed(decode_genesis(export.genesis), name="other")))
+    assert (height, "not the one that it is checked against" in why) == (0, True)
+
+
+def test_of_a_genesis_file_no_more_is_read_than_one_may_have() -> None:
+    with pytest.raises(CliError, match="no genesis file: that has 4194304 bytes at most"):
+        read_genesis(Path("/dev/zero"))

@@ -5,7 +5,7 @@ from typing import Final
 
 from coalesced.config import Config
 from coalesced.testnet.manifest import Lie, Manifest, TestnetError, load
-from node.community.genesis_file import parse_genesis
+from node.community.genesis_file import load_genesis
 from node.errors import NodeError, UsageError
 from node.ledger.chain.genesis import chain_id, decode_genesis
 from node.net.endpoint import parse_endpoint
@@ -46,7 +46,7 @@ def _founded_chain(manifest: Manifest, config: Config) -> bytes:
     if config.ledger.genesis != str(manifest.genesis):
         raise _refused(f"it has to follow the chain of {manifest.genesis}")
     try:
-        packed = parse_genesis(manifest.genesis.read_bytes(), str(manifest.genesis))
+        packed = load_genesis(manifest.genesis)
         drawn = {keyfile.load(manifest.home(node) / KEY_FILE).public_key for node in manifest.nodes}
     except OSError as error:
         raise _refused(f"{error.filename}: {error.strerror}") from error
