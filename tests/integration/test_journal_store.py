@@ -299,7 +299,7 @@ async def test_a_torn_write_ahead_log_leaves_a_whole_journal(tmp_path: Path) -> 
 
 
 async def test_a_write_that_fails_is_not_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node.store.database.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("node.store.connections.BUSY_TIMEOUT_S", 0.05)
     journal = await written(tmp_path / "journal.db", 3)
     blocker = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")

@@ -257,7 +257,7 @@ async def test_a_read_only_directory_or_file_is_named_on_opening(
 
 
 async def test_a_file_in_use_by_another_process_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node.store.database.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("node.store.connections.BUSY_TIMEOUT_S", 0.05)
     database = await open_numbers(tmp_path / "node.db")
     other = sqlite3.connect(tmp_path / "node.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
