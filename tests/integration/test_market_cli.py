@@ -8,14 +8,8 @@ import pytest
 
 from coalesced.cli.face import Face
 from coalesced.cli.main import run
+from tests.harness.commandline import Terminal
 from tests.harness.served_node import ServedNode, serve
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture(scope="module")

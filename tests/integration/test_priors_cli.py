@@ -11,15 +11,9 @@ from coalesced.cli.face import Face
 from coalesced.cli.main import run
 from crypto.identity import Identity
 from node.env import Env
+from tests.harness.commandline import Terminal
 from tests.harness.priors import document
 from tests.harness.served_node import ServedNode, serve
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The live line of a task on a terminal."""
 
-import io
 import time
 
 import msgspec
@@ -8,13 +7,7 @@ import pytest
 
 from coalesced.cli.progress import Progress
 from node.views import EventView
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
+from tests.harness.commandline import Terminal
 
 
 def test_what_stays_is_printed_only_after_the_live_line_was_erased(monkeypatch: pytest.MonkeyPatch) -> None:

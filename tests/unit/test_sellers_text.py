@@ -1,6 +1,5 @@
 """Whatever a seller writes is data on every face of the node: bounded, typed, and unable to steer what shows it."""
 
-import io
 import unicodedata
 from typing import Any
 
@@ -19,6 +18,7 @@ from coalesced.gateway.openai.errors import TaskEndedError, reply_to
 from coalesced.sdk import TaskFailedError
 from node.tasks.content import Content
 from node.views import DecisionView, OptionRow, TaskError, TaskView
+from tests.harness.commandline import Terminal
 
 HOSTILE = (
     "\x1b[31mred\x1b[0m",
@@ -67,13 +67,6 @@ def decision_of(text: str) -> Any:
     )
     view = DecisionView(skill="risk", choice="outsource", contractor=text, options=options, reasons=(text,))
     return msgspec.to_builtins(view)
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 # --- command line and console, which print the same lines

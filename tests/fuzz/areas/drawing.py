@@ -12,6 +12,7 @@ from coalesced.cli.render import draw, event_line
 from node import views
 from node.views import View
 from tests.fuzz.target import Target, plain
+from tests.harness.commandline import Terminal
 from tests.harness.memory_ledger import DID, NOW_UNIX_MS
 from tests.harness.memory_node import OPTIONS
 
@@ -25,14 +26,6 @@ STYLES = re.compile("\x1b\\[[01]m")
 """The bold titles of tables, which rich draws."""
 LARGEST = 2**53
 """No number from a peer or a file is larger."""
-
-
-class Terminal(io.StringIO):
-    """Text that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        """Yes."""
-        return True
 
 
 def draw_view(data: bytes) -> None:
