@@ -12,7 +12,7 @@ import msgspec
 from coalesced.cli.errors import CliError, unreadable
 from coalesced.cli.face import Face, command_options
 from coalesced.cli.signing import own_identity, submitted
-from coalesced.cli.units import counted
+from coalesced.cli.units import counted, moment
 from coalesced.control.shapes import LedgerMembers
 
 if TYPE_CHECKING:
@@ -36,21 +36,35 @@ class Motion:
 
     def said(self) -> list[str]:
         """What it would do, for a person."""
-        from coalesced.cli.ledger_files import shown
-        from protocol.transactions import open_transaction
+        return [_told(terms) for terms in self.terms()]
 
-        opened = [open_transaction(tx) for tx in self.txs]
-        facts = []
-        for one in opened:
-            fields = {name: value for name, value in shown(one.terms).items() if name not in ("chain", "motion")}
-            facts.append(f"{type(one.terms).__name__} {fields}")
-        return facts
+    def terms(self) -> "list[Approved]":
+        """What is signed."""
+        from protocol.transactions import Approved, open_transaction
+
+        found = [open_transaction(tx).terms for tx in self.txs]
+        return [terms for terms in found if isinstance(terms, Approved)]
 
     def signers(self) -> set[bytes]:
         """Who has signed all of it."""
         from protocol.transactions import open_transaction
 
         return set.intersection(*(set(open_transaction(tx).signers) for tx in self.txs))
+
+
+def _told(terms: "Approved") -> str:
+    """One decision in words: whom it is about by name, and until when it can be made."""
+    from crypto.identity import did_key
+
+    words = [type(terms).__name__.lower()]
+    for name in terms.__struct_fields__:
+        value = getattr(terms, name)
+        if name in ("chain", "motion", "valid_until_unix_ms") or value == ():
+            continue
+        several = value if isinstance(value, tuple) else (value,)
+        words += [name] * isinstance(value, tuple | int)
+        words += [did_key(one) if isinstance(one, bytes) else str(one) for one in several]
+    return f"{' '.join(words)}; valid until {moment(terms.valid_until_unix_ms)}"
 
 
 @click.command()
@@ -116,6 +130,9 @@ def approve(face: Face, /, file: Path, passphrase_file: str, yes: bool) -> None:
     from protocol.transactions import cosign
 
     motion = _read(file)
+    chain = face.run(lambda client: client.ledger_members())["chain"]
+    if strangers := {terms.chain.hex() for terms in motion.terms()} - {chain}:
+        raise CliError(f"{file} is for chain {strangers.pop()}, and this node follows {chain}", exit_code=5)
     for line in motion.said():
         face.note(line)
     if not yes:
@@ -180,7 +197,6 @@ def _has_account(face: Face, did: str) -> bool:
 
 def _read(file: Path) -> Motion:
     from protocol.errors import RemoteProtocolError
-    from protocol.transactions import Approved, open_transaction
 
     try:
         with file.open("rb") as opened:
@@ -188,7 +204,7 @@ def _read(file: Path) -> Motion:
         motion = Motion(tuple(base64.b64decode(str(text), validate=True) for text in found["transactions"]))
         if found.get("schema") != SCHEMA or not motion.txs:
             raise ValueError("it has another schema")
-        if not all(isinstance(open_transaction(tx).terms, Approved) for tx in motion.txs):
+        if len(motion.terms()) != len(motion.txs):
             raise ValueError("it holds something else than decisions of a committee")
     except OSError as error:
         raise unreadable(file, error) from error

@@ -1,5 +1,6 @@
 """Keys and the committee from the command line, against real nodes: kept, passed on, ended, let in, paid."""
 
+import base64
 import json
 import os
 import stat
@@ -9,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from coalesced.cli.motions import SCHEMA
+from crypto.identity import parse_did_key
 from node.store import keyfile
 from node.store.vote_mark import UNKNOWN, VoteMark
+from protocol.transactions import Grant, sign_transaction
 from tests.harness.processes import Daemon, Daemons, daemons, run_cli, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -123,7 +127,14 @@ def test_members_are_let_in_by_a_quorum_and_credits_granted_and_an_account_prove
     alone = member.cli("ledger", "grant", did, "1")
     assert (alone.returncode, "1 more members have to approve" in alone.stderr) == (5, True)
     assert member.cli("ledger", "grant", did, "1", "-o", str(motion)).returncode == 0
-    assert "Grant" in motion.read_text()
+    assert f"grant {did} credits 1; valid until" in motion.read_text()
+    other_chains = sign_transaction(
+        Grant(chain=bytes(32), motion=bytes(16), valid_until_unix_ms=1, account=parse_did_key(did), credits=1)
+    )
+    foreign = network.directory / "foreign.json"
+    foreign.write_text(json.dumps({"schema": SCHEMA, "transactions": [base64.b64encode(other_chains).decode()]}))
+    refused = other.cli("ledger", "members", "approve", str(foreign), "--yes")
+    assert (refused.returncode, "and this node follows" in refused.stderr) == (5, True)
     approved = other.cli("ledger", "members", "approve", str(motion), "--yes")
     assert approved.returncode == 0, approved.stderr
     assert asked(other, "ledger", "balance")["credits"] == 751
