@@ -138,10 +138,10 @@ def run(arguments: Sequence[str] | None = None, face: Face | None = None) -> int
     except OSError as error:
         # Commands turn what goes wrong with a file into an error that names it; what has no name is the output.
         if face.debug or error.filename is not None or error.errno not in OUTPUT_ERRORS:
-            return _bug(face, error)
+            return _other(face, error)
         return _report(face, CliError(f"cannot write the output: {error.strerror}", code="failed", exit_code=1))
     except Exception as error:  # noqa: BLE001  the edge: a bug is one line for the user, a traceback with --debug
-        return _bug(face, error)
+        return _other(face, error)
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -154,9 +154,13 @@ def _help(face: Face, error: click.exceptions.NoArgsIsHelpError) -> int:
     return 2
 
 
-def _bug(face: Face, error: Exception) -> int:
+def _other(face: Face, error: Exception) -> int:
     if face.debug:
         raise error
+    from node.errors import NodeError  # only now: `--help` has no use for it
+
+    if isinstance(error, NodeError):  # says by itself what is wrong, wherever a command left it to this
+        return _report(face, CliError(str(error), code=error.code, exit_code=error.exit_code))
     text = f"a bug in coalesced ({type(error).__name__}: {error}); --debug shows where"
     return _report(face, CliError(text, code="internal", exit_code=1))
 

@@ -305,6 +305,18 @@ def test_init_makes_what_is_missing_and_keeps_what_is_there(tmp_path: Path) -> N
     assert Ran(home, "config", "check").out.endswith("not a default: 0 settings\n")
 
 
+@pytest.mark.parametrize("command", [("keys", "backup", "-o", "copy"), ("keys", "restore", "copy")])
+def test_a_passphrase_file_that_others_can_read_is_no_bug_of_ours(tmp_path: Path, command: tuple[str, ...]) -> None:
+    file, home = tmp_path / "passphrase", tmp_path / "home"
+    file.write_text("p\n")
+    file.chmod(0o644)
+    if command[1] == "backup":
+        assert Ran(home, "init").code == 0
+    refused = Ran(home, *command, "--passphrase-file", str(file))
+    assert refused.code == 2
+    assert refused.err == f"error: others can read the passphrase file {file}: run `chmod 600 {file}`\n"
+
+
 def test_init_can_seal_the_key_with_a_passphrase_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "pass"
     file.write_text("correct horse\n")
