@@ -23,12 +23,10 @@ prefer_own_packages()
 from node.env import Env  # noqa: E402
 from node.errors import NodeError  # noqa: E402
 from node.execute.config import ExecuteConfig  # noqa: E402
-from node.execute.conversation import Ask  # noqa: E402
 from node.execute.execution import Execution  # noqa: E402
+from node.execute.job import Job  # noqa: E402
 from node.execute.processes import ProcessExecutor  # noqa: E402
-from node.execute.skill import Progress  # noqa: E402
 from node.outsource.localwork import FIRST_RUNS  # noqa: E402
-from protocol.specification import Effort  # noqa: E402
 
 OWN_RUNS: Final = FIRST_RUNS + 2
 """What a testnet's seller runs for itself before it sells: its first measurements, and a warm-up of two."""
@@ -46,44 +44,21 @@ class CheatingExecutor(ProcessExecutor):
         self._seconds_per_unit: dict[str, float] = {}
         """Of the latest honest run, by label."""
 
-    async def run(
-        self,
-        label: str,
-        input: bytes,  # noqa: A002  (the contract's word)
-        media_type: str,
-        *,
-        effort: Effort = "full",
-        timeout_s: float,
-        memory_bytes: int | None = None,
-        on_progress: Progress | None = None,
-        ask: Ask | None = None,
-        budget_micro: int = 0,
-        token: str = "",
-    ) -> Execution:
+    async def run(self, job: Job) -> Execution:
         """As ProcessExecutor, of other work or less of it, with the time that the right work would have taken."""
-        skill, units = self.skill(label), await self.size(label, input, media_type)
+        label, skill = job.label, self.skill(job.label)
+        units = await self.size(label, job.input, job.media_type)
         self._runs[label] = self._runs.get(label, 0) + 1
         is_honest = self._is_honest(self._runs[label])
         if not is_honest:
             match self._conduct:
                 case "corner-cutter":
-                    effort = skill.efforts[-1]
+                    job = replace(job, effort=skill.efforts[-1])
                 case "fabricator" | "baiter" | "honest":
-                    input, media_type = skill.example, skill.example_media_type  # noqa: A001
+                    job = replace(job, input=skill.example, media_type=skill.example_media_type)
                 case _:
                     assert_never(self._conduct)
-        done = await super().run(
-            label,
-            input,
-            media_type,
-            effort=effort,
-            timeout_s=timeout_s,
-            memory_bytes=memory_bytes,
-            on_progress=on_progress,
-            ask=ask,
-            budget_micro=budget_micro,
-            token=token,
-        )
+        done = await super().run(job)
         if is_honest:
             self._seconds_per_unit[label] = done.wall_s / units
             return done

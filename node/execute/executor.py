@@ -7,12 +7,12 @@ in a time that is told instead of measured, as a simulated daemon does.
 from collections.abc import Mapping
 from typing import Protocol
 
-from node.execute.conversation import Ask
 from node.execute.errors import InputError
 from node.execute.execution import Execution
+from node.execute.job import Job
 from node.execute.lanes import Lane
 from node.execute.remote import Remote
-from node.execute.skill import Progress, Skill
+from node.execute.skill import Skill
 from node.execute.user import UserFunction, UserSkill
 from node.tasks.verify import FULL_SCORE_PPM, Judgement, check_form, judge
 from protocol.specification import Effort, Level
@@ -66,22 +66,8 @@ class Executor(Protocol):
         """Stop offering a user's skill or one done elsewhere; whether there was one. Work in progress goes on."""
         ...  # pragma: no cover
 
-    async def run(
-        self,
-        label: str,
-        input: bytes,  # noqa: A002  (the contract's word)
-        media_type: str,
-        *,
-        effort: Effort = "full",
-        timeout_s: float,
-        memory_bytes: int | None = None,
-        on_progress: Progress | None = None,
-        ask: Ask | None = None,
-        budget_micro: int = 0,
-        token: str = "",
-    ) -> Execution:
-        """Execute one task. `timeout_s` runs from now, waiting for a worker included; `budget_micro` is the most that
-        a user's function may spend on tasks of its own, which it submits with `token`.
+    async def run(self, job: Job) -> Execution:
+        """Execute one task.
 
         InputError, UnknownSkillError, BusyError, TimeLimitError, MemoryLimitError, ExecutionError. Cancelling
         ends the work at once.

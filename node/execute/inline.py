@@ -8,16 +8,16 @@ import asyncio
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from node.execute import catalogue
 from node.execute.config import ExecuteConfig
-from node.execute.conversation import Ask
 from node.execute.errors import ExecutionError, InputError, TimeLimitError
 from node.execute.execution import Execution
 from node.execute.executor import check_effort, judge_form
+from node.execute.job import Job
 from node.execute.lanes import LanedExecutor
-from node.execute.remote import RemoteJob
-from node.execute.skill import Progress, Skill
+from node.execute.skill import Skill
 from node.execute.user import UserFunction, UserSkill
 from node.tasks.verify import Finding, Judgement, judge
 from protocol.specification import Effort, Level
@@ -95,35 +95,21 @@ class InlineExecutor(LanedExecutor):
         """InputError: a user's function needs a process of its own."""
         raise InputError(f"{user.label!r} cannot be offered here: this node runs builtin skills only")
 
-    async def run(
-        self,
-        label: str,
-        input: bytes,  # noqa: A002  (the contract's word)
-        media_type: str,
-        *,
-        effort: Effort = "full",
-        timeout_s: float,
-        memory_bytes: int | None = None,
-        on_progress: Progress | None = None,
-        ask: Ask | None = None,
-        budget_micro: int = 0,
-        token: str = "",
-    ) -> Execution:
+    async def run(self, job: Job) -> Execution:
         """See Executor. Memory is not limited, and builtin skills ask nothing."""
-        skill = self.skill(label)
-        check_effort(skill, effort)
-        limit_s = min(timeout_s, self._config.time_limit_s)
+        label, skill = job.label, self.skill(job.label)
+        check_effort(skill, job.effort)
+        limit_s = min(job.timeout_s, self._config.time_limit_s)
         if label in self._remotes:
-            job = RemoteJob(input=input, media_type=media_type, timeout_s=limit_s, on_progress=on_progress, ask=ask)
-            return await self._run_elsewhere(label, job)
+            return await self._run_elsewhere(replace(job, timeout_s=limit_s))
         try:
             async with asyncio.timeout(limit_s) as limit, self._work.slot():
-                output = self._output(label, input, media_type, effort)
-                takes_s = self._pace(label, skill.size(input, media_type)) * EFFORT_SHARE[effort]
+                output = self._output(label, job.input, job.media_type, job.effort)
+                takes_s = self._pace(label, skill.size(job.input, job.media_type)) * EFFORT_SHARE[job.effort]
                 for report in range(1, REPORTS + 1):
                     await asyncio.sleep(takes_s / REPORTS)
-                    if on_progress is not None:
-                        on_progress(report * 1_000_000 // REPORTS, "")
+                    if job.on_progress is not None:
+                        job.on_progress(report * 1_000_000 // REPORTS, "")
         except TimeoutError as error:
             if not limit.expired():
                 raise

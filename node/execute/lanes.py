@@ -9,7 +9,8 @@ from node.execute import catalogue
 from node.execute.config import ExecuteConfig
 from node.execute.errors import BusyError, InputError, OutOfOrderError, TimeLimitError, UnknownSkillError
 from node.execute.execution import Execution
-from node.execute.remote import Remote, RemoteJob
+from node.execute.job import Job
+from node.execute.remote import Remote
 from node.execute.skill import Skill, worst_micro
 
 OUT_OF_ORDER_S = 30.0
@@ -128,9 +129,9 @@ class LanedExecutor:
         """The queue that runs of that label wait in."""
         return self._remotes[label][1] if label in self._remotes else self._work
 
-    async def _run_elsewhere(self, label: str, job: RemoteJob) -> Execution:
+    async def _run_elsewhere(self, job: Job) -> Execution:
         """One run of what is done elsewhere, its queue included."""
-        remote, lane = self._remotes[label]
+        remote, lane = self._remotes[job.label]
         until_s = asyncio.get_running_loop().time() + job.timeout_s
         has_begun = False
         try:

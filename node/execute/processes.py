@@ -7,6 +7,7 @@ crashed) costs its worker, so nothing of it survives.
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from node.env import Env
@@ -17,14 +18,14 @@ from node.execute.errors import InputError, TimeLimitError
 from node.execute.execution import Execution
 from node.execute.executor import check_effort, judge_form
 from node.execute.frames import Header
+from node.execute.job import Job
 from node.execute.lanes import Lane, LanedExecutor
 from node.execute.pool import Pool
 from node.execute.process import Launch, builtin_launch
-from node.execute.remote import RemoteJob
 from node.execute.skill import Progress, Skill
 from node.execute.user import UserFunction, UserSkill, launch_of, skill_of, split_target, user_launch
 from node.tasks.verify import Finding, Judgement, judge
-from protocol.specification import Effort, Level
+from protocol.specification import Level
 
 MEASURE_IN_PLACE_BYTES = 64 * 1024
 """Inputs up to this are measured on the event loop (well under 1 ms); larger ones in a worker."""
@@ -69,36 +70,18 @@ class ProcessExecutor(LanedExecutor):
         self._pool.forget(launch_of(user).key)
         return True
 
-    async def run(
-        self,
-        label: str,
-        input: bytes,  # noqa: A002  (the contract's word)
-        media_type: str,
-        *,
-        effort: Effort = "full",
-        timeout_s: float,
-        memory_bytes: int | None = None,
-        on_progress: Progress | None = None,
-        ask: Ask | None = None,
-        budget_micro: int = 0,
-        token: str = "",
-    ) -> Execution:
-        """Execute one task. `timeout_s` runs from now, waiting for a worker included.
-
-        InputError, UnknownSkillError, BusyError, TimeLimitError, MemoryLimitError, ExecutionError. Cancelling
-        kills the work at once.
-        """
-        skill = self.skill(label)
-        check_effort(skill, effort)
-        memory = min(memory_bytes or self._config.memory_limit_bytes, self._config.memory_limit_bytes)
-        limit_s = min(timeout_s, self._config.time_limit_s)
-        if label in self._remotes:
-            job = RemoteJob(input=input, media_type=media_type, timeout_s=limit_s, on_progress=on_progress, ask=ask)
-            return await self._run_elsewhere(label, job)
-        order = {**self._order("run", skill, media_type, limit_s), "effort": effort, "memory_bytes": memory}
-        order |= {"budget_micro": budget_micro, "token": token}
+    async def run(self, job: Job) -> Execution:
+        """See Executor. Cancelling kills the work at once."""
+        skill = self.skill(job.label)
+        check_effort(skill, job.effort)
+        memory = min(job.memory_bytes or self._config.memory_limit_bytes, self._config.memory_limit_bytes)
+        limit_s = min(job.timeout_s, self._config.time_limit_s)
+        if job.label in self._remotes:
+            return await self._run_elsewhere(replace(job, timeout_s=limit_s))
+        order = {**self._order("run", skill, job.media_type, limit_s), "effort": job.effort, "memory_bytes": memory}
+        order |= {"budget_micro": job.budget_micro, "token": job.token}
         header, output = await self._carry_out(
-            self._work, self._launch(label), order, input, limit_s, memory, on_progress, ask
+            self._work, self._launch(job.label), order, job.input, limit_s, memory, job.on_progress, job.ask
         )
         return Execution(
             output=output,
@@ -106,7 +89,7 @@ class ProcessExecutor(LanedExecutor):
             wall_s=float(header["wall_s"]),
             cpu_s=float(header["cpu_s"]),
             peak_memory_bytes=int(header["peak_memory_bytes"]),
-            paid_micro=min(max(0, int(header.get("paid_micro", 0))), budget_micro),
+            paid_micro=min(max(0, int(header.get("paid_micro", 0))), job.budget_micro),
         )
 
     async def verify(

@@ -3,23 +3,11 @@
 It takes none of this node's workers: `skill.slots` says how many may run at once, and its executor sees to that.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
-from node.execute.conversation import Ask
 from node.execute.execution import Execution
-from node.execute.skill import Progress, Skill
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteJob:
-    """One task for it."""
-
-    input: bytes
-    media_type: str
-    timeout_s: float
-    on_progress: Progress | None = None
-    ask: Ask | None = None
+from node.execute.job import Job
+from node.execute.skill import Skill
 
 
 class Remote(Protocol):
@@ -30,6 +18,6 @@ class Remote(Protocol):
         """What it is. `slots` is set."""
         ...  # pragma: no cover
 
-    async def run(self, job: RemoteJob) -> Execution:
+    async def run(self, job: Job) -> Execution:
         """Have one task done within its time. InputError, ExecutionError, TimeLimitError; cancelling ends it."""
         ...  # pragma: no cover

@@ -8,6 +8,7 @@ from node.env import Env
 from node.examination.items import Item
 from node.execute import catalogue
 from node.execute.executor import Executor
+from node.execute.job import Job
 from node.store.examinations import Examinations
 from node.tasks.content import Content
 from node.tasks.verify import FULL_SCORE_PPM, Finding, check_agreement
@@ -76,5 +77,5 @@ class Questions:
         size = SCALE * FACTOR ** self._env.rng.uniform(-0.5, 0.5)
         task = MixedTask(skill, int.from_bytes(self._env.entropy(6), "big"), size)
         case = await self._env.offload(task.case)
-        done = await self._executor.run(skill, case.input, case.media_type, effort="full", timeout_s=ANSWER_LIMIT_S)
+        done = await self._executor.run(Job(skill, case.input, case.media_type, timeout_s=ANSWER_LIMIT_S))
         return Question(Content(case.media_type, case.input), Content(done.media_type, done.output))

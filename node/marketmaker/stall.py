@@ -12,7 +12,7 @@ from crypto.identity import Identity
 from node.env import Env
 from node.execute.errors import InputError
 from node.execute.execution import Execution
-from node.execute.remote import RemoteJob
+from node.execute.job import Job
 from node.execute.skill import JSON, Skill
 from node.priors.config import MarketMakerConfig
 from node.priors.document import SKILL, Made, Probe, make
@@ -74,7 +74,7 @@ class Stall:
             slots=SLOTS,
         )
 
-    async def run(self, job: RemoteJob) -> Execution:
+    async def run(self, job: Job) -> Execution:
         """See Remote."""
         began_s = time.perf_counter()
         try:

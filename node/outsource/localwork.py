@@ -21,6 +21,7 @@ from node.errors import NodeError
 from node.execute.conversation import Ask
 from node.execute.execution import Execution
 from node.execute.executor import Executor
+from node.execute.job import Job
 from node.execute.skill import Progress, Skill
 from node.outsource.tokenbook import PREFIX as TOKENS_PREFIX
 from node.outsource.tokenbook import TokenBook
@@ -218,7 +219,7 @@ class LocalWork:
             memory_bytes = min(memory_bytes or skill.memory_limit_bytes, skill.memory_limit_bytes)
         with self.counted(label, effort, units, worth_micro) if skill.slots is None else nullcontext():
             async with turn or nullcontext():
-                execution = await self.executor.run(
+                job = Job(
                     label,
                     content.data,
                     content.media_type,
@@ -230,6 +231,7 @@ class LocalWork:
                     budget_micro=budget_micro,
                     token=token,
                 )
+                execution = await self.executor.run(job)
         if skill.tariff is not None and execution.usage is not None:
             await self.tokens.learn(skill.tariff, len(content.data), execution.usage)
         await self.learn_time(label, effort, await self.units(label, content), execution.wall_s)

@@ -10,6 +10,7 @@ from pathlib import Path
 from crypto.identity import short_id
 from node.daemon import Daemon
 from node.errors import NodeError
+from node.execute.job import Job
 from node.net.endpoint import endpoint
 from node.owner.ledger import brief
 from node.owner.machine import described, devices
@@ -123,9 +124,8 @@ class Doctor:
         return "pass", "; ".join(said), ""
 
     async def _worker(self) -> Outcome:
-        execution = await self._daemon.parts.executor.run(
-            "sentiment", SAMPLE.encode(), "text/plain", effort="cheapest", timeout_s=CHECK_TIMEOUT_S
-        )
+        job = Job("sentiment", SAMPLE.encode(), "text/plain", effort="cheapest", timeout_s=CHECK_TIMEOUT_S)
+        execution = await self._daemon.parts.executor.run(job)
         return "pass", f"a worker process did a task in {execution.wall_s * 1000:.1f} ms", ""
 
     async def _predictions(self) -> Outcome:

@@ -23,9 +23,9 @@ from node.decision.hardware import gpu, model
 from node.decision.roofline import LlmWork, estimate
 from node.decision.tokens import TokenBelief, expected_usage, observe_usage, work_units
 from node.execute import corpus
+from node.execute.job import Job
 from node.execute.openai.model import OpenAiModel
 from node.execute.openai.offer import skill_of
-from node.execute.remote import RemoteJob
 from node.execute.skill import TEXT
 from node.views import ModelSource
 
@@ -86,7 +86,7 @@ async def measured(source: ModelSource, card: str, runs: int, joules: Meter | No
         state = state or start(Prior(seconds_per_unit=found.time_s / units))
         expected_s = predict(state, units).expected_s
         before_j = joules() if joules else None
-        done = await served.run(RemoteJob(input=data, media_type=TEXT, timeout_s=TIMEOUT_S))
+        done = await served.run(Job(served.skill.label, data, TEXT, timeout_s=TIMEOUT_S))
         used_j = joules() - before_j if joules and before_j is not None else None
         rows.append(Row(found.time_s, expected_s, done.wall_s, device.power_watts * expected_s, used_j))
         state = observe(state, units, done.wall_s)

@@ -13,6 +13,7 @@ from node.decision.verification import VerificationConfig
 from node.errors import UsageError
 from node.examination.honeytokens import honeytoken
 from node.execute.corpus import sentiment_case
+from node.execute.job import Job
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.views import AskRequest, InputFile, LeakRequest, SkillTestRequest
 from tests.harness.nodes import DEAR, LIMIT_S, NETWORK, Node, World
@@ -25,9 +26,7 @@ async def items_for(node: Node, count: int, *, wrong: bool = False, sentences: i
     lines = []
     for seed in range(count):
         data = sentiment_case(seed, texts=1, sentences=sentences).input
-        done = await node.parts.executor.run(
-            SKILL, data, "application/json", effort="full", timeout_s=20, memory_bytes=None
-        )
+        done = await node.parts.executor.run(Job(SKILL, data, "application/json", timeout_s=20))
         expected = '{"scores": []}' if wrong else done.output.decode()
         lines.append(json.dumps({"input": data.decode(), "media_type": "application/json", "expected": expected}))
     return "\n".join(lines)

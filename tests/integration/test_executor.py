@@ -19,6 +19,7 @@ from node.execute.errors import (
     TimeLimitError,
     UnknownSkillError,
 )
+from node.execute.job import Job
 from node.execute.processes import ProcessExecutor
 from node.execute.user import UserSkill
 
@@ -49,7 +50,7 @@ def is_running(pid: int) -> bool:
 
 
 async def run(executor: ProcessExecutor, case: corpus.Case, timeout_s: float = 60) -> bytes:
-    return (await executor.run(case.label, case.input, case.media_type, timeout_s=timeout_s)).output
+    return (await executor.run(Job(case.label, case.input, case.media_type, timeout_s=timeout_s))).output
 
 
 async def started(executor: ProcessExecutor, case: corpus.Case) -> tuple[asyncio.Task[bytes], int]:
@@ -58,7 +59,7 @@ async def started(executor: ProcessExecutor, case: corpus.Case) -> tuple[asyncio
 
     async def body() -> bytes:
         execution = await executor.run(
-            case.label, case.input, case.media_type, timeout_s=600, on_progress=lambda done, text: working.set()
+            Job(case.label, case.input, case.media_type, timeout_s=600, on_progress=lambda done, text: working.set())
         )
         return execution.output
 
@@ -72,7 +73,7 @@ async def test_an_execution_says_what_it_took(executor: ProcessExecutor) -> None
     seen: list[int] = []
     case = corpus.risk_case(3, paths=100_000)
     done = await executor.run(
-        "risk", case.input, case.media_type, timeout_s=60, on_progress=lambda done_ppm, text: seen.append(done_ppm)
+        Job("risk", case.input, case.media_type, timeout_s=60, on_progress=lambda done_ppm, text: seen.append(done_ppm))
     )
     assert json.loads(done.output)["paths"] >= 100_000
     assert done.media_type == "application/json"
@@ -158,20 +159,20 @@ async def test_malformed_input_is_the_callers_fault_and_keeps_the_worker(executo
     await run(executor, SHORT)
     before = executor.process_ids
     with pytest.raises(InputError, match="positions"):
-        await executor.run("risk", b'{"paths": 1000}', "application/json", timeout_s=30)
+        await executor.run(Job("risk", b'{"paths": 1000}', "application/json", timeout_s=30))
     assert executor.process_ids == before
 
 
 async def test_an_unknown_label_names_the_known_ones(executor: ProcessExecutor) -> None:
     with pytest.raises(UnknownSkillError, match="document-analysis, portfolio, risk, sentiment"):
-        await executor.run("astrology", b"x", "text/plain", timeout_s=1)
+        await executor.run(Job("astrology", b"x", "text/plain", timeout_s=1))
 
 
 async def test_an_unknown_effort_is_refused(executor: ProcessExecutor, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def up(text: str) -> str:\n    return text.upper()\n")
     executor.register(UserSkill(label="up", module="mine", function="up", directory=str(tmp_path)))
     with pytest.raises(InputError, match="no effort 'cheap'"):
-        await executor.run("up", b"x", "text/plain", effort="cheap", timeout_s=10)
+        await executor.run(Job("up", b"x", "text/plain", effort="cheap", timeout_s=10))
 
 
 async def test_any_bytes_as_a_result_are_judged_not_raised(executor: ProcessExecutor) -> None:
@@ -204,7 +205,7 @@ async def test_a_task_over_its_memory_limit_is_refused_memory(executor: ProcessE
     (tmp_path / "hungry.py").write_text("def eat(text: str) -> str:\n    return str(len(bytearray(10**9)))\n")
     executor.register(UserSkill(label="eat", module="hungry", function="eat", directory=str(tmp_path)))
     with pytest.raises(MemoryLimitError, match="limit of 128 MiB"):
-        await executor.run("eat", b"x", "text/plain", timeout_s=30, memory_bytes=128 * 2**20)
+        await executor.run(Job("eat", b"x", "text/plain", timeout_s=30, memory_bytes=128 * 2**20))
 
 
 async def test_children_count_into_the_memory_limit(executor: ProcessExecutor, tmp_path: Path) -> None:
@@ -218,5 +219,5 @@ async def test_children_count_into_the_memory_limit(executor: ProcessExecutor, t
     )
     executor.register(UserSkill(label="spawn", module="parent", function="spawn", directory=str(tmp_path)))
     with pytest.raises(MemoryLimitError, match="used"):
-        await executor.run("spawn", b"x", "text/plain", timeout_s=30, memory_bytes=128 * 2**20)
+        await executor.run(Job("spawn", b"x", "text/plain", timeout_s=30, memory_bytes=128 * 2**20))
     await eventually(lambda: executor.process_ids == [])

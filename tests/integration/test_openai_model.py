@@ -14,6 +14,7 @@ from node.errors import UsageError
 from node.execute.config import ExecuteConfig
 from node.execute.errors import BusyError, ExecutionError, InputError, OutOfOrderError, TimeLimitError
 from node.execute.execution import Execution
+from node.execute.job import Job
 from node.execute.openai.model import OpenAiModel
 from node.execute.openai.offer import skill_of
 from node.execute.openai.retry import RetryBudget
@@ -46,7 +47,7 @@ def offer(executor: ProcessExecutor, served: Backend, **changes: Any) -> OpenAiM
 
 
 async def run(executor: ProcessExecutor, data: bytes = TEXT, media_type: str = "text/plain", **more: Any) -> Execution:
-    return await executor.run("llm/small-1", data, media_type, **{"timeout_s": 10.0, **more})
+    return await executor.run(Job("llm/small-1", data, media_type, **{"timeout_s": 10.0, **more}))
 
 
 def chat(text: str, **fields: Any) -> bytes:

@@ -15,6 +15,7 @@ from coalesced.control.server import ControlServer
 from coalesced.gateway.a2a.config import A2aConfig
 from crypto.identity import Identity, did_key
 from node.errors import NodeError, UsageError
+from node.execute.job import Job
 from node.outsource.config import ContractorConfig
 from node.views import AgentSource, InputFile, OfferView, SellRequest
 from tests.harness.commandline import Ran
@@ -235,7 +236,7 @@ async def test_a_failed_attempt_costs_its_seller_what_the_agent_charges(
     seller = await some.seller(sections={"contractor": ContractorConfig(skills=())})
     await sell(seller, agent, cost_micro=90)
     with pytest.raises(NodeError) as failed:
-        await seller.parts.executor.run(LABEL, f"{text} {TEXT}".encode(), "text/plain", timeout_s=1.0)
+        await seller.parts.executor.run(Job(LABEL, f"{text} {TEXT}".encode(), "text/plain", timeout_s=1.0))
     assert failed.value.spent_micro == spent_micro
 
 
@@ -248,7 +249,7 @@ async def test_an_agent_that_wants_a_contract_is_sold_for_what_its_seller_lets_i
     seller = await some.seller(sections={"contractor": ContractorConfig(skills=())})
     source = AgentSource(card=f"http://{agent.endpoint}", skill="sentiment", cost_micro=cost_micro, usual_s=0.2)
     await seller.owner.sell(SellRequest(target=source.card, remote=source, price_micro=500))
-    run = seller.parts.executor.run("agent/sentiment", TEXT.encode(), "text/plain", timeout_s=20.0)
+    run = seller.parts.executor.run(Job("agent/sentiment", TEXT.encode(), "text/plain", timeout_s=20.0))
     if is_done:
         assert (await run).media_type == "application/json"
         assert (await agent.owner.status()).earned_today_micro > 0

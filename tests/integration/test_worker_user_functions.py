@@ -16,6 +16,7 @@ import pytest
 from node.execute.config import ExecuteConfig
 from node.execute.errors import ExecutionError, InputError
 from node.execute.execution import Execution
+from node.execute.job import Job
 from node.execute.processes import ProcessExecutor
 from node.execute.user import UserSkill
 
@@ -47,7 +48,7 @@ async def offer(executor: ProcessExecutor, folder: Path, code: str, function: st
 
 
 async def run(executor: ProcessExecutor, data: bytes, media_type: str = "text/plain", **more: Any) -> Execution:
-    return await executor.run("mine", data, media_type, timeout_s=30, **more)
+    return await executor.run(Job("mine", data, media_type, timeout_s=30, **more))
 
 
 async def test_an_async_function_reports_progress_and_asks(executor: ProcessExecutor, tmp_path: Path) -> None:
@@ -287,6 +288,7 @@ async def test_a_changed_function_is_imported_anew_when_it_is_offered_again(
 
 HOST = """
 import asyncio, sys
+from node.execute.job import Job
 from node.execute.processes import ProcessExecutor
 from node.execute.user import UserSkill
 
@@ -294,7 +296,7 @@ async def main() -> None:
     executor = ProcessExecutor()
     executor.register(UserSkill(label="mine", module="mine", function="work", directory=sys.argv[1]))
     report = lambda done_ppm, text: print(text, flush=True)
-    await executor.run("mine", b"x", "text/plain", timeout_s=60, on_progress=report)
+    await executor.run(Job("mine", b"x", "text/plain", timeout_s=60, on_progress=report))
 
 asyncio.run(main())
 """

@@ -10,6 +10,7 @@ from node.execute.catalogue import SKILLS
 from node.execute.config import ExecuteConfig
 from node.execute.errors import BusyError, InputError, TimeLimitError, UnknownSkillError
 from node.execute.inline import BuiltinWork, InlineExecutor
+from node.execute.job import Job
 from node.execute.user import UserSkill
 
 PROBES = {label: made[0] for label, made in inputs().items()}
@@ -27,8 +28,8 @@ def test_an_honest_result_passes_every_check_and_another_ones_none(skill: object
         one = executor()
         label = skill.label  # type: ignore[attr-defined]
         data, media_type = await one.probe(label)
-        done = await one.run(label, data, media_type, timeout_s=60)
-        other = await one.run(label, skill.example, skill.example_media_type, timeout_s=60)  # type: ignore[attr-defined]
+        done = await one.run(Job(label, data, media_type, timeout_s=60))
+        other = await one.run(Job(label, skill.example, skill.example_media_type, timeout_s=60))  # type: ignore[attr-defined]
         for level in ("none", "cheap", "full"):
             good, bad = [
                 await one.verify(
@@ -46,9 +47,11 @@ def test_work_takes_the_told_time_and_reports_on_the_way() -> None:
     async def main(loop: SimLoop) -> None:
         reports: list[tuple[float, int]] = []
         began_s = loop.time()
-        done = await executor(3.0).run(
-            "sentiment", TEXT, MEDIA_TYPE, timeout_s=10, on_progress=lambda ppm, _: reports.append((loop.time(), ppm))
-        )
+
+        def report(done_ppm: int, text: str) -> None:
+            reports.append((loop.time(), done_ppm))
+
+        done = await executor(3.0).run(Job("sentiment", TEXT, MEDIA_TYPE, timeout_s=10, on_progress=report))
         assert loop.time() - began_s == pytest.approx(3.0)
         assert done.wall_s == 3.0
         assert [ppm for _, ppm in reports] == [333_333, 666_666, 1_000_000]
@@ -60,21 +63,21 @@ def test_limits_and_bad_input_are_the_errors_of_any_executor() -> None:
     async def main(loop: SimLoop) -> None:
         one = executor(2.0, max_workers=1, max_queued=0)
         with pytest.raises(TimeLimitError):
-            await one.run("sentiment", TEXT, MEDIA_TYPE, timeout_s=1)
+            await one.run(Job("sentiment", TEXT, MEDIA_TYPE, timeout_s=1))
         with pytest.raises(InputError):
-            await one.run("portfolio", b"{}", "application/json", timeout_s=9)
+            await one.run(Job("portfolio", b"{}", "application/json", timeout_s=9))
         with pytest.raises(InputError):
-            await one.run("sentiment", TEXT, MEDIA_TYPE, effort="heroic", timeout_s=9)  # type: ignore[arg-type]
+            await one.run(Job("sentiment", TEXT, MEDIA_TYPE, effort="heroic", timeout_s=9))  # type: ignore[arg-type]
         with pytest.raises(UnknownSkillError, match="document-analysis"):
             one.skill("cooking")
         with pytest.raises(InputError, match="builtin skills only"):
             one.register(UserSkill(label="mine", module="m", function="f", directory="/", environment={}, python="p"))
         async with asyncio.TaskGroup() as group:
-            running = group.create_task(one.run("sentiment", TEXT, MEDIA_TYPE, timeout_s=9))
+            running = group.create_task(one.run(Job("sentiment", TEXT, MEDIA_TYPE, timeout_s=9)))
             await asyncio.sleep(0.5)
             assert (one.running, one.free_slots, one.queue_depth) == (1, 0, 0)
             with pytest.raises(BusyError):
-                await one.run("sentiment", TEXT, MEDIA_TYPE, timeout_s=9)
+                await one.run(Job("sentiment", TEXT, MEDIA_TYPE, timeout_s=9))
             await running
         assert one.running == 0
 

@@ -21,6 +21,7 @@ from coalesced.testnet.settings import config_toml
 from node.env import Env
 from node.execute.config import ExecuteConfig
 from node.execute.corpus import sentiment_case
+from node.execute.job import Job
 from node.execute.mix import COUNTS, FACTOR, mixed
 from node.execute.processes import ProcessExecutor
 
@@ -125,7 +126,8 @@ async def test_a_cheat_prices_as_if_it_worked_and_is_found_out_by_a_full_check(
     executor = CheatingExecutor(conduct, ExecuteConfig(max_workers=1), Env())
     try:
         runs = [
-            await executor.run(case.label, case.input, case.media_type, timeout_s=20.0) for _ in range(honest_runs + 1)
+            await executor.run(Job(case.label, case.input, case.media_type, timeout_s=20.0))
+            for _ in range(honest_runs + 1)
         ]
     finally:
         await executor.stop()

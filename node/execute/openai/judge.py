@@ -8,11 +8,11 @@ from node.decision.verification import JudgeConfig
 from node.errors import NodeError
 from node.execute.errors import FormatError
 from node.execute.execution import Execution
+from node.execute.job import Job
 from node.execute.openai.form import WishedForm
 from node.execute.openai.model import OpenAiModel
 from node.execute.openai.offer import cost_rate, skill_of
 from node.execute.openai.reply import ChatResult
-from node.execute.remote import RemoteJob
 from node.execute.skill import JSON, worst_micro
 from node.verification.judging import Grade, NoGradeError, judge_request, read_grade
 from node.views import ModelSource
@@ -61,7 +61,7 @@ class JudgeModel:
 
     async def _asked(self, request: dict[str, object], timeout_s: float) -> Execution:
         try:
-            job = RemoteJob(input=msgspec.json.encode(request), media_type=JSON, timeout_s=timeout_s)
+            job = Job(LABEL, msgspec.json.encode(request), JSON, timeout_s=timeout_s)
             return await self._model.run(job)
         except FormatError:
             raise

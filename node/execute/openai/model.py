@@ -14,6 +14,7 @@ from node.decision.tokens import Usage, charge_micro, doubt
 from node.errors import NodeError, UsageError
 from node.execute.errors import ExecutionError, FormatError, OutOfOrderError
 from node.execute.execution import Execution
+from node.execute.job import Job
 from node.execute.openai.credentials import read_key
 from node.execute.openai.exchange import Endpoint, EndpointError, chat, fetch, session
 from node.execute.openai.pace import Pace
@@ -28,7 +29,6 @@ from node.execute.openai.reply import (
 )
 from node.execute.openai.request import ChatRequest, read_chat, read_texts
 from node.execute.openai.retry import RetryBudget, pause_s
-from node.execute.remote import RemoteJob
 from node.execute.skill import JSON, TEXT, Progress, Skill, worst_micro
 from node.views import ModelSource
 from node.wording import listed
@@ -58,7 +58,7 @@ class OpenAiModel:
         self._pace = Pace(source.per_minute)
         self._dialect = _Dialect()
 
-    async def run(self, job: RemoteJob) -> Execution:
+    async def run(self, job: Job) -> Execution:
         """One task. InputError, TimeLimitError, and ExecutionError when the endpoint fails for good."""
         until_s = asyncio.get_running_loop().time() + job.timeout_s
         if self._source.kind == "embeddings":

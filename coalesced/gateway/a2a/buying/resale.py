@@ -33,9 +33,9 @@ from node.errors import NodeError, UsageError
 from node.execute.envelope import Envelope, is_envelope
 from node.execute.errors import ExecutionError, InputError, OutOfOrderError, TimeLimitError
 from node.execute.execution import Execution
+from node.execute.job import Job
 from node.execute.openai.credentials import key_from_file
 from node.execute.openai.policy import check_endpoint, host_away, is_near
-from node.execute.remote import RemoteJob
 from node.execute.skill import JSON, TEXT, Skill
 from node.store.offers import SoldFunction
 from node.tasks.content import Content
@@ -106,7 +106,7 @@ class SoldAgent:
         self._identity = identity
         self._unix_ms = unix_ms
 
-    async def run(self, job: RemoteJob) -> Execution:
+    async def run(self, job: Job) -> Execution:
         """One task. InputError, TimeLimitError, and ExecutionError when the agent does not do it."""
         parts, loop = parts_in(job.input, job.media_type), asyncio.get_running_loop()
 
