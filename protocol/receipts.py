@@ -45,8 +45,7 @@ MAX_BODY_BYTES = 4096
 DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Signed(Generic[B]):
+class Signed(msgspec.Struct, Generic[B], frozen=True):
     """A verified body: its decoded terms, the exact bytes, and one signature over them."""
 
     terms: B

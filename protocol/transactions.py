@@ -10,7 +10,6 @@ read here comes from a peer: what is wrong with it is a RemoteProtocolError.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -243,8 +242,7 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_l
     signatures: Annotated[tuple[tuple[Key32, Signature64], ...], Meta(max_length=MAX_MEMBERS)]
 
 
-@dataclass(frozen=True, slots=True)
-class Rating:
+class Rating(msgspec.Struct, frozen=True):
     """What a revealed rating says, its two signatures checked."""
 
     terms: RatingTerms
@@ -253,8 +251,7 @@ class Rating:
     commitment: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """What an unrated job's papers say: the contractor's acceptance and the client's award, of one task."""
 
     acceptance: AcceptanceTerms
@@ -262,8 +259,7 @@ class Delivery:
     awarded_unix_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """A transaction whose signatures are all good: terms, signers without repetition, and what is inside."""
 
     terms: Transaction

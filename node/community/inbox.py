@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from node.community.config import LedgerConfig
 
@@ -11,8 +12,7 @@ MAX_BYTES: Final = 32 * 2**20
 """About sixteen full blocks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True, gc=False):
     """A packed consensus message from a peer, or (`sender` is None) a transaction of this node's own."""
 
     sender: bytes | None

@@ -9,8 +9,9 @@ This level does not resist collusion: a ring of enough clients outvotes the hone
 """
 
 import math
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from protocol.signed import Outcome
 
@@ -31,8 +32,7 @@ WEIGHTS: Final[dict[Outcome, tuple[int, int]]] = {
 """How much success and how much failure a rating is. Late work was done; refunded work was not paid, but made good."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True, gc=False):
     """Successes and failures in units of 2^-32 rating, as they stood on `day` (days since 1970)."""
 
     day: int
