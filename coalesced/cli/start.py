@@ -55,7 +55,7 @@ def start(
     """
     from coalesced.plain_structlog import load_structlog
 
-    load_structlog()
+    load_structlog()  # before what follows does, with rich
     from coalesced.config import ConfigError, Source, load
     from node.errors import NodeError
 

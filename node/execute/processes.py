@@ -105,11 +105,7 @@ class ProcessExecutor(LanedExecutor):
         seed: bytes,
         timeout_s: float,
     ) -> Judgement:
-        """Judge `output`, whoever produced it; `seed` (secret until delivery) chooses what is sampled.
-
-        Level none checks the form alone; redundant makes the full check here, and the caller compares with a
-        second run (`check_agreement`). Malformed output is a refusal, never an error. Raises as `run` does.
-        """
+        """See Executor."""
         skill = self.skill(label)
         if judgement := judge_form(skill, output, output_media_type, level, min_score_ppm):
             return judgement
