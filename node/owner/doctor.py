@@ -83,7 +83,7 @@ class Doctor:
         if ledger is None or standing is None:
             return "skip", "ledger.enabled is false", ""
         if standing.problem:
-            return "fail", f"it neither votes nor follows: {standing.problem}", ""
+            return "fail", f"it {standing.complaint}", ""
         if not ledger.role:
             return "skip", ledger.problem or "it is still being read", ""
         text = f"{ledger.role} at height {ledger.height}, {counted(ledger.members, 'member')}, f={ledger.tolerates}"

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable
 
 from crypto.identity import did_key, short_id
-from node.community.community import ASKING
 from node.daemon import Daemon
 from node.owner.ledger import brief
 from node.owner.priors import maker_problems
@@ -84,9 +83,9 @@ class StatusDesk:
         if daemon.bootstrap and not contacts:
             where = ", ".join(str(one) for one in daemon.bootstrap)
             yield Problem(text=f"no node answers at {where}: tasks are done here", fix="coalesced doctor")
-        ledger = brief(parts.community)
-        if ledger is not None and ledger.problem not in ("", ASKING):
-            yield Problem(text=f"the ledger neither votes nor follows: {ledger.problem}", fix="coalesced doctor")
+        ledger = parts.community.standing
+        if ledger is not None and ledger.problem:
+            yield Problem(text=f"the ledger {ledger.complaint}", fix="coalesced doctor")
         cap = parts.store.spending.caps.day_micro
         if spent_micro >= cap * NEARLY:
             yield Problem(text=f"{usd(spent_micro)} of today's {usd(cap)} are spent", fix="coalesced config show")

@@ -126,6 +126,8 @@ async def test_a_damaged_file_stops_the_voting_and_not_the_node(tmp_path: Path) 
         await four.start(broken)
         await until(lambda: "is damaged" in problem(broken), "the damage is told")
         assert broken.facts is None
+        assert broken.community.standing is not None
+        assert broken.community.standing.complaint.startswith("neither votes nor follows: ")
         await four.members[1].commit()
         await four.agree(2, four.members[:3])
 

@@ -97,6 +97,9 @@ async def test_a_member_alone_without_its_file_does_not_vote(tmp_path: Path) -> 
         await one.start(member)
         await until(lambda: "votes of this member are missing" in problem(member), "it says why it does not vote")
         assert member.height == 0
+        standing = member.community.standing
+        assert standing is not None
+        assert standing.complaint.startswith("does not vote: votes of this member"), "though it follows"
 
 
 async def test_a_member_that_is_killed_at_any_moment_is_not_in_doubt(tmp_path: Path) -> None:
