@@ -56,8 +56,8 @@ class Standing:
     @property
     def complaint(self) -> str:
         """The problem, as what a sentence says of the ledger."""
-        is_in_doubt = self.facts is not None and self.facts.forgot and not self.is_halted
-        return f"{'does not vote' if is_in_doubt else 'neither votes nor follows'}: {self.problem}"
+        follows = self.facts is not None and not self.is_halted
+        return f"{'does not vote' if follows else 'neither votes nor follows'}: {self.problem}"
 
 
 class Community:

@@ -102,7 +102,9 @@ class Following:
     @property
     def doubt(self) -> str:
         """Why this member does not vote for now, while it follows."""
-        return FORGOT if self.facts is not None and self.facts.forgot else ""
+        if self._shell is None:
+            return ""
+        return FORGOT if self._shell.facts.forgot else self._shell.off_the_clock
 
     async def next_block(self) -> None:
         """Return when one more block is stored here."""

@@ -21,6 +21,7 @@ from node.community.turn import Opened, Outgoing, Turn, most_txs, open_all, open
 from node.community.waiters import Waiters
 from node.env import Env
 from node.ledger.chain.state import State
+from node.ledger.pbft.blocks import OffTheClock
 from node.ledger.pbft.core import Core
 from node.ledger.pbft.effects import (
     Broadcast,
@@ -35,6 +36,7 @@ from node.ledger.pbft.effects import (
     SendPieces,
     SendSnapshot,
 )
+from node.ledger.pbft.records import Accepted
 from node.ledger.pbft.state import Now
 from node.net.peers import Peers
 from node.store.ledger_store import LedgerStore, Loaded, Write
@@ -87,6 +89,8 @@ class Shell:
         """After the last stored block."""
         self.halted = ""
         """Why this replica has stopped for good, if it has."""
+        self.off_the_clock = ""
+        """What was wrong with the time of the last proposed block, if anything: then it had no vote from here."""
         self._report = around.report
         self._serving = Serving(around.store, around.env, (), 0)
         self._make_proof: MakeProof = lambda state: None
@@ -168,6 +172,8 @@ class Shell:
                 log.info("ledger.snapshot_installed", height=self.facts.height)
             case Recovered():
                 log.info("ledger.votes_again", height=self.facts.height)
+            case Persist(record=Accepted()):
+                self.off_the_clock = ""
             case Persist() | KeepPiece():
                 pass
             case _:
@@ -198,6 +204,8 @@ class Shell:
 
     def _charge(self, offence: Offence) -> None:
         """Strangers are blocked after a few. A member never is: its vote may be needed, and who lies is voted out."""
+        if isinstance(offence.error, OffTheClock):
+            self.off_the_clock = offence.error.text
         if offence.peer in self.facts.members:
             log.warning("ledger.member_offended", peer=short_id(offence.peer), error=str(offence.error))
         else:

@@ -61,6 +61,7 @@ class Neighbour:
         self.peers: Peers | None = None
         self._discovery: KademliaDiscovery | None = None
         self.make_shell: MakeShell = Shell
+        self.clock_ahead_ms = 0
 
     @property
     def key(self) -> bytes:
@@ -115,7 +116,7 @@ class Neighbour:
                 store = error
             journal = await Journal.open(None, self.identity)
             stack.push_async_callback(journal.close)
-            env = Env()
+            env = Env(unix_ms=lambda: Env().unix_ms() + self.clock_ahead_ms)
             net = NetConfig(drain_s=0.2)
             peers = Peers(
                 self.identity, NETWORK, WebSocketTransport(net.max_message_bytes), self._handle, os.urandom, net

@@ -113,6 +113,20 @@ async def test_a_member_with_a_full_disk_refuses_to_vote_says_so_and_comes_back(
         await four.agree(height)
 
 
+async def test_a_member_whose_clock_is_far_off_gives_no_vote_says_so_and_follows(tmp_path: Path) -> None:
+    async with community(tmp_path) as four:
+        odd, *others = sorted(four.members, key=lambda one: one.facts is not None and one.key == one.facts.primary)
+        odd.clock_ahead_ms = 60_000
+        await others[0].commit()
+        await until(lambda: "ms off this clock" in problem(odd), "the clock is told")
+        assert odd.community.standing is not None
+        assert odd.community.standing.complaint.startswith("does not vote: block 1 is -")
+        await four.agree(1)
+        odd.clock_ahead_ms = 0
+        await others[0].commit()
+        await until(lambda: problem(odd) == "", "it votes again")
+
+
 async def test_a_damaged_file_stops_the_voting_and_not_the_node(tmp_path: Path) -> None:
     async with community(tmp_path) as four:
         await four.members[0].commit()

@@ -14,6 +14,10 @@ from protocol.errors import RemoteProtocolError
 from protocol.packing import pack
 
 
+class OffTheClock(InvalidBlock):
+    """A new block's time is too far from this replica's clock: one of the two is wrong, which one only people can say."""
+
+
 def build(r: Replica[S], now: Now) -> Candidate[S] | None:
     """The next block from the pool's oldest transactions; None when none of them may be in one.
 
@@ -93,7 +97,7 @@ def check_fresh(r: Replica[S], block: OpenBlock, view: int, now: Now) -> None:
         raise InvalidBlock(f"block {header.height} was not made by the primary of view {view}")
     skew_ms = header.time_unix_ms - now.unix_ms
     if abs(skew_ms) > r.config.max_skew_ms:
-        raise InvalidBlock(
+        raise OffTheClock(
             f"block {header.height} is {skew_ms} ms off this clock; up to {r.config.max_skew_ms} are let pass: "
             "check the clocks"
         )
