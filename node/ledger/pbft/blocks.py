@@ -15,7 +15,7 @@ from protocol.packing import pack
 
 
 class OffTheClock(InvalidBlock):
-    """A new block's time is too far from this replica's clock: one of the two is wrong, which one only people can say."""
+    """A new block's time is too far from this replica's clock. Which of the two is wrong only people can say."""
 
 
 def build(r: Replica[S], now: Now) -> Candidate[S] | None:
