@@ -124,7 +124,7 @@ async def _live(
         built = build(config, ground)
         daemon = built.daemon
         reloader = Reloader(config, daemon.parts)
-        desk = StatusDesk(daemon, version=__version__, home=str(config.paths.home))
+        desk = StatusDesk(daemon, version=__version__, home=str(config.paths.home), roles=config.roles)
         owner = _owner(config, built, ground.agents, reloader, desk)
         if config.a2a.enabled:
             await stack.enter_async_context(serving(config.a2a, daemon, owner, transport.app))

@@ -151,6 +151,12 @@ class Config(Sections, frozen=True, kw_only=True):
         """The node's files."""
         return self.source.paths
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What the node is beside one that buys and sells."""
+        served = {"registry": self.registry.serve, "market-maker": self.market_maker.serve}
+        return tuple(role for role, is_served in served.items() if is_served)
+
 
 def load(source: Source) -> Config:
     """Read and check everything; ConfigError says what is wrong and where."""

@@ -63,6 +63,7 @@ def draw_status(status: shapes.Status, out: TextIO) -> None:
         *([("OpenAI clients", status["openai_url"])] if status["openai_url"] else []),
         ("peers", f"{status['peers']} connected, {status['contacts']} known; {status['bootstrap']}"),
         ("sells", ", ".join(status["skills_sold"]) or "nothing"),
+        *([("roles", ", ".join(status["roles"]))] if status["roles"] else []),
         ("tasks", tasks or "none yet"),
         ("today", f"{spent} spent of {cap}, {units.money(status['earned_today_micro'])} earned"),
         ("journal", units.counted(status["journal_height"], "entry", "entries")),

@@ -21,10 +21,12 @@ NEARLY = 0.9
 class StatusDesk:
     """Status, skills and metrics."""
 
-    def __init__(self, daemon: Daemon, *, version: str, home: str) -> None:
+    def __init__(self, daemon: Daemon, *, version: str, home: str, roles: tuple[str, ...] = ()) -> None:
+        """`roles`: see `StatusView.roles`."""
         self._daemon = daemon
         self._version = version
         self._home = home
+        self._roles = roles
         self.openai_url = ""
         """Where OpenAI clients are served; whoever opens that door says so here."""
         self._started_at = asyncio.get_running_loop().time()
@@ -50,6 +52,7 @@ class StatusDesk:
             contacts=len(contacts),
             bootstrap=self._bootstrap(len(contacts)),
             skills_sold=tuple(ware.label for ware in parts.shop.wares),
+            roles=self._roles,
             tasks=await self._task_counts(),
             spent_today_micro=spent,
             earned_today_micro=(await parts.store.earnings.on_day(now)).paid_micro,

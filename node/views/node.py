@@ -22,6 +22,8 @@ class StatusView(View, frozen=True, kw_only=True, tag="coalesced.status/1"):
     bootstrap: str
     """How joining stands, in words: "no bootstrap address", "joined through 1 of 2", "retrying in 4 s"."""
     skills_sold: tuple[str, ...]
+    roles: tuple[str, ...] = ()
+    """What it is beside a node that buys and sells: `registry`, `market-maker`."""
     tasks: dict[str, int]
     """Tasks kept by this node, by state."""
     spent_today_micro: int

@@ -1,6 +1,7 @@
 """A registry and a market maker as processes, by the options of `start`; who showed a seller, and who is silent."""
 
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 
@@ -22,6 +23,8 @@ def test_nodes_that_share_no_dht_find_each_other_by_a_registry_and_say_so(networ
     with urllib.request.urlopen(f"http://{registry.endpoint}/registry/v1", timeout=10) as answer:
         about = json.load(answer)
     assert (about["registry"], about["network"]) == (registry.status()["did"], registry.network)
+    assert registry.status()["roles"] == ["registry", "market-maker"]
+    assert re.search(r"roles\s+registry, market-maker\n", registry.cli("status").stdout)
     probing = json.loads(registry.cli("priors", "ls", "--json").stdout)["probing"]
     assert (probing["budget_micro"], "sentiment" in probing["skills"]) == (20_000, True)
 
@@ -34,7 +37,9 @@ def test_nodes_that_share_no_dht_find_each_other_by_a_registry_and_say_so(networ
         return [row["source"] for row in found.get("sellers", [])]
 
     wait_until(lambda: f"registry {registry.endpoint}" in sources(), 90, "the registry shows the seller")
-    assert any(nobody in problem["text"] for problem in buyer.status()["problems"])
+    status = buyer.status()
+    assert any(nobody in problem["text"] for problem in status["problems"])
+    assert status["roles"] == []
 
 
 def test_a_registry_that_is_no_address_is_refused_before_anything_starts(network: Daemons) -> None:

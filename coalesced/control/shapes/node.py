@@ -21,6 +21,7 @@ class Status(TypedDict):
     contacts: int
     bootstrap: str
     skills_sold: list[str]
+    roles: list[str]
     tasks: dict[str, int]
     spent_today_micro: int
     cap_today_micro: int
