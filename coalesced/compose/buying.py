@@ -24,6 +24,7 @@ from node.outsource.client.honeytokens import Honeytokens
 from node.outsource.client.listings import Listings
 from node.outsource.client.lives import Lives
 from node.outsource.client.marketwatch import MarketWatch
+from node.outsource.client.marking import Marking
 from node.outsource.client.offers import Market
 from node.outsource.client.ontheway import OnTheWay
 from node.outsource.client.orders import Orders
@@ -235,7 +236,7 @@ def build_buying(base: Base, community: Community, paying: Paying, reexaminer: R
             share=config.verification.canary_share,
             key=examining_key,
             examinations=store.examinations,
-            outcomes=store.outcomes,
+            marking=Marking(env, store.outcomes),
             in_background=base.in_background,
         ),
         honeytokens=Honeytokens(

@@ -11,12 +11,12 @@ from node.errors import CANCELLED, UsageError
 from node.examination.honeytokens import tokens_in
 from node.examination.items import Item, ItemSet, read_items
 from node.examination.sequential import SequentialTest, Verdict
+from node.outsource.client.marking import Marking
 from node.owner.names import find_peer
 from node.proofs.errors import ProofError
 from node.skills.labels import check_label
 from node.store.examinations import Attested, Tested
 from node.store.history import JobOutcome
-from node.tasks.verify import FULL_SCORE_PPM, check_agreement
 from node.views import (
     AskRequest,
     AttestedRow,
@@ -51,6 +51,7 @@ class Examiner:
     def __init__(self, parts: Parts, peer_keys: Callable[[], Awaitable[set[bytes]]]) -> None:
         self._parts = parts
         self._peer_keys = peer_keys
+        self._marking = Marking(parts.env, parts.store.outcomes)
 
     async def test(self, request: SkillTestRequest) -> SkillTestView:
         """Ask item after item of the seller, as ordinary tasks, until the answers suffice."""
@@ -132,9 +133,7 @@ class Examiner:
         paid = view.cost_micro or 0
         if view.state == "completed":
             result = await parts.client.result(task_id)
-            agreed = check_agreement(item.expected.encode(), result.data, item.expected_media_type)
-            is_good = result.media_type == item.expected_media_type and agreed.score_ppm == FULL_SCORE_PPM
-            return _Answer(is_good, paid)
+            return _Answer(await self._marking.is_right("test", task_id, key, skill, item, result), paid)
         code, text = (view.error.code, view.error.text) if view.error else ("", view.state)
         # Without an award nothing was asked of the seller: our limits, its refusal, a network that is down.
         return _Answer(False if view.peer and code != CANCELLED else None, paid, text)

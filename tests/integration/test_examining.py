@@ -60,6 +60,8 @@ async def test_a_seller_that_answers_wrong_is_found_out_within_five_items_and_a_
         assert (poor.verdict, poor.good, poor.bad) == ("open", 0, 0)
         found = await buyer.owner.test_skill(SkillTestRequest(peer=did_key(seller.key), skill=SKILL, items=items))
         assert (found.verdict, found.good, found.bad) == ("falls", 0, 5)
+        jobs = await buyer.parts.store.outcomes.recent(seller.key)
+        assert [job.skill for job in jobs if job.kind == "test" and not job.success] == [SKILL] * 5
 
 
 async def test_a_leaked_token_names_the_seller_that_was_sent_it() -> None:

@@ -29,6 +29,7 @@ from node.store.migrations import NODE
 from node.store.spending import DAY_MS, Caps, Reservation, Spending
 from node.store.tasks import TaskRow
 from node.views import AskRequest, InputFile, LeakRequest
+from protocol.messages import Result
 from protocol.specification import Effort
 
 SECRET = b"The merger closes on Friday, and it is a wonderful one."
@@ -195,6 +196,32 @@ def test_who_fabricates_three_of_ten_results_is_caught_within_110_orders_at_one_
         key = seller.to_bytes(8, "big")
         caught += any(is_followed(key, rng.randbytes(16), 0.1) and rng.random() < 0.3 for _ in range(110))
     assert caught / sellers >= 0.95
+
+
+def test_who_hands_over_an_earlier_result_is_paid_nothing_for_it_and_reported_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deliver, made = Contractor._deliver, list[Result]()
+
+    async def the_first_again(self: Contractor, *job: Any) -> Result:
+        made.append(await deliver(self, *job))
+        return made[0]
+
+    monkeypatch.setattr(Contractor, "_deliver", the_first_again)
+
+    async def main(world: World) -> None:
+        seller, buyer = world.nodes
+        # The second is the same text: even a right answer counts for its own task alone.
+        texts = (SECRET, SECRET, *(b"It is worth %d." % number for number in range(4)))
+        rows = [await asked(buyer, seller, text) for text in texts]
+        assert [row.state for row in rows] == ["completed"] + 5 * ["failed"]
+        store = parts_of(buyer).store
+        kinds = [entry.kind for entry in await store.journal.tail(100)]
+        assert (kinds.count("award"), kinds.count("fault"), kinds.count("receipt")) == (6, 5, 1), kinds
+        assert await store.spending.day_used_micro(buyer.unix_ms()) == rows[0].paid_micro > 0
+        assert len(made) == 6
+
+    in_world(2, main)
 
 
 # --- exploration abuse

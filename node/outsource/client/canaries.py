@@ -1,7 +1,6 @@
 """Canaries in live traffic: orders with known answers, sent to sellers that have just been hired (node/examination)."""
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from node.env import Env
 from node.errors import NodeError, UsageError
 from node.examination.canaries import delay_s, is_followed, like
 from node.examination.items import Item, read_items
+from node.outsource.client.marking import Marking
 from node.store.examinations import Examinations
-from node.store.history import JobOutcome, Outcomes
 from node.tasks.content import Content
-from node.tasks.verify import FULL_SCORE_PPM, check_agreement
 from node.views import AskRequest, InputFile
 
 log = structlog.get_logger()
@@ -36,7 +34,7 @@ class Canaries:
         share: float,
         key: bytes,
         examinations: Examinations,
-        outcomes: Outcomes,
+        marking: Marking,
         in_background: Background,
     ) -> None:
         self._env = env
@@ -44,7 +42,7 @@ class Canaries:
         self._share = share
         self._key = key
         self._examinations = examinations
-        self._outcomes = outcomes
+        self._marking = marking
         self._in_background = in_background
 
     def follow(self, task_id: bytes, skill: str, seller: bytes, size_bytes: int, order: Order) -> None:
@@ -71,27 +69,10 @@ class Canaries:
             return
         if result is None:
             return
-        good = _agrees(result, item)
+        good = await self._marking.is_right("canary", task_id, seller, skill, item, result)
         await self._examinations.canary(seller, skill, self._env.unix_ms(), good=good)
         if not good:
             log.warning("canary.answered_wrong", skill=skill, seller=short_id(seller))
-            await self._outcomes.record(
-                JobOutcome(
-                    task_id=hashlib.sha256(b"canary" + task_id).digest()[:16],
-                    contractor=seller,
-                    skill=skill,
-                    unix_ms=self._env.unix_ms(),
-                    success=False,
-                    kind="canary",
-                )
-            )
-
-
-def _agrees(result: Content, item: Item) -> bool:
-    if result.media_type != item.expected_media_type:
-        return False
-    finding = check_agreement(item.expected.encode(), result.data, item.expected_media_type)
-    return finding.score_ppm == FULL_SCORE_PPM
 
 
 def items_of(files: Mapping[str, str], setting: str) -> dict[str, tuple[Item, ...]]:
