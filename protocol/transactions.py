@@ -334,10 +334,10 @@ def open_transaction(tx: bytes) -> Opened:
     signers = tuple(key for key, _ in envelope.signatures)
     if len(set(signers)) != len(signers):
         raise RemoteProtocolError("bad_transaction", f"a {envelope.kind} bears two signatures of one key")
+    _check_signers(envelope.kind, terms, signers)
     for key, signature in envelope.signatures:
         if not verify(key, _label(envelope.kind), envelope.body, signature):
             raise RemoteProtocolError("bad_signature", f"a signature on this {envelope.kind} is not its signer's")
-    _check_signers(envelope.kind, terms, signers)
     return Opened(
         terms,
         signers,

@@ -1,7 +1,11 @@
-"""What waits to be judged: bounded in all, in bytes, by sender and for strangers; what does not fit is dropped."""
+"""What waits to be judged: bounded in all, in bytes, by sender and for strangers; what does not fit is dropped.
+
+Strangers may have any number of keys, and send what takes long to check. So members' messages come first, and strangers
+find room in half of what there is.
+"""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from typing import Final
 
 import msgspec
@@ -10,6 +14,8 @@ from node.community.config import LedgerConfig
 
 MAX_BYTES: Final = 32 * 2**20
 """About sixteen full blocks."""
+STRANGERS_BYTES: Final = 2**16
+"""Of strangers' messages at a time: 250 transactions, and never more than 650 signatures to check, some 60 ms."""
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
@@ -20,11 +26,12 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
 
 
 class Inbox:
-    """Filled by sessions, emptied as a whole by the one task that steps the core."""
+    """Filled by sessions, emptied by the one task that steps the core."""
 
     def __init__(self, config: LedgerConfig) -> None:
         self._config = config
         self._waiting: list[Incoming] = []
+        self._strangers: deque[Incoming] = deque()
         self._by_sender: Counter[bytes | None] = Counter()
         self._bytes = 0
         self._wanted: asyncio.Future[None] | None = None
@@ -33,39 +40,40 @@ class Inbox:
         """Messages that found no room; those who sent them say again what still counts."""
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._strangers)
 
     def put(self, sender: bytes | None, data: bytes, *, from_stranger: bool = False) -> bool:
-        """Add a message; False when there is no room for it.
-
-        Strangers, who may have any number of keys, find room in half of it only: members' votes have the rest.
-        """
+        """Add a message; False when there is no room for it."""
         config, share = self._config, 2 if from_stranger else 1
         is_full = (
-            len(self._waiting) >= config.inbox_messages // share
+            len(self) >= config.inbox_messages // share
             or self._by_sender[sender] >= config.inbox_messages_per_peer
             or self._bytes + len(data) > MAX_BYTES // share
         )
         if is_full:
             self.dropped += 1
             return False
-        self._waiting.append(Incoming(sender, data))
+        (self._strangers if from_stranger else self._waiting).append(Incoming(sender, data))
         self._by_sender[sender] += 1
         self._bytes += len(data)
         self._wake()
         return True
 
     def drain(self) -> list[Incoming]:
-        """Everything that waits, in the order in which it came."""
+        """All of members and of this node, then some of strangers, each in the order in which it came."""
         drained, self._waiting = self._waiting, []
-        self._by_sender.clear()
-        self._bytes = 0
+        room = STRANGERS_BYTES
+        while self._strangers and (room == STRANGERS_BYTES or len(self._strangers[0].data) <= room):
+            drained.append(self._strangers.popleft())
+            room -= len(drained[-1].data)
+        self._by_sender = Counter(one.sender for one in self._strangers)
+        self._bytes = sum(len(one.data) for one in self._strangers)
         return drained
 
     async def wait(self, until_s: float | None) -> None:
         """Return when something waits, or at `until_s` of the loop's clock. For one caller at a time."""
         loop = asyncio.get_running_loop()
-        if self._waiting or (until_s is not None and until_s <= loop.time()):
+        if len(self) or (until_s is not None and until_s <= loop.time()):
             await asyncio.sleep(0)  # others have a turn even where there is always more to do
             return
         # By hand: asyncio's event and timeout cost more than many a batch.

@@ -17,7 +17,7 @@ from node.community.facts import Facts, facts_of
 from node.community.inbox import Inbox, Incoming
 from node.community.links import Links
 from node.community.serving import Serving
-from node.community.turn import Opened, Outgoing, Turn, most_txs, open_all, open_each, take_turn
+from node.community.turn import Heeded, Opened, Outgoing, Turn, most_txs, open_all, open_each, take_turn
 from node.community.waiters import Waiters
 from node.env import Env
 from node.ledger.chain.state import State
@@ -123,7 +123,7 @@ class Shell:
         opened = list[Opened]()
         clock = asyncio.get_running_loop().time
         until_s = clock() + SLICE_S
-        for _ in open_each(batch, opened):
+        for _ in open_each(batch, opened, self._heeded()):
             if clock() > until_s:
                 await asyncio.sleep(0)
                 until_s = clock() + SLICE_S
@@ -132,8 +132,12 @@ class Shell:
     async def _open_in_threads(self, batch: Sequence[Incoming]) -> list[Opened]:
         share = len(batch) if len(batch) < PARALLEL_FROM else -(-len(batch) // THREADS)
         parts = [batch[at : at + share] for at in range(0, len(batch), share)]
-        opened = await asyncio.gather(*(self._env.offload(open_all, part) for part in parts))
+        opened = await asyncio.gather(*(self._env.offload(open_all, part, self._heeded()) for part in parts))
         return [one for part in opened for one in part]
+
+    def _heeded(self) -> Heeded:
+        replica = self._core.replica
+        return Heeded(self.facts.members, (replica.asking.peer, replica.fetch.peer if replica.fetch else None))
 
     async def _carry_out(self, turn: Turn) -> None:
         """Effects in their order: durable first, then everything else."""

@@ -32,8 +32,21 @@ from node.ledger.pbft.effects import (
 from node.ledger.pbft.opened import OpenBlocks, OpenProposal, Verified, verify
 from node.ledger.pbft.state import Now
 from node.store.ledger_store import Write
-from protocol.consensus import Equivocation, Transaction, decode_consensus
+from protocol.consensus import (
+    AnyConsensus,
+    Blocks,
+    Equivocation,
+    NewView,
+    Pieces,
+    Proposal,
+    Snapshot,
+    Transaction,
+    ViewChange,
+    Vote,
+    decode_consensus,
+)
 from protocol.errors import RemoteProtocolError
+from protocol.remembered import REMEMBERED_BYTES
 from protocol.transactions import open_transaction
 
 Opened = tuple[bytes | None, Verified | RemoteProtocolError]
@@ -85,31 +98,54 @@ class Turn:
                     assert_never(effect)
 
 
-def open_each(batch: Sequence[Incoming], opened: list[Opened]) -> Iterator[None]:
-    """Decode messages and check every signature in them, onto the end of `opened`.
+@dataclass(frozen=True, slots=True)
+class Heeded:
+    """Whose words are worth checking. What others say would not move a core, and may take a second to check."""
+
+    members: tuple[bytes, ...]
+    asked: tuple[bytes | None, ...] = ()
+    """For blocks, or for a state in place of them."""
+
+    def heeds(self, sender: bytes, message: AnyConsensus) -> bool:
+        """Votes are members'; blocks, states and pieces come from them too, or from whoever was asked."""
+        match message:
+            case Vote() | Proposal() | ViewChange() | NewView():
+                return sender in self.members
+            case Blocks() | Snapshot() | Pieces():
+                return sender in self.members or sender in self.asked
+            case _:
+                return True
+
+
+def open_each(batch: Sequence[Incoming], opened: list[Opened], heeded: Heeded) -> Iterator[None]:
+    """Decode messages and check every signature in those that are heeded, onto the end of `opened`.
 
     Pauses after each transaction and each message, so that others may run in between.
     """
     for one in batch:
         try:
-            message: Verified = Transaction(tx=one.data) if one.sender is None else verify(decode_consensus(one.data))
+            said: AnyConsensus = Transaction(tx=one.data) if one.sender is None else decode_consensus(one.data)
+            if one.sender is not None and not heeded.heeds(one.sender, said):
+                continue
+            message = verify(said)
         except RemoteProtocolError as error:
             opened.append((one.sender, error))
             yield
             continue
         for tx in _transactions(message):
-            # The core finds it remembered, and says of a bad one why it is bad.
-            with suppress(RemoteProtocolError):
-                open_transaction(tx)
+            # The core finds a small one remembered, and says of a bad one why it is bad.
+            if len(tx) <= REMEMBERED_BYTES:
+                with suppress(RemoteProtocolError):
+                    open_transaction(tx)
             yield
         opened.append((one.sender, message))
         yield
 
 
-def open_all(batch: Sequence[Incoming]) -> list[Opened]:
+def open_all(batch: Sequence[Incoming], heeded: Heeded) -> list[Opened]:
     """The same at one go. Pure: several threads may share the work."""
     opened = list[Opened]()
-    for _ in open_each(batch, opened):
+    for _ in open_each(batch, opened, heeded):
         pass
     return opened
 

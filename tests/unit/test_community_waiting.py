@@ -3,13 +3,19 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace as changed
 
+from coalesced.testnet.byzantine import forge
+from crypto.identity import Identity
 from node.community.config import LedgerConfig
-from node.community.inbox import MAX_BYTES, Inbox, Incoming
-from node.community.turn import Turn
+from node.community.inbox import MAX_BYTES, STRANGERS_BYTES, Inbox, Incoming
+from node.community.turn import Heeded, Turn, open_all
 from node.community.waiters import NotCommittedError, Waiters
 from node.ledger.chain.state import State
 from node.ledger.pbft.effects import SendBlocks, SendSnapshot
+from node.ledger.pbft.opened import OpenBlocks, OpenVote
+from protocol.consensus import Blocks, Status, encode_consensus
+from protocol.errors import RemoteProtocolError
 
 ID = bytes(32)
 
@@ -63,10 +69,37 @@ def test_strangers_with_many_keys_leave_members_half_of_the_room() -> None:
     taken = [inbox.put(bytes([number]), b"said", from_stranger=True) for number in range(8)]
     assert taken == [True] * 4 + [False] * 4
     assert inbox.put(b"a member", b"vote")
+    assert [one.sender for one in inbox.drain()] == [b"a member", *(bytes([number]) for number in range(4))]
     large = Inbox(LedgerConfig())
     assert large.put(b"a stranger", bytes(MAX_BYTES // 2), from_stranger=True)
     assert not large.put(b"another", b"said", from_stranger=True)
     assert large.put(b"a member", bytes(MAX_BYTES // 2))
+
+
+def test_members_come_first_and_of_strangers_some_at_a_time() -> None:
+    inbox, size = Inbox(LedgerConfig()), STRANGERS_BYTES // 4
+    for number in range(10):
+        inbox.put(bytes([number]), bytes(size), from_stranger=True)
+    inbox.put(b"a stranger", bytes(2 * STRANGERS_BYTES), from_stranger=True)
+    inbox.put(b"a member", b"vote")
+    assert [len(inbox.drain()) for _ in range(5)] == [5, 4, 2, 1, 0], "the large one alone"
+    assert len(inbox) == 0
+
+
+def test_what_a_stranger_says_that_moves_nobody_is_not_checked() -> None:
+    member, stranger = Identity(bytes([1]) * 32), Identity(bytes([2]) * 32)
+    vote = forge.vote(stranger, "prepare", bytes(32), 1, 0, bytes(32))
+    forged = changed(vote, signature=bytes(64))
+    blocks, status = Blocks(first_height=1, head_height=1, blocks=()), Status(height=1, view=0)
+    said = (vote, forged, blocks, status)
+    for sender, asked, heard in (
+        (stranger, None, [Status]),
+        (stranger, stranger, [OpenBlocks, Status]),
+        (member, None, [OpenVote, RemoteProtocolError, OpenBlocks, Status]),
+    ):
+        batch = [Incoming(sender.public_key, encode_consensus(message)) for message in said]
+        opened = open_all(batch, Heeded((member.public_key,), (asked.public_key if asked else None,)))
+        assert [type(message) for _, message in opened] == heard
 
 
 def test_who_asks_for_blocks_many_times_at_once_is_given_the_last_ones_once() -> None:
