@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import time
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -126,26 +127,40 @@ class Load:
 
 async def submit_all(community: Community, txs: list[bytes], in_flight: int, seconds: float) -> dict[str, Any]:
     """Submit for so long, so many at a time; what was committed, and when."""
-    ready, latencies = iter(txs), list[float]()
+    ready, latencies, ends, last_s = iter(txs), list[float](), list[float](), 0.0
     began = time.perf_counter()
     height = community.following.state.chain.height
 
     async def submit() -> None:
+        nonlocal last_s
         for tx in ready:
             started = time.perf_counter()
             if started - began > seconds:
                 return
+            last_s = started - began
             await community.submit(tx, timeout_s=TIMEOUT_S)
-            latencies.append(time.perf_counter() - started)
+            ended = time.perf_counter()
+            latencies.append(ended - started)
+            ends.append(ended - began)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(in_flight):
             group.create_task(submit())
     return {
         "latencies_s": latencies,
+        "rate": steady_rate(ends, last_s),
         "took_s": time.perf_counter() - began,
         "blocks": community.following.state.chain.height - height,
     }
+
+
+def steady_rate(ends: list[float], until: float) -> float:
+    """Commits a second from about a quarter of the time on, while as many as ever are in flight: from the last of one
+    block to the last of another. At the beginning blocks are small, and at the end nothing more comes."""
+    first, last = bisect_right(ends, until / 4) - 1, bisect_right(ends, until) - 1
+    if first < 0 or ends[last] <= ends[first]:
+        return len(ends) / ends[-1] if ends else 0.0
+    return (last - first) / (ends[last] - ends[first])
 
 
 async def serve(number: int, home: Path, listen: Endpoint, others: dict[int, str], synchronous: str) -> None:
