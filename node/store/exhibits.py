@@ -1,4 +1,8 @@
-"""What is shown to an arbiter, kept until the deal that it is about is closed: a crash must not lose it."""
+"""What is shown to an arbiter, kept until the deal that it is about is closed: a crash must not lose it.
+
+A node's own are kept by the deal's name; those that it judges by the deal's longer key. Neither kind makes the other's
+room smaller: what strangers show takes nothing from what this node has to show.
+"""
 
 import sqlite3
 from typing import Final
@@ -6,11 +10,11 @@ from typing import Final
 from node.store.database import Database
 
 MAX_KEPT: Final = 32
-"""Of at most 1 MiB each; the oldest make room."""
+"""Of each kind, of at most 1 MiB each; the oldest make room."""
 
 
 class Exhibits:
-    """By the name of the deal, on a node's contents database."""
+    """By deal, on a node's contents database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,8 +39,9 @@ class Exhibits:
 def _keep(connection: sqlite3.Connection, deal: bytes, exhibit: bytes, unix_ms: int) -> None:
     connection.execute("INSERT OR REPLACE INTO exhibits VALUES (?, ?, ?)", (deal, exhibit, unix_ms))
     connection.execute(
-        "DELETE FROM exhibits WHERE deal NOT IN (SELECT deal FROM exhibits ORDER BY unix_ms DESC, rowid DESC LIMIT ?)",
-        (MAX_KEPT,),
+        "DELETE FROM exhibits WHERE length(deal) = ?1 AND deal NOT IN "
+        "(SELECT deal FROM exhibits WHERE length(deal) = ?1 ORDER BY unix_ms DESC, rowid DESC LIMIT ?2)",
+        (len(deal), MAX_KEPT),
     )
 
 

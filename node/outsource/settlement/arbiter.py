@@ -29,21 +29,21 @@ class Arbiter:
     exhibits: Exhibits
     _rulings: dict[bytes, int | None] = field(default_factory=dict)
 
-    def forget(self, name: bytes) -> None:
+    def forget(self, known: Known) -> None:
         """The deal is closed."""
-        self._rulings.pop(name, None)
+        self._rulings.pop(known.key, None)
 
     async def ruling(self, known: Known) -> int | None:
         """What the contractor gets of what it asked for: all or nothing; None when nothing that was shown decides it.
 
         The strongest check of the skill decides, at the score that the task asked for, by a seed drawn only now.
         """
-        if known.name not in self._rulings:
-            exhibit = await self.exhibits.of(known.name)
+        if known.key not in self._rulings:
+            exhibit = await self.exhibits.of(known.key)
             if exhibit is None or exhibit_hash(exhibit) != known.deal.exhibit_sha256:
                 return None
-            self._rulings[known.name] = await self._judged(known, exhibit)
-        return self._rulings[known.name]
+            self._rulings[known.key] = await self._judged(known, exhibit)
+        return self._rulings[known.key]
 
     async def _judged(self, known: Known, exhibit: bytes) -> int | None:
         try:

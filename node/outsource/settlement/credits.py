@@ -90,9 +90,9 @@ class Credits:
             state = following.state
             me, seller = active_account(state, self._key), active_account(state, terms.contractor)
             arbiter = arbiter_for(state, me, seller, name) if me and seller else None
-            if arbiter is None:
+            if arbiter is None or me is None:
                 return "a deal needs accounts of both parties and a member of the committee who is neither"
-            await self._steward.papers.note(name, Job(terms.task_id, task_id))
+            await self._steward.papers.note(name, Job(terms.task_id, task_id, me))
             tx = following.author.sign(
                 state,
                 Fund,
@@ -145,7 +145,7 @@ class Credits:
                     await following.next_block()
             if why := self._wrong(following, terms, deal):
                 return why
-            await self._steward.papers.note(name, Job(terms.task_id, None))
+            await self._steward.papers.note(name, Job(terms.task_id, None, following.state.account_of(terms.client)))
         except TimeoutError:
             return f"its price was not locked within {self._config.lock_timeout_s:g} s"
         except NodeError as error:

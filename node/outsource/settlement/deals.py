@@ -24,6 +24,7 @@ from node.ledger.chain.state import (
     Deal,
     State,
     account_key,
+    deal_key,
 )
 from node.ledger.chain.trie import Trie
 
@@ -36,11 +37,16 @@ DEALS = b"\x09"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A deal, whose it is and what it is called."""
+    """A deal, whose it is and what it is called. Anybody may call one of its own as another's is called."""
 
     client: AccountId
     name: bytes
     deal: Deal
+
+    @property
+    def key(self) -> bytes:
+        """What tells it from all others."""
+        return deal_key(self.client, self.name)
 
 
 def deal_name(quote: bytes) -> bytes:

@@ -9,7 +9,7 @@ import structlog
 from node.env import Env
 from node.ledger.journal import ABANDONED, Entry, note_record, open_body
 from node.outsource.delivered import find_delivered
-from node.outsource.settlement.deals import Ending
+from node.outsource.settlement.deals import Ending, Known
 from node.store.journal_store import Journal
 from protocol.errors import RemoteProtocolError
 from protocol.packing import unpack
@@ -26,10 +26,12 @@ ESCROW: Final = "escrow"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The job behind a deal: what both parties call it, and what the client's owner does (None at the seller)."""
+    """The job behind a deal: what both parties call it, what the client's owner does (None at the seller), and the
+    account whose deal it is (None where that was not yet noted)."""
 
     order_id: bytes
     task_id: bytes | None
+    client: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,19 @@ class Papers:
             note = _content(entry)
             name, order_id = note.get("deal"), note.get("task_id")
             if note.get("what") == ESCROW and isinstance(name, bytes) and isinstance(order_id, bytes):
-                self.jobs[name] = Job(order_id, entry.task_id if entry.task_id != order_id else None)
+                task_id = entry.task_id if entry.task_id != order_id else None
+                self.jobs[name] = Job(order_id, task_id, note.get("client"))
 
     async def note(self, name: bytes, job: Job) -> None:
         """Write down that the job has a deal of this name, before anything is done about it."""
-        note = {"what": ESCROW, "task_id": job.order_id, "deal": name}
+        note = {"what": ESCROW, "task_id": job.order_id, "deal": name, "client": job.client}
         await self.journal.append("note", note_record(note), self.env.unix_ms(), task_id=job.task_id)
         self.jobs[name] = job
+
+    def job_of(self, known: Known) -> Job | None:
+        """The job behind a deal, if this node has a part in that; never behind another's deal of the same name."""
+        job = self.jobs.get(known.name)
+        return job if job is not None and job.client in (None, known.client) else None
 
     def forget(self, name: bytes) -> None:
         """The deal is closed."""

@@ -107,7 +107,7 @@ class Steward:
         self._under_way: set[bytes] = set()
         self._exhibits = exhibits
         self._shown: set[bytes] = set()
-        """Deals of which there is an exhibit."""
+        """What there are exhibits about: own deals by name, others' that this node is the arbiter of by key."""
         self._wake = asyncio.Event()
         self._not_before: dict[bytes, float] = {}
 
@@ -127,13 +127,18 @@ class Steward:
         self._wake.set()
 
     async def shows(self, name: bytes, exhibit: bytes) -> None:
-        """What there is to show if the seller of a rejected result insists on its pay."""
-        await self._exhibits.keep(name, exhibit, self._env.unix_ms())
-        self._shown.add(name)
+        """What there is to show about an own deal if the seller of a rejected result insists on its pay."""
+        await self._keep(name, exhibit)
+
+    async def _keep(self, about: bytes, exhibit: bytes) -> None:
+        await self._exhibits.keep(about, exhibit, self._env.unix_ms())
+        self._shown.add(about)
 
     async def tell(self, name: bytes, text: str) -> None:
-        """Write a line about a deal into its task's log, where this node is the client."""
-        job = self.papers.jobs.get(name)
+        """Write a line about a deal of this node's own into its task's log."""
+        await self._tell_of(self.papers.jobs.get(name), text)
+
+    async def _tell_of(self, job: Job | None, text: str) -> None:
         if job is not None and job.task_id is not None:
             with suppress(NodeError):  # the task may be past its retention
                 await self._tell(job.task_id, text)
@@ -178,26 +183,28 @@ class Steward:
         for key, known in changed_deals(self._seen, state):
             if known is None or known.deal.stage == CLOSED:
                 if self._open.pop(key, None) is not None and known is not None:
-                    await self.tell(known.name, _how_it_closed(known.deal))
+                    await self._tell_of(self.papers.job_of(known), _how_it_closed(known.deal))
                 if known is not None:
-                    await self._forget(known.name)
+                    await self._forget(known, is_own=known.client == me)
             elif me is not None and me in (known.client, known.deal.contractor, known.deal.arbiter):
                 self._open[key] = known
         self._seen = state
 
-    async def _forget(self, name: bytes) -> None:
-        self.papers.forget(name)
-        if name in self._shown:
-            await self._exhibits.forget(name)
-            self._shown.discard(name)
-        self._not_before.pop(name, None)
-        self._under_way.discard(name)
-        self.arbiter.forget(name)
+    async def _forget(self, known: Known, *, is_own: bool) -> None:
+        if self.papers.job_of(known) is not None:
+            self.papers.forget(known.name)
+            self._under_way.discard(known.name)
+        for about in (known.key, known.name) if is_own else (known.key,):
+            if about in self._shown:
+                await self._exhibits.forget(about)
+                self._shown.discard(about)
+        self._not_before.pop(known.key, None)
+        self.arbiter.forget(known)
 
     async def _act(self, following: Following) -> None:
         """Every step that is due now, each for itself."""
         now_s = asyncio.get_running_loop().time()
-        due = [known for known in self._open.values() if self._not_before.get(known.name, 0.0) <= now_s]
+        due = [known for known in self._open.values() if self._not_before.get(known.key, 0.0) <= now_s]
         for failure in await asyncio.gather(*(self._step(following, known) for known in due), return_exceptions=True):
             match failure:
                 case None:
@@ -212,7 +219,7 @@ class Steward:
         chosen = await self._next(following.state, known)
         if chosen is None:
             return
-        self._not_before[known.name] = asyncio.get_running_loop().time() + AGAIN_S
+        self._not_before[known.key] = asyncio.get_running_loop().time() + AGAIN_S
         client = following.state.the(Account, account_key(known.client)).key
         kind = KINDS[chosen.step]
         try:
@@ -222,10 +229,10 @@ class Steward:
             # Somebody else was first, or it did not get through: the chain says which at the next look.
             log.info("deal.waits", deal=known.name.hex()[:16], step=chosen.step, reason=str(error))
             return
-        self._not_before.pop(known.name, None)
+        self._not_before.pop(known.key, None)
         log.info("deal.step", deal=known.name.hex()[:16], step=chosen.step)
         if chosen.step == "dispute":
-            await self.tell(known.name, "the seller asks for its pay: its arbiter is called")
+            await self._tell_of(self.papers.job_of(known), "the seller asks for its pay: its arbiter is called")
             if chosen.exhibit is not None:
                 await self._show(following, known, chosen.exhibit)
 
@@ -235,7 +242,7 @@ class Steward:
             ruling = await self.arbiter.ruling(known) if known.deal.stage == DISPUTED else None
             step = step_of_arbiter(known.deal, now, has_ruling=ruling is not None)
             return _Next(step, {"contractor_credits": ruling}) if step else None
-        job = self.papers.jobs.get(known.name)
+        job = self.papers.job_of(known)
         if me == known.client:
             return await self._next_of_client(state, known, job, now)
         return await self._next_of_contractor(known, job, now)
@@ -299,7 +306,7 @@ class Steward:
         known = None if client is None else self._known(state, client, shown.deal)
         if client is None or known is None or known.deal.arbiter != me:
             return "no deal of yours has this node as its arbiter"
-        await self.shows(shown.deal, shown.exhibit)
+        await self._keep(known.key, shown.exhibit)
         self._wake.set()
         return ""
 
