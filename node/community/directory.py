@@ -17,6 +17,8 @@ from protocol.messages import Advert, decode_advert, encode_advert
 LOOK_UP_TIMEOUT_S = 5.0
 LOOK_UP_PAUSE_S = 15.0
 """Between two look-ups for whoever is missing."""
+MAX_FOUND = 512
+"""Addresses that are remembered, the latest: anybody may publish one as if it were a member's."""
 
 log = structlog.get_logger()
 
@@ -90,4 +92,7 @@ class Directory:
                     log.info("ledger.bad_advert", peer=short_id(record.public_key))
                     continue
                 if where.may_be_dialled_from(self._advertised):
+                    self._found.pop(record.public_key, None)
                     self._found[record.public_key] = where
+                    if len(self._found) > MAX_FOUND:
+                        del self._found[next(iter(self._found))]

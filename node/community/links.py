@@ -25,6 +25,9 @@ from protocol.messages import MAX_LEDGER_BATCH, LedgerBatch
 MAX_BATCH_BYTES: Final = 2**20
 MAX_QUEUED_BYTES: Final = 2**23
 """That wait for one peer: eight pages of blocks or pieces."""
+MAX_ANSWERS_BYTES: Final = 2**25
+"""That wait for all peers together, before no more pages are read for anybody: who asks and does not read fills no
+memory, under however many keys."""
 DELIVERY_TIMEOUT_S: Final = 10.0
 FIRST_PAUSE_S: Final = 0.2
 MAX_PAUSE_S: Final = 4.0
@@ -55,14 +58,19 @@ class Link:
         self._accepted: Session | None = None
         """The session over which the peer said that it follows this chain."""
         self._failed_s = float("-inf")
-        self._is_delivering = False
-        """What was taken from the queue is not said yet: nothing may overtake it."""
+        self._delivering = 0
+        """Bytes that were taken from the queue and are not said yet: nothing may overtake them."""
 
     @property
     def is_failing(self) -> bool:
         """Whether the peer could not be reached lately, and has not come by itself since."""
         is_recent = asyncio.get_running_loop().time() < self._failed_s + REMEMBERED_S
         return is_recent and self._peers.open_session(self._peer) is None
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What the peer has not been told yet."""
+        return self._bytes + self._delivering
 
     def put(self, messages: Sequence[bytes]) -> None:
         """Send messages at once where nothing is in the way, or queue them; without room, the oldest are dropped."""
@@ -77,7 +85,7 @@ class Link:
     def _tell(self, messages: Sequence[bytes]) -> bool:
         """Say it over the session that the peer has accepted, without a turn of the event loop: votes wait for it."""
         session = self._accepted
-        if session is None or session is not self._peers.open_session(self._peer) or self._is_delivering:
+        if session is None or session is not self._peers.open_session(self._peer) or self._delivering:
             return False
         if len(messages) > MAX_LEDGER_BATCH or sum(map(len, messages)) > MAX_BATCH_BYTES:
             return False
@@ -97,9 +105,9 @@ class Link:
                 continue
             self._failed_s, pause_s = float("-inf"), FIRST_PAUSE_S
             if batch := self._take():
-                self._is_delivering = True
+                self._delivering = sum(map(len, batch))
                 await self._deliver(session, batch)
-                self._is_delivering = False
+                self._delivering = 0
 
     async def _session(self) -> Session | None:
         if (session := self._peers.open_session(self._peer)) is not None:
@@ -166,6 +174,8 @@ class Links:
         self._spawn = spawn
         self._links: dict[bytes, tuple[Link, asyncio.Task[None]]] = {}
         self._followers: dict[bytes, None] = {}
+        self._committee: tuple[bytes, ...] = ()
+        """As it was last told."""
 
     def heard(self, peer: bytes) -> None:
         """A peer has spoken on this chain, or is believed to follow it."""
@@ -180,14 +190,21 @@ class Links:
             return
         if peer not in self._links:
             if len(self._links) >= MAX_LINKS:
-                _, task = self._links.pop(next(iter(self._links)))
+                strangers = (key for key in self._links if key not in self._committee)
+                _, task = self._links.pop(next(strangers, next(iter(self._links))))
                 task.cancel()
             link = Link(peer, self._chain, self._peers, self._directory, self._config.queue_messages)
             self._links[peer] = link, self._spawn(link)
         self._links[peer][0].put(messages)
 
+    def may_answer(self, peer: bytes) -> bool:
+        """Whether to give a peer blocks or a state: not much waits for it yet, and not too much for all together."""
+        waiting = self._links[peer][0].waiting_bytes if peer in self._links else 0
+        return waiting < 2 * MAX_BATCH_BYTES and sum(link.waiting_bytes for link, _ in self._links.values()) < MAX_ANSWERS_BYTES
+
     def members(self, committee: tuple[bytes, ...]) -> list[bytes]:
         """Whom "the members" are for this node: all the others, or for a node that is none of them a few."""
+        self._committee = committee
         others = [key for key in committee if key != self._own_key]
         if self._own_key in committee:
             return others

@@ -193,6 +193,8 @@ class Shell:
             case Broadcast(message=message, audience=audience):
                 receivers = self._links.members(members) if audience != "observers" else []
                 receivers += self._links.observers(members) if audience != "members" else []
+            case SendBlocks(to=to) | SendSnapshot(to=to) | SendPieces(to=to) if not self._links.may_answer(to):
+                receivers, message = [], None  # it asks again
             case SendBlocks(to=to, height=height):
                 receivers, message = [to], await self._store.page(height)
             case SendSnapshot(to=to, after=after):
