@@ -199,8 +199,9 @@ class Links:
 
     def may_answer(self, peer: bytes) -> bool:
         """Whether to give a peer blocks or a state: not much waits for it yet, and not too much for all together."""
-        waiting = self._links[peer][0].waiting_bytes if peer in self._links else 0
-        return waiting < 2 * MAX_BATCH_BYTES and sum(link.waiting_bytes for link, _ in self._links.values()) < MAX_ANSWERS_BYTES
+        in_all = sum(link.waiting_bytes for link, _ in self._links.values())
+        here = self._links[peer][0].waiting_bytes if peer in self._links else 0
+        return here < 2 * MAX_BATCH_BYTES and in_all < MAX_ANSWERS_BYTES
 
     def members(self, committee: tuple[bytes, ...]) -> list[bytes]:
         """Whom "the members" are for this node: all the others, or for a node that is none of them a few."""
