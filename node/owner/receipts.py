@@ -1,7 +1,9 @@
 """Where a private receipt's rating stands on the community chain."""
 
 from dataclasses import dataclass
+from itertools import islice
 
+from crypto.identity import short_id
 from node.errors import UsageError
 from node.ledger.journal import open_body
 from node.store.journal_store import Journal
@@ -14,6 +16,8 @@ from protocol.transactions import RevealRating, open_transaction
 LAST_ENTRIES = 100_000
 """How far back in the journal a receipt is looked for."""
 LEAST_DIGITS = 4
+NAMED = 4
+"""Of several receipts that were meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,11 @@ async def find_receipt(journal: Journal, text: str) -> Receipt:
         names = (content.digest.hex(), content.terms.task_id.hex(), (entry.task_id or b"").hex())
         if any(name.startswith(text) for name in names):
             found[content.digest] = content
-    if len(found) != 1:
-        what = f"{len(found)} receipts begin with it" if found else "this node has no receipt of that id or task"
-        raise UsageError(f"{text[:64]!r} names no receipt: {what}")
+    if not found:
+        raise UsageError(f"{text[:64]!r} names no receipt: this node has no receipt of that id or task")
+    if len(found) > 1:  # a task that was done twice to compare, or too few digits
+        some = [f"{one.digest.hex()[:12]} of {short_id(one.terms.contractor)}" for one in islice(found.values(), NAMED)]
+        raise UsageError(f"{text[:64]!r} names {len(found)} receipts: say which, as {', '.join(some)}")
     return next(iter(found.values()))
 
 
