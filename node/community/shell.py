@@ -137,7 +137,8 @@ class Shell:
 
     def _heeded(self) -> Heeded:
         replica = self._core.replica
-        return Heeded(self.facts.members, (replica.asking.peer, replica.fetch.peer if replica.fetch else None))
+        asking, fetch = replica.asking, replica.fetch
+        return Heeded(self.facts.members, (asking.peer, fetch.peer if fetch else None, *asking.lately))
 
     async def _carry_out(self, turn: Turn) -> None:
         """Effects in their order: durable first, then everything else."""

@@ -25,6 +25,14 @@ def test_peers_that_say_they_are_ahead_and_never_help_keep_no_member_from_being_
     assert asked.count(honest) >= 2, [short_id(key) for key in asked]
 
 
+def test_who_was_asked_a_while_ago_may_still_answer() -> None:
+    core, peers = core_of(3, 4), [identity_of(50 + number).public_key for number in range(6)]
+    for number, peer in enumerate(peers):
+        core.step(at(3.0 * number), peer, Status(height=5, view=0))
+        core.tick(at(3.0 * number + 2.5))
+    assert core.replica.asking.lately == (peers[5], peers[4], peers[3])
+
+
 def test_who_is_behind_is_for_the_members_to_say_and_not_for_one_that_lies() -> None:
     core = core_of(3, 4)
     said = ((50, 2**53, 0), (0, 2**53, 0), (1, 7, 7), (2, 9, 9))  # a stranger, a liar, two honest members

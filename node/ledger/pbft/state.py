@@ -12,6 +12,7 @@ so that it does not matter in which order things come. Phases change only along 
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from crypto.identity import Identity
@@ -26,6 +27,7 @@ from protocol.consensus import Certificate, NewView, Phase, Proposal, Snapshot
 from protocol.errors import LocalProtocolError
 
 S = TypeVar("S")
+LATE_PEERS: Final = 3
 
 
 class Stage(Enum):
@@ -125,6 +127,11 @@ class Asking:
     until_s: float | None = None
     in_vain: dict[bytes, None] = field(default_factory=dict)
     """Peers that were asked and did not help, the last one last."""
+
+    @property
+    def lately(self) -> tuple[bytes, ...]:
+        """The last few of these: a large page over a slow link may still come."""
+        return tuple(islice(reversed(self.in_vain), LATE_PEERS))
 
 
 @dataclass(slots=True)
