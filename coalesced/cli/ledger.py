@@ -175,10 +175,15 @@ def proof(face: Face, /, what: str, output: Path | None, with_receipt: bool) -> 
 @command_options
 def submit(face: Face, /, file: Path) -> None:
     """Have the signed transaction in FILE committed."""
+    from protocol.consensus import MAX_TX_BYTES
+
     try:
-        tx = file.read_bytes()
+        with file.open("rb") as opened:
+            tx = opened.read(MAX_TX_BYTES + 1)
     except OSError as error:
         raise unreadable(file, error) from error
+    if len(tx) > MAX_TX_BYTES:
+        raise CliError(f"{file} is no transaction: that has {MAX_TX_BYTES} bytes at most")
     done = face.run(lambda client: client.ledger_submit(tx))
     face.show(done)
 

@@ -201,14 +201,14 @@ def _read(file: Path) -> Motion:
     try:
         with file.open("rb") as opened:
             found = msgspec.json.decode(opened.read(MAX_FILE_BYTES), type=dict[str, Any])
+        if found.get("schema") != SCHEMA or not found.get("transactions"):
+            raise ValueError("it has another schema, or decides nothing")
         motion = Motion(tuple(base64.b64decode(str(text), validate=True) for text in found["transactions"]))
-        if found.get("schema") != SCHEMA or not motion.txs:
-            raise ValueError("it has another schema")
         if len(motion.terms()) != len(motion.txs):
             raise ValueError("it holds something else than decisions of a committee")
     except OSError as error:
         raise unreadable(file, error) from error
-    except (msgspec.MsgspecError, RemoteProtocolError, KeyError, TypeError, ValueError) as error:
+    except (msgspec.MsgspecError, RemoteProtocolError, TypeError, ValueError) as error:
         raise CliError(f"{file} is no motion: {error}") from error
     return motion
 

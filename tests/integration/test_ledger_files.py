@@ -25,6 +25,7 @@ from protocol.consensus import Block, Committed, block_hash, decode_header
 from protocol.packing import pack
 from protocol.transactions import Objection
 from tests.harness.chains import MEMBERS, PEOPLE, World, certified, header_of
+from tests.harness.commandline import Ran
 
 CLIENT, CONTRACTOR = PEOPLE[4:6]
 
@@ -135,3 +136,19 @@ def test_an_export_that_is_cut_off_damaged_or_of_another_chain_is_good_up_to_the
 def test_of_a_genesis_file_no_more_is_read_than_one_may_have() -> None:
     with pytest.raises(CliError, match="no genesis file: that has 4194304 bytes at most"):
         read_genesis(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("ledger", "submit", "/dev/zero"), "/dev/zero is no transaction: that has 16384 bytes at most"),
+        (("ledger", "members", "approve", "FILE", "--yes"), "is no motion: it has another schema, or decides nothing"),
+    ],
+)
+def test_a_file_that_is_something_else_is_refused_before_a_node_is_asked(
+    tmp_path: Path, command: tuple[str, ...], said: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text('{"schema": "coalesced.ledger-proof/1"}')
+    ran = Ran(tmp_path / "home", *(str(file) if word == "FILE" else word for word in command))
+    assert (ran.code, said in ran.err) == (2, True), ran.err
