@@ -13,7 +13,8 @@ pytest.importorskip("a2a")
 from coalesced.gateway.a2a.announcing import announce
 from coalesced.gateway.a2a.config import A2aAnnounced, A2aConfig
 from crypto.identity import Identity, did_key
-from dht.ids import card_key
+from dht.ids import card_key, skill_key
+from dht.service import KademliaDiscovery
 from node.background import background
 from node.decision.security import Grant
 from node.decision.security_config import SecurityConfig
@@ -66,11 +67,24 @@ def others(decision: DecisionView) -> list[OptionRow]:
     return [option for option in decision.options if option.name != "local"]
 
 
-async def test_an_agent_that_another_node_tells_of_is_hired_at_the_configured_price(some: World) -> None:
+async def test_an_agent_that_another_node_tells_of_is_hired_at_the_configured_price(
+    some: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, looked = KademliaDiscovery.find, list[tuple[bytes, bool]]()
+
+    async def told(self: KademliaDiscovery, key: bytes, *, thorough: bool = False, **how: Any) -> Any:
+        looked.append((key, thorough))
+        return await find(self, key, thorough=thorough, **how)
+
     async with sdk_agent() as agent:
         await announcer(some, agent)
         node = await buyer(some)
+        monkeypatch.setattr(KademliaDiscovery, "find", told)
+        await decided(node)
+        assert (card_key(NETWORK, LABEL), False) in looked
+        looked.clear()
         task = await node.ask(LABEL, TEXT, budget_micro=100_000)
+        assert set(looked) == {(card_key(NETWORK, LABEL), True), (skill_key(NETWORK, LABEL), True)}, "money depends on it"
         assert (task.state, task.choice, task.cost_micro) == ("completed", "outsource", PRICE_MICRO), task.error
         assert (await node.owner.result(task.id))[0].decode() == counted(TEXT)
 

@@ -29,9 +29,13 @@ class Cards:
         self._is_blocked = is_blocked
         self._timeout_s = timeout_s
 
-    async def of(self, skill: str, *, timeout_s: float) -> tuple[FoundCard, ...]:
-        """The first that are found; each address once for each who names it, none that this node itself published."""
-        looked = await self._sources.look(card_key(self._network, skill), timeout_s=min(timeout_s, self._timeout_s))
+    async def of(self, skill: str, *, timeout_s: float, thorough: bool = False) -> tuple[FoundCard, ...]:
+        """The first that are found; each address once for each who names it, none that this node itself published.
+
+        `thorough`: see `Discovery.find`.
+        """
+        limit_s = min(timeout_s, self._timeout_s)
+        looked = await self._sources.look(card_key(self._network, skill), timeout_s=limit_s, thorough=thorough)
         found: list[FoundCard] = []
         for record in looked.records:
             if record.public_key == self._own_key or self._is_blocked(record.public_key):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from node.outsource.client.agents import AgentOffer, Agents
+from node.outsource.client.agents import AgentOffer, Agents, FoundCard
 from node.outsource.client.cards import Cards
 from node.outsource.client.listings import Listings
 from node.outsource.client.marketwatch import MarketWatch
@@ -67,7 +67,7 @@ class Enquiry:
         if ask.only is None:
             (offers, refusals), (outside, unwilling) = await asyncio.gather(
                 self._surveyor.quotes(ask, [one.seller for one in listings], timeout_s=step_s),
-                self._outside(ask, step_s),
+                self._outside(ask, step_s, is_dry=is_dry),
             )
         else:
             listings = [one for one in listings if one.seller.key == ask.only]
@@ -95,10 +95,11 @@ class Enquiry:
             return answers
         return Answers(ask, offers, [*(one for one in answers.refusals if one.code != OTHER_FORM), *refusals])
 
-    async def _outside(self, ask: Ask, step_s: float) -> tuple[list[AgentOffer], list[NoOffer]]:
+    async def _outside(self, ask: Ask, step_s: float, *, is_dry: bool) -> tuple[list[AgentOffer], list[NoOffer]]:
         """What agents offer that are no nodes: the owner's, and those found where the owner lets them be looked for."""
-        began = asyncio.get_running_loop().time()
-        found = await self._cards.of(ask.skill, timeout_s=step_s / 2) if self._agents.looks else ()
+        began, found = asyncio.get_running_loop().time(), tuple[FoundCard, ...]()
+        if self._agents.looks:
+            found = await self._cards.of(ask.skill, timeout_s=step_s / 2, thorough=not is_dry)
         left_s = step_s - (asyncio.get_running_loop().time() - began)
         return await self._agents.offers(
             ask, timeout_s=left_s, withheld=partial(self._surveyor.withheld, ask), found=found
