@@ -17,7 +17,8 @@ from dht.contacts import Address, Contact, ContactEvent, ContactJoined, ContactL
 from dht.datagram import Ping, Pong
 from dht.endpoint import Answer, Endpoint, Hooks
 from dht.errors import LocalDhtError
-from dht.ids import distance, shard_key
+from dht.ids import shard_key
+from dht.preference import Preference
 from dht.publishing import Publisher
 from dht.records import Record
 from dht.responder import Responder
@@ -84,6 +85,7 @@ class KademliaDiscovery:
         own_id = identity.node_id
         self.stats = DhtStats()
         self._own_id = own_id
+        self._preference = Preference(identity, network)
         self._config = config
         self._unix_ms = unix_ms
         self._on_contact = on_contact
@@ -170,10 +172,10 @@ class KademliaDiscovery:
     async def find(
         self, key: bytes, *, timeout_s: float, thorough: bool = False, withdrawn: bool = False
     ) -> list[Record]:
-        """Verified, living records under the key, the publishers closest to our own id first.
+        """Verified, living records under the key, in this node's own order of publishers (dht/preference.py).
 
-        So different clients prefer different sellers, and one client the same ones again. `thorough` asks everyone
-        in the key's region (dht/region.py), which a few liars cannot cut short: for a look-up that money depends on.
+        `thorough` asks everyone in the key's region (dht/region.py), which a few liars cannot cut short: for a look-up
+        that money depends on.
         Of a popular key, the shard of our own part of the ring is read too. `withdrawn` adds the withdrawals, last.
         """
         ends_s = asyncio.get_running_loop().time() + timeout_s
@@ -186,7 +188,7 @@ class KademliaDiscovery:
                     best[record.public_key] = record
             if found.total < self._config.max_records_per_key:
                 break
-        ranked = sorted(best.values(), key=lambda record: distance(record.publisher_id, self._own_id))
+        ranked = sorted(best.values(), key=lambda record: self._preference.rank(record.public_key))
         living = [record for record in ranked if not record.is_withdrawal][: self._config.max_found]
         return [*living, *(record for record in ranked if withdrawn and record.is_withdrawal)]
 

@@ -3,6 +3,7 @@
 from coalesced.compose.ground import Ground
 from coalesced.config import Config
 from crypto.identity import short_id
+from dht.preference import Preference
 from dht.service import KademliaDiscovery
 from node.background import Background
 from node.registry.announcer import Announcer
@@ -25,7 +26,7 @@ def build_sources(config: Config, ground: Ground, discovery: KademliaDiscovery, 
         has_contacts=lambda: bool(discovery.contacts()),
     )
     return Sources(
-        own_id=identity.node_id,
+        preference=Preference(identity, config.node.network),
         discovery=discovery,
         registries=registries,
         announcer=Announcer(identity, registries, published=discovery.published, unix_ms=env.unix_ms),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from dht.errors import RemoteDhtError
-from dht.ids import distance
+from dht.preference import Preference
 from dht.records import Record, open_record
 from dht.service import Discovery
 from node.background import Background
@@ -61,7 +61,7 @@ class Sources:
     def __init__(
         self,
         *,
-        own_id: bytes,
+        preference: Preference,
         discovery: Discovery,
         registries: Sequence[Registry],
         announcer: Announcer,
@@ -71,7 +71,7 @@ class Sources:
         env: Env,
         in_background: Background,
     ) -> None:
-        self._own_id = own_id
+        self._preference = preference
         self._dht = discovery
         self._registries = tuple(registries)
         self._announcer = announcer
@@ -112,7 +112,7 @@ class Sources:
         if kept:
             return Looked(tuple(kept), CACHE)
         if self._neighbours is not None and await self._neighbours.met_another(max(0.0, ends - loop.time())):
-            records = await self._dht.find(key, timeout_s=max(0.0, ends - loop.time()))
+            records = await self._dht.find(key, timeout_s=max(0.0, ends - loop.time()), thorough=thorough)
             return Looked(tuple(records), LAN if records else "")
         return NOBODY
 
@@ -144,7 +144,7 @@ class Sources:
 
     def _living(self, records: Iterable[Record]) -> list[Record]:
         living = [record for record in records if not record.is_withdrawal]
-        return sorted(living, key=lambda record: distance(record.publisher_id, self._own_id))
+        return sorted(living, key=lambda record: self._preference.rank(record.public_key))
 
     def _outweighed(self, kept: Iterable[Record], newer: Iterable[Record]) -> list[Record]:
         """What of those kept is still on offer, for all that `newer` says."""
