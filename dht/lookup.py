@@ -4,7 +4,8 @@ At most `slots` queries are young at once. A query that is slow gives its slot b
 failed is forgotten. The look-up converges when the k closest nodes that are neither slow nor failed have answered
 (Maymounkov & Mazières 2002, 2.3, without its round barrier). Looking for records, it may end early when
 `agreeing` holders know nothing that we do not; otherwise it pages through lists that exceed an answer. With a radius it
-covers a region: everyone within is asked, not only the k closest.
+covers a region: everyone within is asked, not only the k closest. Whom only those name who named too many silent nodes
+waits until nobody else is to be asked.
 """
 
 from bisect import insort
@@ -16,6 +17,7 @@ from typing import assert_never
 
 from dht.contacts import NodeAddress, address_group
 from dht.ids import ID_BITS, distance
+from dht.namers import Namers
 from dht.records import Record
 
 PAGES_PER_HOLDER = 2
@@ -102,6 +104,10 @@ class _State(Enum):
     FAILED = auto()
 
 
+_HOPEFUL = (_State.NEW, _State.WAITING, _State.ANSWERED)
+"""Those that may still be useful: slow and failed ones do not count."""
+
+
 class Lookup:
     """One look-up. `start` once, then `step` with what became of each Ask, until Finish."""
 
@@ -121,6 +127,7 @@ class Lookup:
         self._states: dict[bytes, _State] = {}
         self._order: list[tuple[int, bytes]] = []
         """(distance to the target, node id), closest first."""
+        self._namers = Namers(own_id)
         self._best: dict[bytes, Record] = {}
         self._totals: dict[bytes, int] = {}
         self._cursors: dict[bytes, bytes] = {}
@@ -128,8 +135,10 @@ class Lookup:
         self._pages_left = PAGES_PER_HOLDER * goal.k
         self.asked = 0
         """How many nodes were queried."""
+        self._most_asked = MAX_ASKED_RATIO * goal.k
+        self._crowd = 0
         self.is_finished = False
-        self._learn(seeds)
+        self._learn(seeds, own_id)
 
     @property
     def closest(self) -> list[NodeAddress]:
@@ -146,23 +155,55 @@ class Lookup:
         """The most records that a holder says it has."""
         return max(self._totals.values(), default=0)
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether k nodes are named, dead or alive, that stand nearer than `start` was told; False once it goes on."""
+        return len(self._order) >= self.goal.k and self._order[self.goal.k - 1][0] < self._crowd
+
+    def answered_within(self, center: bytes, radius: int) -> list[NodeAddress]:
+        """Whoever answered, at most this far from an id."""
+        return self._within(center, radius, (_State.ANSWERED,))
+
     def named_within(self, center: bytes, radius: int) -> list[NodeAddress]:
         """Whoever was named, by anyone, at most this far from an id, and did not fail."""
+        return self._within(center, radius, tuple(state for state in _State if state is not _State.FAILED))
+
+    def _within(self, center: bytes, radius: int, states: tuple[_State, ...]) -> list[NodeAddress]:
         return [
             node
             for peer, node in self._nodes.items()
-            if self._states[peer] is not _State.FAILED and distance(peer, center) <= radius
+            if self._states[peer] in states and distance(peer, center) <= radius
         ]
 
-    def start(self) -> list[Effect]:
-        """The first queries."""
+    def start(self, *, crowd: int = 0) -> list[Effect]:
+        """The first queries. It ends at once where k nodes are named that stand nearer than `crowd` to the target:
+        whoever put them there is not to lead it (0: it goes on).
+        """
+        self._crowd = crowd
         return self._advance()
+
+    def cover(self, nodes: Iterable[NodeAddress], radius: int) -> list[Effect]:
+        """Go on after Finish: of those not asked yet, these within the radius are asked, and nobody else."""
+        chosen = {node.id: node for node in nodes}
+        self._may_ask = chosen.__contains__
+        self._most_asked = self.asked + MAX_ASKED_RATIO * self.goal.k
+        return self._go_on(chosen.values(), radius)
 
     def resume(self, nodes: Iterable[NodeAddress], radius: int) -> list[Effect]:
         """Go on after Finish, with these nodes too, until everyone within the radius was asked."""
+        self._may_ask = None
+        return self._go_on(nodes, radius)
+
+    def _go_on(self, nodes: Iterable[NodeAddress], radius: int) -> list[Effect]:
         self.goal = replace(self.goal, radius=radius)
+        self._crowd = 0
         self.is_finished = False
-        self._learn(nodes)
+        self._order = sorted(
+            (distance(peer, self.goal.target), peer)
+            for peer, state in self._states.items()
+            if state is not _State.NEW or self._may_ask is None or self._may_ask(peer)
+        )
+        self._learn(nodes, self._own_id)
         return self._advance()
 
     def step(self, event: Event) -> list[Effect]:
@@ -174,22 +215,26 @@ class Lookup:
             case Answered():
                 self._paging.discard(event.node_id)
                 self._states[event.node_id] = _State.ANSWERED
-                self._learn(event.nodes)
+                self._namers.charge(event.node_id, -1)
+                self._learn(event.nodes, event.node_id)
                 self._merge(event)
             case Slow(peer, times):
                 if state in (_State.WAITING, _State.SLOW):
                     self._states[peer] = _State.SLOW if times == 1 else _State.OVERDUE
+                    self._namers.charge(peer, 1)
                 self._drop_from_paging(peer)
             case Failed(peer):
                 if state is not _State.ANSWERED:
                     self._states[peer] = _State.FAILED
+                    self._namers.charge(peer, 1)
                 self._drop_from_paging(peer)
             case _ as unreachable:
                 assert_never(unreachable)
         return self._advance()
 
-    def _learn(self, nodes: Iterable[NodeAddress]) -> None:
+    def _learn(self, nodes: Iterable[NodeAddress], namer: bytes) -> None:
         for node in nodes:
+            self._namers.add(node.id, namer)
             if node.id not in self._states and node.id != self._own_id:
                 self._nodes[node.id] = node
                 self._states[node.id] = _State.NEW
@@ -211,35 +256,40 @@ class Lookup:
             self._totals[peer] = 0
 
     def _advance(self) -> list[Effect]:
-        if self._is_agreed() or self.asked >= MAX_ASKED_RATIO * self.goal.k:
+        if self._is_agreed() or self.is_crowded or self.asked >= self._most_asked:
             return self._finish()
-        near = self._nearest_hopefuls()
         free = self.goal.slots - sum(state is _State.WAITING for state in self._states.values()) - len(self._paging)
-        asks: list[Effect] = []
-        for peer in near:
-            if free > 0 and self._states[peer] is _State.NEW:
-                self._states[peer] = _State.WAITING
-                self.asked += 1
-                asks.append(Ask(self._nodes[peer], None))
-                free -= 1
-        is_open = any(self._states[peer] in (_State.NEW, _State.WAITING) for peer in near)
-        if asks or is_open or self._waits_for_slow(near):
-            return asks
+        for believes in (False, True):
+            near = self._nearest(_HOPEFUL, believes=believes)
+            asks = self._asks(near, free)
+            if asks or any(self._states[peer] in (_State.NEW, _State.WAITING) for peer in near):
+                return asks
+        if self._waits_for_slow(near):
+            return []
         asks = self._next_pages(free)
         return asks if asks or self._paging else self._finish()
 
-    def _nearest_hopefuls(self) -> list[bytes]:
-        """The closest nodes that may still be useful: slow and failed ones do not count."""
-        return self._nearest((_State.NEW, _State.WAITING, _State.ANSWERED))
+    def _asks(self, near: Iterable[bytes], free: int) -> list[Effect]:
+        new = [peer for peer in near if self._states[peer] is _State.NEW][: max(0, free)]
+        for peer in new:
+            self._states[peer] = _State.WAITING
+        self.asked += len(new)
+        return [Ask(self._nodes[peer], None) for peer in new]
 
-    def _nearest(self, states: tuple[_State, ...]) -> list[bytes]:
-        """The closest nodes in one of these states: k, or everyone within the radius; of an address group a few."""
+    def _is_doubtful(self, peer: bytes) -> bool:
+        return self._states[peer] is _State.NEW and self._namers.are_doubtful(peer)
+
+    def _nearest(self, states: tuple[_State, ...], *, believes: bool = True) -> list[bytes]:
+        """The closest nodes in one of these states: k, or everyone within the radius; of an address group a few.
+
+        It `believes` all that was said, or leaves out those whom only doubtful namers name (dht/namers.py).
+        """
         goal, chosen = self.goal, list[bytes]()
         in_group: Counter[str] = Counter()
         for away, peer in self._order:
             if len(chosen) >= (goal.k if away > goal.radius else MAX_COVERED_RATIO * goal.k):
                 break
-            if self._states[peer] not in states:
+            if self._states[peer] not in states or (not believes and self._is_doubtful(peer)):
                 continue
             group = address_group(self._nodes[peer].host, goal.limit_private) if goal.max_per_group else None
             if group is not None:

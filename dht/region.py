@@ -4,8 +4,10 @@ An id cannot be chosen, but tried for: 60 keys out of a few thousand lie closer 
 then "the k closest" are all the attacker's. Within the region there are still k honest nodes. Who stands in the crowd
 names only the crowd, so the region is swept quarter by quarter. The look-up of a quarter comes from outside the region
 and turns to nobody in the other quarters: a crowd draws to itself only the look-up of the quarter that it stands in.
+Its target is drawn afresh, so that nobody can be waiting there.
 """
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -22,26 +24,21 @@ six or seven of the k closest are honest."""
 
 @dataclass(frozen=True, slots=True)
 class Quarter:
-    """A part of a region: an id in its middle, whose look-up it is, and whom that may turn to."""
+    """A part of a region: an id in it, whose look-up it is, and whom that may turn to."""
 
     target: bytes
     may_ask: Callable[[bytes], bool]
 
 
-def is_crowded(key: bytes, closest: Sequence[NodeAddress], k: int, radius: int) -> bool:
-    """Whether the k closest nodes stand closer to the key than ids do by chance."""
-    return len(closest) >= k and distance(closest[k - 1].id, key) * CROWDED_RATIO < radius
-
-
-def quarters(key: bytes, radius: int) -> list[Quarter]:
+def quarters(key: bytes, radius: int, rng: random.Random) -> list[Quarter]:
     """The quarters of the least power of two, as a distance, that covers the radius; of all ids in the extreme."""
     bits = max(radius.bit_length(), QUARTER_BITS + 1)
-    return [_quarter(key, number, bits) for number in range(QUARTERS)]
+    return [_quarter(key, number, bits, rng) for number in range(QUARTERS)]
 
 
-def _quarter(key: bytes, number: int, bits: int) -> Quarter:
+def _quarter(key: bytes, number: int, bits: int, rng: random.Random) -> Quarter:
     size = 1 << (bits - QUARTER_BITS)
-    target = (int.from_bytes(key, "big") ^ (number * size + size // 2)).to_bytes(ID_BYTES, "big")
+    target = (int.from_bytes(key, "big") ^ (number * size + rng.randrange(size))).to_bytes(ID_BYTES, "big")
     return Quarter(target, lambda node_id: distance(node_id, target) < size or distance(node_id, key) >> bits != 0)
 
 

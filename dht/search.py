@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +16,7 @@ from dht.errors import RemoteDhtError
 from dht.ids import ID_BITS, ID_BYTES
 from dht.lookup import Answered, Ask, Effect, Event, Failed, Finish, Goal, Lookup, Slow
 from dht.records import Record, open_record
-from dht.region import disjoint, is_crowded, quarters
+from dht.region import CROWDED_RATIO, disjoint, quarters
 from dht.routing import Routing
 from dht.size import NetworkSize
 from dht.stats import DhtStats
@@ -25,6 +25,12 @@ MAX_LOOKUP_S = 30.0
 """No look-up takes longer, whatever its peers do: ten times the worst that 40 % dead nodes cause."""
 THOROUGH_RATIO = 2
 """A thorough look-up has so many times the slots: it asks all of a region, and the way there is a small part of it."""
+DOUBT_SHARE = 0.25
+"""Of the time for a look-up, which measuring the network anew may take; the old estimate stands where it takes more."""
+SWEEP_SHARE = 0.5
+"""Of the time left, which looking around a crowded region may take: who answered until then is asked in the rest."""
+MEASURED = 3
+"""Random ids looked up to measure the network anew: one alone may lie next to a crowd."""
 REFRESH_WIDTH = 3
 """Width of a look-up that only refreshes a bucket: it wants some live contacts there, not the k closest."""
 
@@ -65,16 +71,19 @@ class Searcher:
         self._rng = rng
         self.size = NetworkSize(own_id, lambda: routing.closest(own_id, config.k))
 
-    async def nodes(self, target: bytes, known: Iterable[NodeAddress] = ()) -> Found:
-        """The k nodes closest to `target` that answer; everyone in its region where that is crowded.
+    async def nodes(self, target: bytes, known: Collection[NodeAddress] = ()) -> Found:
+        """The k nodes closest to `target` that answer; everyone in its region, where it is crowded.
 
-        Whoever is `known` to be near the target shortens the way there.
+        Whoever is `known` to be near the target shortens the way there; without any, its region is seen in any case.
         """
         return await self._run(self._goal(target, self._config.k), MAX_LOOKUP_S, sees_region=True, known=known)
 
     async def surroundings(self) -> None:
-        """Look up our own id, so that we and those closest to us know each other."""
-        await self._sample(self._own_id, self._config.k)
+        """Look up our own id, so that we and those closest to us know each other.
+
+        It says nothing of the network's size: a crowd can have been waiting there.
+        """
+        await self._looked(self._own_id, self._config.k)
 
     async def records(self, key: bytes, *, timeout_s: float, thorough: bool) -> Found:
         """The records under `key`; what was found so far when the time is up.
@@ -92,17 +101,18 @@ class Searcher:
     async def refresh(self, low: int, high: int) -> None:
         """Look up a random id in the inclusive range, so that dead contacts there fail and live ones are met."""
         target = self._rng.randint(low, high).to_bytes(ID_BYTES, "big")
-        await self._sample(target, min(REFRESH_WIDTH, self._config.k))
+        self.size.note(target, await self._looked(target, min(REFRESH_WIDTH, self._config.k)))
 
-    async def _sample(self, target: bytes, width: int, *, anew: bool = False) -> None:
-        """Look up an id that nobody can foresee or choose, which also shows how large the network is.
+    async def _measure(self) -> None:
+        """Look up some random ids: what earlier such look-ups showed is replaced."""
+        targets = [self._rng.randbytes(ID_BYTES) for _ in range(MEASURED)]
+        found = await asyncio.gather(*(self._looked(one, self._config.k) for one in targets))
+        self.size.forget()
+        for target, nodes in zip(targets, found, strict=True):
+            self.size.note(target, nodes)
 
-        `anew`: what earlier such look-ups showed is replaced.
-        """
-        found = await self._run(self._goal(target, width), MAX_LOOKUP_S, sees_region=False)
-        if anew and found.nodes:
-            self.size.forget()
-        self.size.note(target, found.nodes)
+    async def _looked(self, target: bytes, width: int) -> list[NodeAddress]:
+        return (await self._run(self._goal(target, width), MAX_LOOKUP_S, sees_region=False)).nodes
 
     def _goal(self, target: bytes, width: int) -> Goal:
         config = self._config
@@ -115,7 +125,7 @@ class Searcher:
         )
 
     async def _run(
-        self, goal: Goal, timeout_s: float, *, sees_region: bool, known: Iterable[NodeAddress] = ()
+        self, goal: Goal, timeout_s: float, *, sees_region: bool, known: Collection[NodeAddress] = ()
     ) -> Found:
         self._stats.lookups += 1
         self._routing.touch(goal.target, asyncio.get_running_loop().time())
@@ -123,35 +133,50 @@ class Searcher:
         found = Found()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._drive(lookup, lookup.start(), found)
                 if sees_region:
-                    await self._see_region(lookup, found)
+                    must = goal.max_records > 0 or not known
+                    await self._see_region(lookup, found, asyncio.get_running_loop().time() + timeout_s, must=must)
+                else:
+                    await self._drive(lookup, lookup.start(), found)
         found.nodes, found.records, found.total = lookup.closest, lookup.records, lookup.largest_total
         return found
 
-    async def _see_region(self, lookup: Lookup, found: Found) -> None:
-        """Go on until everyone in the region was asked: of a crowded one; where records are wanted, of any."""
-        goal, k = lookup.goal, self._config.k
-        if self.size.is_doubtful:
-            await self._sample(self._rng.randbytes(ID_BYTES), k, anew=True)
-        radius, nodes = self.size.radius(k), list[NodeAddress]()
-        if is_crowded(goal.target, lookup.closest, k, radius):
-            nodes = await self._sweep(goal.target, radius)
-        elif not goal.max_records:
-            return
-        await self._drive(lookup, lookup.resume(nodes, radius), found)
+    async def _see_region(self, lookup: Lookup, found: Found, ends_s: float, *, must: bool) -> None:
+        """Look up; then have everyone in the region asked where it is crowded, or where this `must` be. Found are those
+        in it, or the k closest where it is not crowded and no records are wanted.
 
-    async def _sweep(self, key: bytes, radius: int) -> list[NodeAddress]:
-        """Whoever is named in the key's region by look-ups of its quarters, each from contacts of its own."""
+        Those come first who answered to the look-ups of its quarters: whom a crowd names, or whether it answers, does
+        not matter to them. Where so few nodes are known that all of them were asked, there is nothing to look around.
+        """
+        goal, k, loop = lookup.goal, self._config.k, asyncio.get_running_loop()
+        if self.size.is_doubtful:
+            with suppress(TimeoutError):
+                async with asyncio.timeout((ends_s - loop.time()) * DOUBT_SHARE):
+                    await self._measure()
+        radius, named = self.size.radius(k), list[NodeAddress]()
+        await self._drive(lookup, lookup.start(crowd=radius // CROWDED_RATIO), found)
+        counts = radius if lookup.is_crowded or goal.max_records else 0
+        if lookup.is_crowded or (must and len(self._routing) > k):
+            swept = await self._sweep(goal.target, radius, (ends_s - loop.time()) * SWEEP_SHARE)
+            answered = [node for one in swept for node in one.answered_within(goal.target, radius)]
+            await self._drive(lookup, lookup.cover(answered, radius), found)
+            named = [node for one in swept for node in one.named_within(goal.target, radius)]
+        elif not must:
+            return
+        await self._drive(lookup, lookup.resume(named, counts), found)
+
+    async def _sweep(self, key: bytes, radius: int, limit_s: float) -> list[Lookup]:
+        """Look-ups of the quarters of the key's region, each from contacts of its own, as far as they got in time."""
         self._stats.sweeps += 1
         contacts = self._routing.seeds(key, len(self._routing))
         lookups = [
             Lookup(self._goal(quarter.target, self._config.k), self._own_id, seeds, may_ask=quarter.may_ask)
-            for quarter, seeds in zip(quarters(key, radius), disjoint(contacts), strict=True)
+            for quarter, seeds in zip(quarters(key, radius, self._rng), disjoint(contacts), strict=True)
         ]
-        await asyncio.gather(*(self._drive(one, one.start(), Found()) for one in lookups))
-        named = {node.id: node for one in lookups for node in one.named_within(key, radius)}
-        return list(named.values())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await asyncio.gather(*(self._drive(one, one.start(), Found()) for one in lookups))
+        return lookups
 
     async def _drive(self, lookup: Lookup, effects: list[Effect], found: Found) -> None:
         while True:

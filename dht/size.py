@@ -3,7 +3,8 @@
 Ids are hashes, so they lie evenly: the m nodes closest to a target fill a ball of m/N of all ids (its content is
 Gamma(m) distributed, with a median near m - 1/3). We know our own neighbours at any time, so they give the estimate.
 Whoever crowds around our own id could make the network look large, and so the region that we search small: therefore
-look-ups of random ids bound it. Those of a skill's key never count, for that is where crowding pays.
+look-ups of random ids check it. Those of a skill's key never count, for that is where crowding pays, nor that of our
+own id.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +15,8 @@ from dht.ids import ID_BITS, distance
 MAX_SAMPLES = 16
 """Random look-ups remembered: those of joining, or of the last hour or two."""
 MAX_GROWTH = 2
-"""As many times larger than random look-ups showed the network may be by our neighbours; beyond, it is measured anew.
-Was it believed so much too large, a region would still hold ten of k = 20 honest nodes."""
+"""As many times larger than random look-ups showed the network may be by our neighbours; beyond, those count, and it is
+measured anew. Was it believed so much too large, a region would still hold ten of k = 20 honest nodes."""
 MEDIAN_SHIFT = 1 / 3
 WHOLE: int = 2**ID_BITS
 
@@ -42,11 +43,11 @@ class NetworkSize:
     @property
     def is_doubtful(self) -> bool:
         """Whether our neighbours lie denser than random look-ups explain: the network grew fast, or they crowd."""
-        return self._by_neighbours() > self._bound()
+        return self._by_neighbours() > MAX_GROWTH * self._by_look_ups()
 
     def nodes(self) -> float:
         """The estimated number of nodes; 1 while nobody is known."""
-        return max(1.0, min(self._by_neighbours(), self._bound()))
+        return max(1.0, self._by_look_ups() if self.is_doubtful else self._by_neighbours())
 
     def radius(self, expected: int) -> int:
         """The distance from any key within which so many honest nodes are expected; at most all ids."""
@@ -56,13 +57,13 @@ class NetworkSize:
         neighbours = self._neighbours()
         return _by_density(self._own_id, neighbours) if neighbours else 1.0
 
-    def _bound(self) -> float:
-        """The most that random look-ups allow, by their median, each weighted by what it found."""
+    def _by_look_ups(self) -> float:
+        """What random look-ups show: their median, each weighted by what it found."""
         half = sum(weight for _, weight in self._samples) / 2
         for estimate, weight in sorted(self._samples):
             half -= weight
             if half <= 0:
-                return MAX_GROWTH * estimate
+                return estimate
         return float("inf")
 
 

@@ -2,12 +2,13 @@
 
 The attackers keep every rule of the wire form, so that they are admitted as contacts, and lie in what they answer:
 whoever asks is named other attackers only, nobody is given a record, and what is to be stored is accepted and dropped.
+Some answer to nothing but pings, and some name nodes that they make up, so that whoever asks waits for nobody.
 """
 
 import asyncio
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from coalesced.sim.loop import SimLoop
 from crypto.identity import Identity
@@ -15,16 +16,26 @@ from dht.config import DhtConfig
 from dht.contacts import Address, NodeAddress, nearest
 from dht.datagram import FindNode, FindValue, Nodes, Ping, Pong, Reply, Request, Store, Stored, Values, decode, encode
 from dht.errors import RemoteDhtError
-from dht.ids import network_tag
+from dht.ids import ID_BYTES, network_tag
 from dht.records import sign_record
 from dht.service import KademliaDiscovery
 from dht.storage import Outcome
+from node.outsource.config import ClientConfig
+
+Conduct = Literal["polite", "silent", "inventing"]
+"""Of attackers: they name each other; they answer to pings alone; they name each other and as many made-up nodes."""
 
 NETWORK = "field"
 PORT = 4_000
 JOIN_PAUSE_S = 0.2
 SETTLED_S = 20.0
 MAX_NAMED = 20
+FIND_S = ClientConfig().find_timeout_s
+"""What a buyer has for a look-up."""
+MADE_UP = 100_000
+"""Addresses beyond those of attackers, where nobody is."""
+SHARED_BYTES = 8
+"""Leading bytes that a made-up id has in common with what is looked for: no honest id comes as near."""
 FIRST_BRANCHES = tuple(number for number in range(11, 224) if number not in (127, 169, 172, 192))
 """First bytes of addresses that are nobody's private range."""
 
@@ -74,10 +85,10 @@ class Field:
             entropy=rng.randbytes,
         )
 
-    async def infiltrate(self, keys: Sequence[Identity], *, first: int = 0) -> None:
+    async def infiltrate(self, keys: Sequence[Identity], *, first: int = 0, conduct: Conduct = "polite") -> None:
         """Let attackers with these keys in: each introduces itself to every honest node, and again once all are in."""
         gang = [NodeAddress(key.node_id, *hostile_address(first + number)) for number, key in enumerate(keys)]
-        added = [Sybil(self.loop, key, gang, at.address) for key, at in zip(keys, gang, strict=True)]
+        added = [Sybil(self.loop, key, gang, at.address, conduct) for key, at in zip(keys, gang, strict=True)]
         for sybil in added:
             await sybil.open()
         self.sybils += added
@@ -90,17 +101,21 @@ class Field:
 
     async def finds(self, asker: int, key: bytes, *, thorough: bool = True) -> set[bytes]:
         """The bodies that an honest node finds."""
-        return {record.body for record in await self.nodes[asker].find(key, timeout_s=10, thorough=thorough)}
+        return {record.body for record in await self.nodes[asker].find(key, timeout_s=FIND_S, thorough=thorough)}
 
 
 class Sybil(asyncio.DatagramProtocol):
     """One attacker of a gang."""
 
-    def __init__(self, loop: SimLoop, key: Identity, gang: Sequence[NodeAddress], address: Address) -> None:
+    def __init__(
+        self, loop: SimLoop, key: Identity, gang: Sequence[NodeAddress], address: Address, conduct: Conduct
+    ) -> None:
         self._loop = loop
         self._key = key
         self._gang = gang
         self._address = address
+        self._conduct = conduct
+        self._rng = random.Random(key.public_key)
         self._tag = network_tag(NETWORK)
         self._count = 0
         self._tokens: dict[Address, bytes] = {}
@@ -127,6 +142,8 @@ class Sybil(asyncio.DatagramProtocol):
         match request.body:
             case Ping():
                 reply = Pong(*addr)
+            case _ if self._conduct == "silent":
+                return
             case FindNode(target):
                 reply = Nodes(bytes(8), self._named(target))
             case FindValue(target):
@@ -138,7 +155,14 @@ class Sybil(asyncio.DatagramProtocol):
         self._send(reply, request.sender_id, addr, request.request_id)
 
     def _named(self, target: bytes) -> tuple[NodeAddress, ...]:
-        return tuple(nearest(self._gang, target, MAX_NAMED))
+        if self._conduct != "inventing":
+            return tuple(nearest(self._gang, target, MAX_NAMED))
+        friends = self._rng.sample(self._gang, min(MAX_NAMED // 2, len(self._gang)))
+        return (*friends, *(self._made_up(target) for _ in range(MAX_NAMED - len(friends))))
+
+    def _made_up(self, target: bytes) -> NodeAddress:
+        near = target[:SHARED_BYTES] + self._rng.randbytes(ID_BYTES - SHARED_BYTES)
+        return NodeAddress(near, *hostile_address(len(self._gang) + self._rng.randrange(MADE_UP)))
 
     def _send(self, body: Request | Reply, recipient_id: bytes, to: Address, request_id: bytes | None = None) -> None:
         self._count += 1

@@ -3,10 +3,11 @@
 import asyncio
 import random
 
-from coalesced.sim.dhtfield import NETWORK, Field, Spammer, ground_identities, hostile_address, identities
+from coalesced.sim.dhtfield import NETWORK, Conduct, Field, Spammer, ground_identities, hostile_address, identities
 from coalesced.sim.loop import SimLoop, run
 from dht.config import DhtConfig
-from dht.ids import skill_key
+from dht.ids import ID_BITS, ID_BYTES, skill_key
+from dht.region import QUARTER_BITS, QUARTERS
 
 TRIES_A_SYBIL = 100
 """Keys tried for each one that is used: it then stands nearer to its target than 99 in 100 nodes would."""
@@ -19,28 +20,35 @@ Outcome = tuple[int, int]
 """Look-ups that found the seller, and look-ups made."""
 
 
-def eclipse(seed: int, nodes: int, skills: int, sybils: int) -> Outcome:
-    """For each skill so many sybils are in, each in a /24 of its own, before its seller publishes; then clients look.
+def eclipse(seed: int, nodes: int, sybils: int, *, conduct: Conduct = "polite", is_spread: bool = False) -> Outcome:
+    """So many sybils are in, each in a /24 of its own, before a skill's seller publishes; then clients look for it.
 
-    Their keys are closer to the skill than nearly every honest node's. Look-ups are those before money is committed.
+    Their keys are closer to the skill than nearly every honest node's; or, spread, to the middles of the four quarters
+    of its region. Look-ups are those before money is committed, with as much time as a buyer has.
     """
 
     async def main(loop: SimLoop) -> Outcome:
         field, rng = Field(loop, seed), random.Random(seed)
         await field.grow(nodes)
-        found = asked = 0
-        for number in range(skills):
-            key = skill_key(NETWORK, f"skill-{number}")
-            gang = ground_identities(seed, key, sybils, sybils * TRIES_A_SYBIL)
-            await field.infiltrate(gang, first=number * sybils)
-            seller = rng.randrange(nodes)
-            await field.nodes[seller].publish(key, b"seller")
-            for asker in rng.sample([other for other in range(nodes) if other != seller], ASKERS):
-                asked += 1
-                found += await field.finds(asker, key) == {b"seller"}
-        return found, asked
+        key = skill_key(NETWORK, "skill-0")
+        aims = middles(key, nodes) if is_spread else [key]
+        share = sybils // len(aims)
+        gang = [one for aim in aims for one in ground_identities(seed, aim, share, sybils * TRIES_A_SYBIL)]
+        await field.infiltrate(gang, conduct=conduct)
+        seller, found = rng.randrange(nodes), 0
+        await field.nodes[seller].publish(key, b"seller")
+        for asker in rng.sample([other for other in range(nodes) if other != seller], ASKERS):
+            found += await field.finds(asker, key) == {b"seller"}
+        return found, ASKERS
 
     return run(seed, main)
+
+
+def middles(key: bytes, nodes: int) -> list[bytes]:
+    """The middles of the quarters of a key's region, in a network of so many nodes."""
+    bits = (2**ID_BITS // nodes * DhtConfig().k).bit_length()
+    size, at = 1 << (bits - QUARTER_BITS), int.from_bytes(key, "big")
+    return [(at ^ (number * size + size // 2)).to_bytes(ID_BYTES, "big") for number in range(QUARTERS)]
 
 
 def infest(seed: int, nodes: int, malicious: int, looks: int, *, thorough: bool) -> Outcome:

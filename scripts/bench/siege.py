@@ -1,6 +1,7 @@
 """What attackers of discovery achieve, in virtual time: shares of sellers still found, over so many seeds.
 
-An eclipse: sybils with keys tried until they are nearest to a skill, each in a /24 of its own, in before the seller. A
+An eclipse: sybils with keys tried until they are nearest to a skill (or spread over its region), each in a /24 of its
+own, in before the seller; they name only each other, or answer to nothing but pings, or name nodes that they make up. A
 botnet: so many of the nodes lie, with ids as chance gives them. A flood: adverts under one key from 20 /8s. Nothing is
 signed, which changes nothing that attackers or nodes here do (`coalesced/sim/dhtfield.py`).
 """
@@ -8,13 +9,19 @@ signed, which changes nothing that attackers or nodes here do (`coalesced/sim/dh
 import argparse
 import sys
 import time
+from itertools import product
 from pathlib import Path
+from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from coalesced.sim.sieges import HONEST_ADVERTS, TRIES_A_SYBIL, Outcome, eclipse, infest, spam
+from coalesced.sim.dhtfield import Conduct
+from coalesced.sim.sieges import HONEST_ADVERTS, Outcome, eclipse, infest, spam
 from scripts.bench.report import heading, table
 from scripts.bench.swarms import leave_signatures_out
+
+CONDUCTS = get_args(Conduct)
+PLACES = ("at the key", "spread")
 
 
 def row(attack: str, outcomes: list[Outcome]) -> list[str]:
@@ -30,6 +37,8 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=100, help="honest ones; all, in a botnet's network")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--sybils", type=int, nargs="*", default=[60, 100, 200])
+    parser.add_argument("--conducts", nargs="*", choices=CONDUCTS, default=CONDUCTS)
+    parser.add_argument("--places", nargs="*", choices=PLACES, default=PLACES)
     parser.add_argument("--malicious", type=int, nargs="*", default=[40, 60, 80], help="per cent of the nodes")
     parser.add_argument("--spammers", type=int, nargs="*", default=[240])
     given = parser.parse_args()
@@ -37,9 +46,9 @@ def main() -> None:
     print(heading("scripts/bench_lookup siege " + " ".join(sys.argv[1:])), flush=True)
     seeds, nodes, rows = range(1, given.seeds + 1), given.nodes, list[list[str]]()
     began = time.process_time()
-    for sybils in given.sybils:
-        outcomes = [eclipse(seed, nodes, 1, sybils) for seed in seeds]
-        rows.append(row(f"eclipse, {sybils} sybils, {sybils * TRIES_A_SYBIL:,} keys tried", outcomes))
+    for sybils, conduct, place in product(given.sybils, given.conducts, given.places):
+        outcomes = [eclipse(seed, nodes, sybils, conduct=conduct, is_spread=place == "spread") for seed in seeds]
+        rows.append(row(f"eclipse, {sybils} {conduct} sybils, {place}", outcomes))
         print(rows[-1], flush=True)
     for share in given.malicious:
         for thorough in (True, False):

@@ -84,7 +84,7 @@ async def test_an_agent_that_another_node_tells_of_is_hired_at_the_configured_pr
         assert (card_key(NETWORK, LABEL), False) in looked
         looked.clear()
         task = await node.ask(LABEL, TEXT, budget_micro=100_000)
-        assert set(looked) == {(card_key(NETWORK, LABEL), True), (skill_key(NETWORK, LABEL), True)}, "money depends on it"
+        assert set(looked) == {(card_key(NETWORK, LABEL), True), (skill_key(NETWORK, LABEL), True)}
         assert (task.state, task.choice, task.cost_micro) == ("completed", "outsource", PRICE_MICRO), task.error
         assert (await node.owner.result(task.id))[0].decode() == counted(TEXT)
 

@@ -175,7 +175,7 @@ def test_a_network_that_grows_threefold_after_a_publication_hides_nobody_beyond_
         world = await world_of(loop, 2, 20, DhtConfig(k=5))
         keys = [skill_key(NETWORK, f"skill-{number}") for number in range(10)]
         for number, key in enumerate(keys):
-            assert await world.nodes[number].publish(key, b"%d" % number) == 5
+            assert await world.nodes[number].publish(key, b"%d" % number) >= 5
         await world.grow(40)
         await asyncio.sleep(RENEWED_S)
         for number, key in enumerate(keys):

@@ -6,6 +6,7 @@ from crypto.identity import Identity
 from dht.contacts import NodeAddress
 from dht.ids import ID_BYTES, distance
 from dht.lookup import MAX_ASKED_RATIO, Answered, Ask, Effect, Failed, Finish, Goal, Lookup, Slow
+from dht.namers import MAX_DEBT
 from dht.records import Record, sign_record
 
 NOW_MS = 1_800_000_000_000
@@ -114,6 +115,21 @@ def test_inventors_of_ever_closer_nodes_cannot_keep_it_going() -> None:
         asked += 1
         effects = lookup.step(Answered(node(rank).id, (node(rank - 1),)))
     assert asked == MAX_ASKED_RATIO * 2
+
+
+def test_of_nodes_that_somebody_made_up_few_are_asked_before_those_whom_others_name_and_all_in_the_end() -> None:
+    inventor, honest = node(10**6), node(10**6 + 1)
+    lookup = Lookup(Goal(TARGET, k=20, slots=3), OWN_ID, [inventor, honest])
+    lookup.start()
+    asked = ranks(lookup.step(Answered(inventor.id, tuple(node(rank) for rank in range(1, 21)))))
+    asked += ranks(lookup.step(Answered(honest.id, tuple(node(rank) for rank in range(100, 110)))))
+    for rank in asked:
+        event = Answered(node(rank).id, ()) if rank >= 100 else Slow(node(rank).id, 1)
+        asked += ranks(lookup.step(event))  # which this loop goes on with
+    assert all(rank < 100 for rank in asked[: asked.index(100)])
+    assert asked.index(100) <= MAX_DEBT + 3, "three slots, and as many as it may owe"
+    assert asked[asked.index(100) :][:10] == list(range(100, 110))
+    assert sorted(asked) == [*range(1, 21), *range(100, 110)], "it may have been unlucky"
 
 
 def test_three_holders_that_know_nothing_new_end_a_search_for_records() -> None:
