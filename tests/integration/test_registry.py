@@ -335,12 +335,10 @@ class Dht:
 
     def __init__(self, *records: Record) -> None:
         self.records = list(records)
-        self.thorough: list[bool] = []
 
     async def find(
         self, key: bytes, *, timeout_s: float, thorough: bool = False, withdrawn: bool = False
     ) -> list[Record]:
-        self.thorough.append(thorough)
         return [one for one in self.records if withdrawn or not one.is_withdrawal]
 
     async def publish(self, key: bytes, body: bytes) -> int:
@@ -355,17 +353,6 @@ class Dht:
         return []
 
 
-class Street:
-    """A local network on which somebody is met."""
-
-    async def open(self) -> None: ...
-
-    async def met_another(self, timeout_s: float) -> bool:
-        return True
-
-    async def close(self) -> None: ...
-
-
 class Clock:
     def __init__(self) -> None:
         self.now = NOW
@@ -375,9 +362,7 @@ class Clock:
 
 
 @asynccontextmanager
-async def sources(
-    dht: Dht, *addresses: str, clock: Clock, neighbours: Street | None = None, **config: Any
-) -> AsyncIterator[Sources]:
+async def sources(dht: Dht, *addresses: str, clock: Clock, **config: Any) -> AsyncIterator[Sources]:
     settings = RegistryConfig(use=addresses, **config)
     registries = [Registry(one, timeout_s=20.0, unix_ms=clock) for one in addresses]
     store = await Store.open(None, ONE, caps=Caps(), retention=RetentionConfig())
@@ -388,7 +373,7 @@ async def sources(
             discovery=dht,
             registries=registries,
             announcer=Announcer(ONE, registries, published=lambda: (), unix_ms=clock),
-            neighbours=neighbours,
+            neighbours=None,
             found=store.found,
             config=settings,
             env=Env(unix_ms=clock),
@@ -459,13 +444,6 @@ async def test_who_claims_nothing_or_shows_a_withdrawal_hides_nobody() -> None:
                 clock.now += GRACE_MS
             await until(lambda: made.tallies[address].answers == 2)
             assert made.tallies[address].hidden == 0
-
-
-async def test_whom_the_local_network_leads_to_is_looked_for_as_thoroughly_as_was_asked() -> None:
-    dht = Dht()
-    async with sources(dht, clock=Clock(), neighbours=Street()) as made:
-        assert (await made.look(KEY, timeout_s=60.0, thorough=True)).records == ()
-        assert dht.thorough == [True, True]
 
 
 async def test_the_cache_outlives_its_sources_and_not_the_record() -> None:
