@@ -153,16 +153,20 @@ class Searcher:
             with suppress(TimeoutError):
                 async with asyncio.timeout((ends_s - loop.time()) * DOUBT_SHARE):
                     await self._measure()
-        radius, named = self.size.radius(k), list[NodeAddress]()
-        await self._drive(lookup, lookup.start(crowd=radius // CROWDED_RATIO), found)
-        counts = radius if lookup.is_crowded or goal.max_records else 0
-        if lookup.is_crowded or (must and len(self._routing) > k):
-            swept = await self._sweep(goal.target, radius, (ends_s - loop.time()) * SWEEP_SHARE)
-            answered = [node for one in swept for node in one.answered_within(goal.target, radius)]
-            await self._drive(lookup, lookup.cover(answered, radius), found)
-            named = [node for one in swept for node in one.named_within(goal.target, radius)]
-        elif not must:
+        radius, swept = self.size.radius(k), list[Lookup]()
+        sweep = partial(self._sweep, goal.target, radius, (ends_s - loop.time()) * SWEEP_SHARE)
+        looking = self._drive(lookup, lookup.start(crowd=radius // CROWDED_RATIO), found)
+        if must and len(self._routing) > k:
+            swept, _ = await asyncio.gather(sweep(), looking)
+        else:
+            await looking
+            swept = await sweep() if lookup.is_crowded else []
+        if not swept and not must:
             return
+        counts = radius if lookup.is_crowded or goal.max_records else 0
+        answered = [node for one in swept for node in one.answered_within(goal.target, radius)]
+        await self._drive(lookup, lookup.cover(answered, radius), found)
+        named = [node for one in swept for node in one.named_within(goal.target, radius)]
         await self._drive(lookup, lookup.resume(named, counts), found)
 
     async def _sweep(self, key: bytes, radius: int, limit_s: float) -> list[Lookup]:
