@@ -8,7 +8,7 @@ from msgspec.structs import replace as changed
 from coalesced.testnet.byzantine import forge
 from crypto.identity import Identity
 from node.community.config import LedgerConfig
-from node.community.inbox import MAX_BYTES, STRANGERS_BYTES, Inbox, Incoming
+from node.community.inbox import MAX_BYTES, MAX_PEER_BYTES, MEMBER_BYTES, STRANGERS_BYTES, Inbox, Incoming
 from node.community.turn import Heeded, Turn, open_all
 from node.community.waiters import NotCommittedError, Waiters
 from node.ledger.chain.state import State
@@ -71,9 +71,10 @@ def test_strangers_with_many_keys_leave_members_half_of_the_room() -> None:
     assert inbox.put(b"a member", b"vote")
     assert [one.sender for one in inbox.drain()] == [b"a member", *(bytes([number]) for number in range(4))]
     large = Inbox(LedgerConfig())
-    assert large.put(b"a stranger", bytes(MAX_BYTES // 2), from_stranger=True)
+    for number in range(MAX_BYTES // 2 // MAX_PEER_BYTES):
+        assert large.put(bytes([number]), bytes(MAX_PEER_BYTES), from_stranger=True)
     assert not large.put(b"another", b"said", from_stranger=True)
-    assert large.put(b"a member", bytes(MAX_BYTES // 2))
+    assert large.put(b"a member", bytes(MAX_PEER_BYTES))
 
 
 def test_members_come_first_and_of_strangers_some_at_a_time() -> None:
@@ -84,6 +85,20 @@ def test_members_come_first_and_of_strangers_some_at_a_time() -> None:
     inbox.put(b"a member", b"vote")
     assert [len(inbox.drain()) for _ in range(5)] == [5, 4, 2, 1, 0], "the large one alone"
     assert len(inbox) == 0
+
+
+def test_a_member_that_sends_too_much_neither_fills_the_room_nor_holds_up_the_others() -> None:
+    inbox, size = Inbox(LedgerConfig()), MEMBER_BYTES // 2
+    taken = [inbox.put(b"a liar", bytes(size)) for _ in range(10)]
+    assert taken == [True] * (MAX_PEER_BYTES // size) + [False] * (10 - MAX_PEER_BYTES // size)
+    inbox.put(b"another", b"vote")
+    inbox.put(None, b"mine")
+    assert [one.sender for one in inbox.drain()] == [b"a liar", b"a liar", b"another", None]
+    inbox.put(b"a liar", b"later")
+    inbox.put(b"another", bytes(MAX_PEER_BYTES))
+    rest = [[(one.sender, len(one.data)) for one in inbox.drain()] for _ in range(5)]
+    first = [(b"a liar", size), (b"a liar", size), (b"another", MAX_PEER_BYTES)]
+    assert rest == [first, first[:2], first[:2], [(b"a liar", 5)], []]
 
 
 def test_what_a_stranger_says_that_moves_nobody_is_not_checked() -> None:
