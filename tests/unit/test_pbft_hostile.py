@@ -5,10 +5,11 @@ from coalesced.sim.ledger.table import Table
 from coalesced.testnet.byzantine import forge
 from crypto.identity import short_id
 from node.ledger.pbft.effects import Send
+from node.ledger.pbft.opened import verify
 from node.ledger.pbft.peers import lag
 from node.ledger.pbft.state import Stage
-from protocol.consensus import Status
-from tests.harness.replicas import at, core_of
+from protocol.consensus import Blocks, Committed, Status, SyncRequest
+from tests.harness.replicas import at, commit, core_of
 
 
 def test_peers_that_say_they_are_ahead_and_never_help_keep_no_member_from_being_asked() -> None:
@@ -57,3 +58,24 @@ def test_votes_of_one_member_for_what_nobody_proposed_replace_no_primary() -> No
     t.lie(0, forge.vote(t.key(0), "prepare", chain, height, 0, bytes([7]) * 32), 1)
     t.pass_s(3.0, 1)
     t.expect_stage(Stage.CHANGING, 1)  # of the primary itself a vote without its block is enough
+
+
+def test_who_gives_a_block_at_a_time_makes_room_for_a_member_that_gives_them_all() -> None:
+    t = Table(4)
+    for number in range(3):
+        commit(t, b"set a %d" % number)
+    kept = [Committed(block=one.block.block, certificate=one.certificate.certificate) for one in t.nodes[0].disk.blocks]
+    core, honest, slow = core_of(3, 4), t.key(0).public_key, identity_of(50).public_key
+    asked = [effect.to for effect in core.step(at(0), slow, Status(height=2**40, view=0)) if isinstance(effect, Send)]
+    core.step(at(0.1), honest, Status(height=3, view=0))
+    little = verify(Blocks(first_height=1, head_height=2**40, blocks=(kept[0],)))
+    asked += [effect.to for effect in core.step(at(1), slow, little) if isinstance(effect, Send)]
+    assert asked == [slow, honest]
+    core.step(at(1.1), honest, verify(Blocks(first_height=1, head_height=3, blocks=tuple(kept))))
+    assert core.replica.head.height == 3
+    alone = core_of(3, 4)  # with nobody else to ask, the same goes on
+    alone.step(at(0), slow, Status(height=3, view=0))
+    again = alone.step(at(1), slow, verify(Blocks(first_height=1, head_height=3, blocks=(kept[0],))))
+    assert [(effect.to, effect.message) for effect in again if isinstance(effect, Send)] == [
+        (slow, SyncRequest(height=2))
+    ]

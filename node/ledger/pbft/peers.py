@@ -66,17 +66,30 @@ def ask_another(r: Replica[S], now: Now) -> None:
     asking = r.asking
     if asking.peer is not None:
         asking.ahead.pop(asking.peer, None)
-        asking.in_vain.pop(asking.peer, None)
-        asking.in_vain[asking.peer] = None
-        if len(asking.in_vain) > MAX_PEERS_KNOWN:
-            del asking.in_vain[next(iter(asking.in_vain))]
+        _goes_last(r, asking.peer)
     asking.peer = asking.until_s = None
     if asking.ahead:
         request_blocks(r, now, _next_asked(r))
 
 
+def ask_on(r: Replica[S], now: Now, peer: bytes, *, gave_little: bool) -> None:
+    """Ask who helped for what follows; or another where it gave little, though it has more: that may take for ever."""
+    if gave_little:
+        _goes_last(r, peer)
+        peer = _next_asked(r)
+    request_blocks(r, now, peer)
+
+
+def _goes_last(r: Replica[S], peer: bytes) -> None:
+    in_vain = r.asking.in_vain
+    in_vain.pop(peer, None)
+    in_vain[peer] = None
+    if len(in_vain) > MAX_PEERS_KNOWN:
+        del in_vain[next(iter(in_vain))]
+
+
 def _next_asked(r: Replica[S]) -> bytes:
-    """Of those who say that they are ahead, one never asked in vain, else the one for whom that was longest ago.
+    """Of those who say that they are ahead, one never asked in vain, else the one for which that was longest ago.
 
     Anybody may say so, under any number of keys, and never help: after a stranger it is a member's turn.
     """

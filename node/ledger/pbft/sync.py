@@ -5,9 +5,9 @@ from node.ledger.pbft.certified import uncertified
 from node.ledger.pbft.effects import SendBlocks
 from node.ledger.pbft.normal import commit_certified
 from node.ledger.pbft.opened import OpenBlocks, OpenCommitted
-from node.ledger.pbft.peers import ask_another, help_behind, may_help, note_ahead, request_blocks
+from node.ledger.pbft.peers import ask_another, ask_on, help_behind, may_help, note_ahead
 from node.ledger.pbft.state import Now, Replica, S
-from protocol.consensus import Status, SyncRequest
+from protocol.consensus import MAX_PAGE_BLOCKS, PAGE_BYTES, Blocks, Status, SyncRequest
 from protocol.errors import RemoteProtocolError
 
 
@@ -40,11 +40,17 @@ def take_blocks(r: Replica[S], now: Now, sender: bytes, opened: OpenBlocks) -> N
     if r.head.height > before:
         if opened.message.head_height > r.head.height:
             note_ahead(r, now, sender, opened.message.head_height)
-            request_blocks(r, now, sender)
+            ask_on(r, now, sender, gave_little=is_little(opened.message))
         else:
             r.asking.peer = None
     elif sender == r.asking.peer and opened.message.first_height > r.height:
         fetching.begin(r, now, sender)
+
+
+def is_little(page: Blocks) -> bool:
+    """Whether a page is far from as large as pages are."""
+    size = sum(len(tx) for committed in page.blocks for tx in committed.block.txs)
+    return len(page.blocks) < MAX_PAGE_BLOCKS and size < PAGE_BYTES // 2
 
 
 def refused(r: Replica[S], committed: OpenCommitted) -> str | None:
