@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from node.community.waiters import NotCommittedError
 from node.ledger.chain.state import DISPUTED, SUBMITTED
 from node.outsource.settlement.config import SettlementConfig
+from node.outsource.settlement.steward import Steward
 from protocol.messages import DealExhibit
 from protocol.transactions import Expire, Fund
 from tests.harness.communities import until
@@ -14,6 +16,11 @@ from tests.harness.nodes import Node, world
 from tests.harness.trios import TEXT, Trio, fabricate, hold_steps, let_step, trio
 
 INSISTS = SettlementConfig(adapter="credits", margin_s=1.0, refund_rejected=False)
+
+
+def has_seen_one(steward: Steward) -> bool:
+    """Whether it knows of a deal that it has a part in."""
+    return len(steward.open_deals()) == 1
 
 
 async def copied(three: Trio, by: Node, contractor: Node, arbiter: Node) -> tuple[bytes, Callable[[], Awaitable[int]]]:
@@ -71,3 +78,17 @@ async def test_nobody_elses_exhibit_takes_the_place_of_a_clients(tmp_path: Path)
         assert await close() == 0
         let_step(three.arbiter)
         assert await three.paid(three.buyer, name) == 0
+
+
+async def test_deals_that_somebody_makes_with_a_node_by_itself_cost_it_no_looks(tmp_path: Path) -> None:
+    async with world() as made:
+        three = await trio(made, tmp_path)
+        community = three.buyer.parts.community
+        author, parties = community.following.author, {"contractor": three.seller.key, "arbiter": three.arbiter.key}
+        deal = author.sign(three.state, Fund, deal=bytes(32), credits=1, submit_within_ms=60_000, **parties)
+        await community.submit(deal)
+        stewards = [node.parts.steward for node in (three.seller, three.arbiter)]
+        for steward in stewards:
+            assert steward is not None
+            await until(partial(has_seen_one, steward), "it has seen the deal")
+            assert steward._due(three.state) == []

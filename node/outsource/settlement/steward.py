@@ -203,9 +203,8 @@ class Steward:
 
     async def _act(self, following: Following) -> None:
         """Every step that is due now, each for itself."""
-        now_s = asyncio.get_running_loop().time()
-        due = [known for known in self._open.values() if self._not_before.get(known.key, 0.0) <= now_s]
-        for failure in await asyncio.gather(*(self._step(following, known) for known in due), return_exceptions=True):
+        steps = (self._step(following, known) for known in self._due(following.state))
+        for failure in await asyncio.gather(*steps, return_exceptions=True):
             match failure:
                 case None:
                     continue
@@ -214,6 +213,20 @@ class Steward:
                     log.warning("deal.not_seen_to", error=str(failure))
                 case _:
                     raise failure
+
+    def _due(self, state: State) -> list[Known]:
+        """Those that something may be done about. Anybody may make any number of deals with this node, or have it judge
+        them: what it knows nothing of is not looked into again and again."""
+        me, now_s = state.account_of(self._identity.public_key), asyncio.get_running_loop().time()
+        return [
+            known
+            for key, known in self._open.items()
+            if self._not_before.get(key, 0.0) <= now_s
+            and (
+                me == known.client
+                or (key in self._shown if me == known.deal.arbiter else self.papers.job_of(known) is not None)
+            )
+        ]
 
     async def _step(self, following: Following, known: Known) -> None:
         chosen = await self._next(following.state, known)
