@@ -160,21 +160,6 @@ class Lookup:
         """Whether k nodes are named, dead or alive, that stand nearer than `start` was told; False once it goes on."""
         return len(self._order) >= self.goal.k and self._order[self.goal.k - 1][0] < self._crowd
 
-    def answered_within(self, center: bytes, radius: int) -> list[NodeAddress]:
-        """Whoever answered, at most this far from an id."""
-        return self._within(center, radius, (_State.ANSWERED,))
-
-    def named_within(self, center: bytes, radius: int) -> list[NodeAddress]:
-        """Whoever was named, by anyone, at most this far from an id, and did not fail."""
-        return self._within(center, radius, tuple(state for state in _State if state is not _State.FAILED))
-
-    def _within(self, center: bytes, radius: int, states: tuple[_State, ...]) -> list[NodeAddress]:
-        return [
-            node
-            for peer, node in self._nodes.items()
-            if self._states[peer] in states and distance(peer, center) <= radius
-        ]
-
     def start(self, *, crowd: int = 0) -> list[Effect]:
         """The first queries. It ends at once where k nodes are named that stand nearer than `crowd` to the target:
         whoever put them there is not to lead it (0: it goes on).
@@ -189,10 +174,10 @@ class Lookup:
         self._most_asked = self.asked + MAX_ASKED_RATIO * self.goal.k
         return self._go_on(chosen.values(), radius)
 
-    def resume(self, nodes: Iterable[NodeAddress], radius: int) -> list[Effect]:
-        """Go on after Finish, with these nodes too, until everyone within the radius was asked."""
+    def resume(self, radius: int = 0) -> list[Effect]:
+        """Go on after Finish, with whoever is named, until the k closest were asked, and everyone within the radius."""
         self._may_ask = None
-        return self._go_on(nodes, radius)
+        return self._go_on((), radius)
 
     def _go_on(self, nodes: Iterable[NodeAddress], radius: int) -> list[Effect]:
         self.goal = replace(self.goal, radius=radius)

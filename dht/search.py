@@ -13,7 +13,7 @@ from dht.contacts import NodeAddress
 from dht.datagram import FindNode, FindValue, Nodes, Values
 from dht.endpoint import Answer, Endpoint
 from dht.errors import RemoteDhtError
-from dht.ids import ID_BITS, ID_BYTES
+from dht.ids import ID_BITS, ID_BYTES, distance
 from dht.lookup import Answered, Ask, Effect, Event, Failed, Finish, Goal, Lookup, Slow
 from dht.records import Record, open_record
 from dht.region import CROWDED_RATIO, disjoint, quarters
@@ -38,8 +38,9 @@ REFRESH_WIDTH = 3
 @dataclass(slots=True)
 class Found:
     """What a look-up brought: the closest nodes that answered, their write tokens, the records, and the most records
-    that a holder says it has."""
+    that a holder says it has. Of a crowded region, `covered` are those who answered all over it."""
 
+    covered: list[NodeAddress] = field(default_factory=list)
     nodes: list[NodeAddress] = field(default_factory=list)
     tokens: dict[bytes, bytes] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
@@ -138,15 +139,17 @@ class Searcher:
                     await self._see_region(lookup, found, asyncio.get_running_loop().time() + timeout_s, must=must)
                 else:
                     await self._drive(lookup, lookup.start(), found)
-        found.nodes, found.records, found.total = lookup.closest, lookup.records, lookup.largest_total
+        found.nodes = list({node.id: node for node in (*lookup.closest, *found.covered)}.values())
+        found.records, found.total = lookup.records, lookup.largest_total
         return found
 
     async def _see_region(self, lookup: Lookup, found: Found, ends_s: float, *, must: bool) -> None:
         """Look up; then have everyone in the region asked where it is crowded, or where this `must` be. Found are those
         in it, or the k closest where it is not crowded and no records are wanted.
 
-        Those come first who answered to the look-ups of its quarters: whom a crowd names, or whether it answers, does
-        not matter to them. Where so few nodes are known that all of them were asked, there is nothing to look around.
+        Those come first who answered to the look-ups of its quarters, as many from each: how large a crowd is, whom it
+        names, or whether it answers, does not matter to those elsewhere. Where so few nodes are known that all of them
+        were asked, there is nothing to look around.
         """
         goal, k, loop = lookup.goal, self._config.k, asyncio.get_running_loop()
         if self.size.is_doubtful:
@@ -161,13 +164,14 @@ class Searcher:
         else:
             await looking
             swept = await sweep() if lookup.is_crowded else []
-        if not swept and not must:
+        if not swept:
+            await self._drive(lookup, lookup.resume(radius if must else 0), found)
             return
-        counts = radius if lookup.is_crowded or goal.max_records else 0
-        answered = [node for one in swept for node in one.answered_within(goal.target, radius)]
+        is_crowded = lookup.is_crowded
+        answered = [node for one in swept for node in one.closest if distance(node.id, goal.target) <= radius]
         await self._drive(lookup, lookup.cover(answered, radius), found)
-        named = [node for one in swept for node in one.named_within(goal.target, radius)]
-        await self._drive(lookup, lookup.resume(named, counts), found)
+        found.covered = lookup.closest if is_crowded else []
+        await self._drive(lookup, lookup.resume(), found)
 
     async def _sweep(self, key: bytes, radius: int, limit_s: float) -> list[Lookup]:
         """Look-ups of the quarters of the key's region, each from contacts of its own, as far as they got in time."""
