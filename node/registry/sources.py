@@ -7,14 +7,14 @@ the answer says who that was.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from dht.errors import RemoteDhtError
 from dht.preference import Preference
-from dht.records import Record, open_record
+from dht.records import Record, decode_record, open_record
 from dht.service import Discovery
 from node.background import Background
 from node.env import Env
@@ -45,7 +45,7 @@ class Looked:
     answered: str = ""
     """Who: `DHT`, `registry HOST:PORT`, `cache`, `local network`; several with commas between. Empty: nobody knew."""
     shown_by: Mapping[bytes, str] | None = None
-    """Of records by several registries: who showed which, by publisher."""
+    """Of records by several sources: who showed which, by publisher."""
 
     def source(self, record: Record) -> str:
         """Who showed this record."""
@@ -92,7 +92,7 @@ class Sources:
     async def look(self, key: bytes, *, timeout_s: float, thorough: bool = False) -> Looked:
         """Who is published under `key`, by the first source that knows anybody; nobody where no source answers.
 
-        `thorough`: see `Discovery.find`.
+        `thorough`: see `Discovery.find`; and whom the DHT showed within the hour is not hidden by whom it shows now.
         """
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_s
@@ -103,7 +103,10 @@ class Sources:
             self._sights.saw(key, {record.public_key for record in records}, self._env.unix_ms())
             self._remember(found)
             self._compare(key, records)
-            return Looked(tuple(records), DHT)
+            told = {record.public_key for record in found}
+            missing = self._living(await self._recalled(key, but=told)) if thorough else []
+            shown_by = {one.public_key: source for source, by in ((DHT, records), (CACHE, missing)) for one in by}
+            return Looked((*records, *missing), f"{DHT}, {CACHE}" if missing else DHT, shown_by)
         by_registry, shown = await self._ask_registries(key, ends - loop.time())
         self._remember((*found, *shown))
         if by_registry.records:
@@ -153,11 +156,13 @@ class Sources:
 
     # --- what was found before
 
-    async def _recalled(self, key: bytes) -> list[Record]:
+    async def _recalled(self, key: bytes, *, but: Collection[bytes] = ()) -> list[Record]:
+        """What is kept under `key`, leaving out these publishers."""
         now, records = self._env.unix_ms(), []
         for raw in await self._found.recall(key, now):
             try:
-                records.append(open_record(raw, now))
+                if decode_record(raw).public_key not in but:
+                    records.append(open_record(raw, now))
             except RemoteDhtError as error:
                 log.info("cache.ignored", error=str(error))
         return records

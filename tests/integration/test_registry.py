@@ -1,6 +1,5 @@
 """A registry over HTTP: what it takes, serves and refuses, and how those who ask it find, compare and publish."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,9 +12,7 @@ from aiohttp import web
 from crypto.group import fastest_group
 from crypto.identity import Identity, did_key
 from dht.ids import skill_key
-from dht.preference import Preference
 from dht.records import Record, sign_record
-from node.background import Background
 from node.env import Env
 from node.outsource.config import ClientConfig, ContractorConfig
 from node.proofs.certificate import Certificate, Terms
@@ -36,16 +33,13 @@ from node.registry.forms import (
 )
 from node.registry.hiding import GRACE_MS
 from node.registry.remote import Registry
-from node.registry.sources import CACHE, DHT, Sources
-from node.store.blobs import RetentionConfig
-from node.store.spending import Caps
-from node.store.store import Store
+from node.registry.sources import CACHE, DHT
 from tests.harness.nodes import DEAR, NETWORK, Node, world
 from tests.harness.peering import until
+from tests.harness.sources import NOW, ONE, Clock, Dht, sources
 
-ONE, OTHER = Identity(b"\x51" * 32), Identity(b"\x52" * 32)
+OTHER = Identity(b"\x52" * 32)
 KEY = skill_key(NETWORK, "sentiment")
-NOW = 1_800_000_000_000
 TEXT = "The room was not clean, but the staff were wonderful."
 
 
@@ -330,63 +324,6 @@ async def test_a_seller_of_very_much_is_wholly_told_by_and_by_to_a_registry_that
         await registry.close()
 
 
-class Dht:
-    """What the DHT holds, told."""
-
-    def __init__(self, *records: Record) -> None:
-        self.records = list(records)
-
-    async def find(
-        self, key: bytes, *, timeout_s: float, thorough: bool = False, withdrawn: bool = False
-    ) -> list[Record]:
-        return [one for one in self.records if withdrawn or not one.is_withdrawal]
-
-    async def publish(self, key: bytes, body: bytes) -> int:
-        return 0
-
-    def holders(self, key: bytes) -> int:
-        return 0
-
-    async def withdraw(self, key: bytes) -> None: ...
-
-    def contacts(self) -> list[Any]:
-        return []
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@asynccontextmanager
-async def sources(dht: Dht, *addresses: str, clock: Clock, **config: Any) -> AsyncIterator[Sources]:
-    settings = RegistryConfig(use=addresses, **config)
-    registries = [Registry(one, timeout_s=20.0, unix_ms=clock) for one in addresses]
-    store = await Store.open(None, ONE, caps=Caps(), retention=RetentionConfig())
-    async with asyncio.TaskGroup() as group:
-        in_background = Background(group)
-        made = Sources(
-            preference=Preference(ONE, NETWORK),
-            discovery=dht,
-            registries=registries,
-            announcer=Announcer(ONE, registries, published=lambda: (), unix_ms=clock),
-            neighbours=None,
-            found=store.found,
-            config=settings,
-            env=Env(unix_ms=clock),
-            in_background=in_background,
-        )
-        try:
-            yield made
-        finally:
-            await in_background.end(2.0)
-            await made.stop()
-            await store.close()
-
-
 async def test_a_registry_cannot_forge_and_what_it_made_up_is_counted() -> None:
     good, withdrawn = record(ONE), record(OTHER, seq=5, body=b"")
     forged = Record(KEY, OTHER.public_key, 9, NOW + 1, b"x", record(OTHER, seq=9).raw[:-1] + b"?")
@@ -458,6 +395,22 @@ async def test_the_cache_outlives_its_sources_and_not_the_record() -> None:
         assert (looked.answered, looked.records) == (CACHE, (record(ONE),))
         clock.now += 3_600_000
         assert (await made.look(KEY, timeout_s=60.0)).records == ()
+
+
+async def test_whom_the_dht_showed_is_not_hidden_by_others_that_it_shows_in_its_place() -> None:
+    clock, dht = Clock(), Dht(record(ONE))
+    async with sources(dht, clock=clock) as made:
+        await made.look(KEY, timeout_s=60.0)
+        await made._in_background.end(1.0)
+        dht.records = [record(OTHER)]
+        assert (await made.look(KEY, timeout_s=60.0)).answered == DHT, "nothing depends on it"
+        looked = await made.look(KEY, timeout_s=60.0, thorough=True)
+        assert [(one.public_key, looked.source(one)) for one in looked.records] == [
+            (OTHER.public_key, DHT),
+            (ONE.public_key, CACHE),
+        ]
+        dht.records.append(record(ONE, seq=2, body=b""))
+        assert (await made.look(KEY, timeout_s=60.0, thorough=True)).answered == DHT, "it was withdrawn"
 
 
 @pytest.mark.parametrize("by_registry", [False, True])
