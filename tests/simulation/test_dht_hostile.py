@@ -48,6 +48,7 @@ def test_sixty_sybils_hide_no_seller_over_ten_seeds(conduct: Conduct, is_spread:
     assert found >= 0.99 * asked, f"{found} of {asked}: {outcomes}"
 
 
+@pytest.mark.usefixtures("unsigned")
 def test_a_flood_from_twenty_first_bytes_leaves_all_fifty_honest_adverts() -> None:
     assert spam(1, nodes=52, limit=64, spammers=80) == HONEST_ADVERTS
 
@@ -60,6 +61,7 @@ def test_a_flood_leaves_all_honest_adverts_over_ten_seeds() -> None:
     assert [spam(seed, nodes=60, limit=100, spammers=120) for seed in SEEDS] == [HONEST_ADVERTS] * len(SEEDS)
 
 
+@pytest.mark.usefixtures("unsigned")
 def test_with_two_of_five_nodes_malicious_every_seller_is_found() -> None:
     assert infest(1, nodes=60, malicious=24, looks=20, thorough=True) == (20, 20)
 
