@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from crypto.identity import did_key, short_id
@@ -66,7 +67,7 @@ class Fabricator(Node):
 
 @dataclass(frozen=True)
 class Town:
-    """A market maker, two honest sellers, and a bad one at half their price."""
+    """A market maker, two honest sellers, and a bad one that is cheaper."""
 
     world: World
     maker: Node
@@ -95,7 +96,7 @@ class Town:
 
 
 @asynccontextmanager
-async def town(making: MarketMakerConfig = MAKING) -> AsyncIterator[Town]:
+async def town(making: MarketMakerConfig = MAKING, *, good_micro: int = 2) -> AsyncIterator[Town]:
     async with World() as world:
         good = (await world.seller(sections=NOTHING_YET), await world.seller(sections=NOTHING_YET))
         plan = Plan(seed=b"\x77" * 32, bootstrap=world.bootstrap, sections=NOTHING_YET)
@@ -103,7 +104,7 @@ async def town(making: MarketMakerConfig = MAKING) -> AsyncIterator[Town]:
         await bad.start()
         world.nodes.append(bad)
         await joined(bad.parts)
-        for node, price_micro in ((good[0], 2), (good[1], 2), (bad, 1)):
+        for node, price_micro in ((good[0], good_micro), (good[1], good_micro), (bad, 1)):
             await node.owner.sell(SellRequest(target=SKILL, price_micro=price_micro))
         sections = {
             "market_maker": making,
@@ -114,7 +115,8 @@ async def town(making: MarketMakerConfig = MAKING) -> AsyncIterator[Town]:
 
 
 async def test_a_newcomer_with_a_prior_avoids_the_bad_seller_at_once_and_says_why_and_without_one_does_not() -> None:
-    async with town() as here:
+    making = msgspec.structs.replace(MAKING, probe_budget_micro=10**8, seller_budget_micro=10**7)
+    async with town(making, good_micro=20) as here:  # so much dearer that a second more does not matter
         await here.probed(3)
         spent = await here.maker.parts.store.probes.spent_micro(Env().unix_ms())
         assert spent.get(here.bad.key, 0) == 0, "what is wrong is not paid"
